@@ -1,0 +1,318 @@
+"""The frozen types that a statistic hands to a figure, a report or a dashboard.
+
+Every result says how many patients it rests on (`n`), how many had the event (`n_events`), who was left out and why
+(`n_excluded`, reason -> count) and what the reader must know (`notes`). Tables inside a result are copied on access,
+so that nobody downstream can change a number that somebody else reads. Two results are the same when their `digest`
+is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, dataclass_transform
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its uncertainty.
+
+    Attributes:
+        value: the point estimate; NaN where it cannot be computed (then `note` says why).
+        low, high: limits of the interval at `level`; NaN where there is none.
+        level: coverage of the interval, 0.95 unless told.
+        method: how the interval was made, such as "DeLong", "Wilson".
+        note: what a reader must know; empty when nothing.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    level: float = 0.95
+    method: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return f"not estimated ({self.note})" if self.note else "not estimated"
+        if math.isnan(self.low) and math.isnan(self.high):
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def result(cls: type) -> type:
+    """Make a class a frozen result: tables are copied on access, `digest`, `to_dict()` and an escaped HTML view."""
+    cls = dataclass(frozen=True, eq=False)(cls)
+    tables = frozenset(f.name for f in fields(cls) if f.type in ("pd.DataFrame", pd.DataFrame))
+    plain = object.__getattribute__
+
+    def read(self: Any, name: str) -> Any:
+        value = plain(self, name)
+        return value.copy() if name in tables and value is not None else value
+
+    cls.__getattribute__ = read
+    cls.to_dict = _to_dict
+    cls.digest = property(_digest)
+    cls._repr_html_ = _html
+    return cls
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it: NaN and infinities become None, tables become lists of records."""
+    if isinstance(value, Estimate):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, pd.DataFrame):
+        return [{str(k): _plain(v) for k, v in row.items()} for row in value.to_dict("records")]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _to_dict(self: Any) -> dict[str, Any]:
+    """This result as plain JSON-ready values, keyed by field name."""
+    return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _digest(self: Any) -> str:
+    text = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _html(self: Any) -> str:
+    rows, tables = [], []
+    for f in fields(self):
+        value = getattr(self, f.name)
+        name = html.escape(f.name)
+        if isinstance(value, pd.DataFrame):
+            body = value.head(20).to_html(index=False, escape=True, float_format=lambda x: f"{x:.4g}")
+            tables.append(f"<details><summary>{name} ({len(value)} rows)</summary>{body}</details>")
+        elif value not in ((), {}, "", None):
+            text = f"{value:.4g}" if isinstance(value, float) else str(value)
+            rows.append(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>")
+    return f"<b>{type(self).__name__}</b><table>{''.join(rows)}</table>{''.join(tables)}"
+
+
+@result
+class Roc:
+    """How well the risk separates N+ from N0 (higher risk = worse).
+
+    `curve`: threshold, sensitivity, specificity; positive if risk >= threshold; first row threshold = inf.
+    `auc`: DeLong interval, clipped to [0, 1] as pROC. `auc_logit`: the same variance on the logit scale, to be shown
+    first where `prefer_logit` (fewer than 50 events, or AUC above 0.9).
+    """
+
+    curve: pd.DataFrame
+    auc: Estimate
+    auc_logit: Estimate
+    prefer_logit: bool
+    model_id: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    apparent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@result
+class AucComparison:
+    """AUC of model_a minus AUC of model_b in the same patients (paired DeLong)."""
+
+    difference: Estimate
+    auc_a: Estimate
+    auc_b: Estimate
+    z: float
+    p_value: float
+    model_a: str
+    model_b: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@result
+class OperatingPoint:
+    """What a threshold does: positive if risk >= threshold. `threshold` is NaN when each row carried its own."""
+
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate
+    npv: Estimate
+    lr_positive: Estimate
+    lr_negative: Estimate
+    n_tp: int
+    n_fp: int
+    n_tn: int
+    n_fn: int
+    model_id: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    apparent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@result
+class Calibration:
+    """Do predicted risks mean what they say?
+
+    `intercept`: calibration in the large (slope fixed at 1); `intercept_joint`, `slope`: logistic recalibration.
+    `curve`: risk, observed, low, high (local regression); `groups`: tenths of risk with n, n_events, risk, observed.
+    """
+
+    intercept: Estimate
+    intercept_joint: Estimate
+    slope: Estimate
+    oe_ratio: Estimate
+    ici: float
+    e50: float
+    e90: float
+    emax: float
+    brier: Estimate
+    scaled_brier: float
+    curve: pd.DataFrame
+    groups: pd.DataFrame
+    model_id: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    apparent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@result
+class DecisionCurve:
+    """Net benefit against the threshold: model_id (incl. treat_all, treat_none), threshold, net_benefit, low, high,
+    interventions_avoided (per 100 patients)."""
+
+    table: pd.DataFrame
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    apparent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@result
+class SubgroupTable:
+    """In whom does the model work? `table`: column, level, n, n_positive and auc, sensitivity, specificity, oe_ratio,
+    each with _low and _high and a `note`; `interaction`: column, chi2, df, p_value, p_holm, p_bh."""
+
+    table: pd.DataFrame
+    interaction: pd.DataFrame
+    model_id: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@result
+class SurvivalCurves:
+    """Kaplan-Meier by group. `curve`: group, days, survival, low, high (log-log), at_risk, n_events, n_censored.
+    `median`: group, days, low, high (NaN: not reached). `log_rank`: chi2, df, p_value; NaN with one group.
+    `groups`: group, n, n_events, followup_days (median by reverse Kaplan-Meier)."""
+
+    curve: pd.DataFrame
+    median: pd.DataFrame
+    log_rank: LogRank
+    groups: pd.DataFrame
+    endpoint: str
+    by: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def at(self, *, days: list[float]) -> pd.DataFrame:
+        """The curve's columns at given days: S(t) of the last step at or before t; NaN beyond the last follow-up.
+
+        `at_risk` counts patients with time >= t; n_events and n_censored are counted since the previous asked day.
+        """
+        return _step_table(self.curve, days=days, keys=["group"], carried=["survival", "low", "high"])
+
+
+@dataclass(frozen=True)
+class LogRank:
+    """Log-rank test over the groups."""
+
+    chi2: float
+    df: int
+    p_value: float
+    note: str = ""
+
+
+@result
+class IncidenceCurves:
+    """Aalen-Johansen cumulative incidence by group and cause. `curve`: group, cause, days, incidence, low, high
+    (log-log), at_risk, n_events, n_censored. `gray_test`: cause, chi2, df, p_value."""
+
+    curve: pd.DataFrame
+    gray_test: pd.DataFrame
+    groups: pd.DataFrame
+    endpoint: str
+    by: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def at(self, *, days: list[float]) -> pd.DataFrame:
+        """The curve's columns at given days; as SurvivalCurves.at."""
+        return _step_table(self.curve, days=days, keys=["group", "cause"], carried=["incidence", "low", "high"])
+
+
+@result
+class HazardModel:
+    """A fitted hazard model. `table`: covariate, unit, coef, se, hr, low, high, p_value. `concordance`: Harrell.
+    `ph_test`: covariate incl. GLOBAL, chi2, df, p_value (exact score test, Grambsch and Therneau)."""
+
+    table: pd.DataFrame
+    concordance: Estimate
+    ph_test: pd.DataFrame
+    endpoint: str
+    method: str
+    log_likelihood: float
+    log_likelihood_null: float
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def _step_table(curve: pd.DataFrame, *, days: list[float], keys: list[str], carried: list[str]) -> pd.DataFrame:
+    """Read step curves at given days, group by group (rows must be sorted by days within a group)."""
+    out = []
+    grid = sorted(float(d) for d in days)
+    for key, steps in curve.groupby(keys, sort=False, observed=True):
+        time = steps["days"].to_numpy(float)
+        last = time.max()
+        before = -math.inf
+        for day in grid:
+            row = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True)) | {"days": day}
+            at = int((time <= day).sum()) - 1
+            for name in carried:
+                row[name] = float(steps[name].iloc[at]) if 0 <= at and day <= last else math.nan
+            ahead = steps[time >= day]
+            row["at_risk"] = int(ahead["at_risk"].iloc[0]) if len(ahead) else 0
+            window = steps[(time > before) & (time <= day)]
+            row["n_events"] = int(window["n_events"].sum())
+            row["n_censored"] = int(window["n_censored"].sum())
+            before = day
+            out.append(row)
+    return pd.DataFrame(out)
