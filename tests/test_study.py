@@ -1,0 +1,60 @@
+"""study.toml says what a study is; what it says wrongly is told in one go."""
+
+from __future__ import annotations
+
+import pytest
+
+from onlm_lab.errors import StudyError
+from onlm_lab.study import Study, load_study, starter_toml
+
+
+def write(folder, text):
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_starter_text_is_a_study_with_the_defaults_of_the_trial(tmp_path):
+    study = load_study(write(tmp_path, starter_toml(name="T", made_up=True, seed=7)))
+    assert (study.name, study.made_up, study.seed, study.folder) == ("T", True, 7, tmp_path)
+    assert study.protocol.name == "NCT06684418" and study.protocol.min_kps == 70
+
+
+def test_every_fault_of_a_study_file_is_told_at_once_with_the_nearest_key(tmp_path):
+    text = "[study]\nnmae = 'x'\nseed = 'seven'\n[trainig]\nfolds = 5\n[model]\nmode = 'frozn'\n"
+    with pytest.raises(StudyError) as error:
+        load_study(write(tmp_path, text))
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    assert "[study] nmae is not known; did you mean 'name'?" in lines[0]
+    assert "study.seed must be a whole number, got 'seven'" in lines[1]
+    assert "did you mean 'training'?" in lines[2]
+    assert "did you mean 'frozen'?" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[training]\nfolds = 1\n", "folds must be at least 2"),
+        ("[training]\ntarget_sensitivity = 1.5\n", "wanted between 0 and 1"),
+        ("[analysis]\nthreshold_range = [0.5, 0.1]\n", "0 < low < high < 1"),
+        ("[protocol]\nrules = ['adlt']\n", "did you mean 'adult'?"),
+        ("[patch]\nsize_mm = 4\n", "at least 8"),
+        ("[columns.lvi]\ntype = 'boolean'\n", "needs timing"),
+        ("[study\n", "not valid TOML"),
+    ],
+)
+def test_a_value_out_of_range_says_what_was_wanted(tmp_path, text, wanted):
+    with pytest.raises(StudyError, match=wanted.replace("?", r"\?")):
+        load_study(write(tmp_path, text))
+
+
+def test_a_folder_without_a_study_is_told_so(tmp_path):
+    with pytest.raises(StudyError, match=r"No study\.toml"):
+        load_study(tmp_path)
+
+
+def test_the_digest_follows_the_named_stage_alone(tmp_path):
+    one = Study(folder=tmp_path)
+    two = load_study(write(tmp_path, "[training]\nfolds = 7\n"))
+    assert one.digest("patch") == two.digest("patch")
+    assert one.digest("training") != two.digest("training")
