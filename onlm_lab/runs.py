@@ -1,0 +1,137 @@
+"""A handle on runs/<id>/: plain files that say what was trained, on whom, and what it predicts. No torch here.
+
+runs/<id>/
+  study.toml        the study as it was when the run began, in full
+  patients.csv      the patients that the run may see: cohort columns, label, arm, endpoints
+  split.csv         patient_id, repeat, fold
+  inputs.json       digests of what went in, and where the patches lie
+  history.csv       a row an epoch, appended as it goes
+  weights.safetensors, calibration.json, environment.txt, embeddings.npy + embeddings_ids.csv
+  predictions.csv   the waist: one row a patient, model, split and repeat
+  results.json, report.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from onlm_lab.errors import OnlmError
+from onlm_lab.study import Study, load_study
+
+TEXT = ("patient_id", "centre")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run on disk. Properties read the files anew, so that a page always sees the present state."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def study(self) -> Study:
+        return load_study(self.folder)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the predictions are there; they are written last."""
+        return (self.folder / "predictions.csv").is_file()
+
+    @property
+    def patients(self) -> pd.DataFrame:
+        """Cohort columns, label, arm and endpoints of every patient of the run."""
+        return self._table("patients.csv")
+
+    @property
+    def split(self) -> pd.DataFrame:
+        return self._table("split.csv")
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The waist table, checked against the schema."""
+        from onlm_lab import schema
+
+        path = self.folder / "predictions.csv"
+        if not path.is_file():
+            raise OnlmError(f"Run {self.id} has no predictions.csv yet. Finish it with `onlm run STUDY`.")
+        return schema.read_table(path, table="predictions")
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Training so far: a row an epoch. Empty before the first epoch."""
+        path = self.folder / "history.csv"
+        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+    @property
+    def results(self) -> dict[str, Any]:
+        path = self.folder / "results.json"
+        if not path.is_file():
+            raise OnlmError(f"Run {self.id} has no results.json yet. Make it with `onlm analyse STUDY`.")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def rows(self, *, split: str | None = None) -> pd.DataFrame:
+        """AnalysisRows: predictions joined many-to-one with the patients.
+
+        Args:
+            split: "oof", "test", "external" or "unlabelled"; None keeps all.
+        """
+        return join_rows(self.predictions, patients=self.patients, split=split)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.folder / name
+        if not path.is_file():
+            raise OnlmError(f"Run {self.id} has no {name}. Start it again with `onlm run STUDY`.")
+        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+
+    def _repr_html_(self) -> str:
+        import html
+
+        state = "finished" if self.finished else "not finished"
+        return f"<b>Run {html.escape(self.id)}</b> of {html.escape(self.study.name)}: {state}"
+
+
+def join_rows(predictions: pd.DataFrame, *, patients: pd.DataFrame, split: str | None = None) -> pd.DataFrame:
+    """Predictions joined many-to-one with the cohort on patient_id.
+
+    Raises:
+        OnlmError: a predicted patient is not in the cohort; the sentence counts and names them.
+    """
+    if split is not None:
+        predictions = predictions[predictions["split"] == split]
+    lost = sorted(set(predictions["patient_id"]) - set(patients["patient_id"]))
+    if lost:
+        raise OnlmError(
+            f"predictions: {len(lost)} of {predictions['patient_id'].nunique()} patients are not in the cohort "
+            f"({', '.join(lost[:5])}). Give the clinical table that these predictions were made from."
+        )
+    shared = [c for c in predictions.columns if c in patients.columns and c != "patient_id"]
+    return predictions.merge(patients.drop(columns=shared), on="patient_id", how="left", validate="many_to_one")
+
+
+def open_run(path: str | Path) -> Run:
+    """A run by its folder, or the newest run of a study's folder.
+
+    Raises:
+        OnlmError: there is no run there.
+    """
+    path = Path(path)
+    if (path / "patients.csv").is_file() or (path / "predictions.csv").is_file():
+        return Run(path)
+    runs = list_runs(path)
+    if not runs:
+        raise OnlmError(f"'{path.name}' holds no run. Make one with `onlm run {path.name}`, or name runs/<id>.")
+    return runs[-1]
+
+
+def list_runs(folder: str | Path) -> list[Run]:
+    """The runs of a study's folder, oldest first; finished ones after unfinished ones."""
+    found = [Run(p.parent) for p in Path(folder).glob("runs/*/study.toml")]
+    return sorted(found, key=lambda run: (run.finished, (run.folder / "study.toml").stat().st_mtime, run.id))
