@@ -89,13 +89,18 @@ class Run:
         path = self.folder / name
         if not path.is_file():
             raise OnlmError(f"Run {self.id} has no {name}. Start it again with `onlm run STUDY`.")
-        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+        return read_csv(path)
 
     def _repr_html_(self) -> str:
         import html
 
         state = "finished" if self.finished else "not finished"
         return f"<b>Run {html.escape(self.id)}</b> of {html.escape(self.study.name)}: {state}"
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table that this library wrote: ids and centres are text, only the empty cell is missing."""
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
 
 
 def join_rows(predictions: pd.DataFrame, *, patients: pd.DataFrame, split: str | None = None) -> pd.DataFrame:

@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make demo` (a made-up trial, ends with the dashboard served) and `make test`.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   ?= demo
+PORT   ?= 8866
+export PYTHONWARNINGS ?= default
+
+.PHONY: help setup demo test test-all lint bench browser clean
+
+help:
+	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 4 minutes)"
+	@echo "make test      all quick checks (under 15 minutes)    make test-all   everything (under 60)"
+	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 || command -v python3 >/dev/null 2>&1 || { echo "Python 3.11 is needed: apt-get install python3 python3-venv"; exit 2; }
+	@echo ">> Installing into $(VENV): about 1.5 GB with torch, three to six minutes on an ordinary line."
+	@P=$$(command -v $(PYTHON) || command -v python3); \
+	$$P -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed, found $$($$P --version)."; exit 2; }; \
+	test -x $(BIN)/python || $$P -m venv $(VENV) || { echo "No venv module: apt-get install python3-venv"; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+	@echo ">> Installed."
+
+demo: $(READY)
+	@$(BIN)/onlm demo $(DEMO) --port $(PORT)
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/deptry .
+
+# The browser comes from Debian; where it cannot be installed the tests that need it say so and skip.
+browser:
+	@command -v chromium >/dev/null 2>&1 || { echo ">> Installing Debian's chromium for the browser tests."; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } >/dev/null 2>&1 \
+	  || echo ">> NO CHROMIUM: the browser tests will be SKIPPED. As root: apt-get install chromium"; }
+
+test: $(READY) browser lint
+	@echo ">> Quick tests: about ten minutes on two cores."
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(READY) browser lint
+	@echo ">> All tests: up to an hour on two cores."
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

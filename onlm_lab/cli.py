@@ -1,0 +1,210 @@
+"""onlm: every step of a study as a verb.
+
+    onlm demo                     a made-up trial, from CT and spreadsheets to the served dashboard
+    onlm virtual DIR              write a made-up multicentre trial
+    onlm run STUDY                check, screen, prepare, train, analyse, report: whatever is not yet done
+    onlm dashboards STUDY         serve the pages to collaborators
+
+Exit codes: 0 done, 2 something in the data or the request is wrong (one sentence says what), 130 stopped by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from onlm_lab import __version__
+from onlm_lab.errors import OnlmError
+
+STEP_HELP = {
+    "check": "read every table against the schema, all faults at once",
+    "screen": "eligibility log, flow and label",
+    "prepare": "find the CT series, read, judge, cut patches into the cache",
+    "train": "train and test the models, write predictions.csv",
+    "report": "write the HTML report",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    words = parser().parse_args(argv)
+    try:
+        return words.call(words) or 0
+    except OnlmError as error:
+        from onlm_lab.pipeline import StepFailed
+
+        print(f"onlm {words.verb}: {error}", file=sys.stderr)
+        return error.code if isinstance(error, StepFailed) and error.code > 0 else 2
+    except KeyboardInterrupt:
+        print(f"onlm {words.verb}: stopped. Start the same command again: it goes on where it was.", file=sys.stderr)
+        return 130
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="onlm", description="Occult nodal metastasis in clinical stage I lung cancer.")
+    top.add_argument("--version", action="version", version=f"onlm_lab {__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, call, help: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        added.set_defaults(call=call)
+        return added
+
+    demo = verb("demo", _demo, "make the made-up trial, run it, serve its dashboard")
+    demo.add_argument("folder", nargs="?", default="demo", type=Path)
+    _trial_options(demo)
+    _serving_options(demo)
+    demo.add_argument("--no-serve", action="store_true", help="stop after the report")
+
+    virtual = verb("virtual", _virtual, "write a made-up multicentre trial with known truth")
+    virtual.add_argument("folder", type=Path)
+    _trial_options(virtual)
+    virtual.add_argument("--tables-only", action="store_true", help="no CT")
+
+    run = verb("run", _run, "do every step of a study that is not yet done")
+    run.add_argument("study", type=Path)
+    run.add_argument("--redo", action="store_true", help="do every step again")
+    run.add_argument("--serve", action="store_true", help="serve the dashboard at the end")
+    _serving_options(run)
+
+    for name, help in STEP_HELP.items():
+        step = verb(name, _step, help)
+        step.add_argument("study", type=Path)
+        step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
+
+    analyse = verb("analyse", _analyse, "every statistic as results.json, of a study or of any predictions.csv")
+    analyse.add_argument("study", type=Path, metavar="STUDY|predictions.csv")
+    analyse.add_argument("--clinical", type=Path, help="clinical.csv, for a predictions.csv of any origin")
+    analyse.add_argument("--followup", type=Path, help="followup.csv, likewise")
+    analyse.add_argument("--out", type=Path, help="where results.json goes")
+    analyse.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
+
+    dashboards = verb("dashboards", _dashboards, "serve the pages of a study or run")
+    dashboards.add_argument("study", type=Path, metavar="STUDY|RUN")
+    _serving_options(dashboards)
+
+    study = verb("study", _study, "print study.toml in full, defaults included")
+    study.add_argument("study", type=Path)
+
+    radiogenomics = verb("radiogenomics", _radiogenomics, "turn the public NSCLC Radiogenomics table into a study")
+    radiogenomics.add_argument("table", type=Path, help="the CSV from TCIA (doi:10.7937/K9/TCIA.2017.7hs46erv)")
+    radiogenomics.add_argument("folder", type=Path)
+    return top
+
+
+def _trial_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--patients", type=_at_least(1), default=300)
+    verb.add_argument("--centres", type=_at_least(1), default=5)
+    verb.add_argument("--seed", type=int, default=7)
+
+
+def _at_least(least: int):
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"wanted at least {least}, got {value}")
+        return value
+
+    return number
+
+
+def _serving_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--port", type=int, default=8866)
+    verb.add_argument("--token", default=None, help="what a visitor must show; a fresh one by default")
+
+
+def _virtual(words: argparse.Namespace) -> None:
+    from onlm_lab import virtual
+
+    folder = virtual.write_trial(
+        words.folder, n_patients=words.patients, n_centres=words.centres, seed=words.seed,
+        tables_only=words.tables_only, progress=True,
+    )  # fmt: skip
+    say(f"Made-up trial of {words.patients} patients in {folder}. Go on with: onlm run {folder}")
+
+
+def _run(words: argparse.Namespace) -> None:
+    from onlm_lab import pipeline
+
+    done = pipeline.run(words.study, say=say, redo=words.redo)
+    say(f"Report: {done.folder / 'report.html'}")
+    if words.serve:
+        _serve(done.folder, port=words.port, token=words.token)
+    else:
+        say(f"Dashboard: onlm dashboards {words.study}")
+
+
+def _demo(words: argparse.Namespace) -> None:
+    from onlm_lab import pipeline, virtual
+
+    say(
+        f"onlm demo: a made-up trial of {words.patients} patients in '{words.folder}'; about three minutes on two cores"
+    )
+    virtual.write_trial(
+        words.folder, n_patients=words.patients, n_centres=words.centres, seed=words.seed, progress=True
+    )
+    done = pipeline.run(words.folder, say=say)
+    say(f"Report: {done.folder / 'report.html'}")
+    if not words.no_serve:
+        _serve(done.folder, port=words.port, token=words.token)
+
+
+def _step(words: argparse.Namespace) -> None:
+    from onlm_lab import pipeline, steps
+
+    if words.step:  # a child of `onlm run`, which holds the lock
+        pipeline.perform(words.study, name=words.verb, say=say)
+        return
+    with steps.locked(pipeline.load_study(words.study).folder):
+        pipeline.perform(words.study, name=words.verb, say=say)
+
+
+def _analyse(words: argparse.Namespace) -> None:
+    if words.study.suffix != ".csv":
+        if words.out or words.clinical or words.followup:
+            raise OnlmError("--clinical, --followup and --out go with a predictions.csv; a study knows its own files.")
+        _step(words)
+        return
+    from onlm_lab import pipeline
+
+    out = pipeline.analyse_predictions(
+        words.study, clinical=words.clinical, followup=words.followup, out=words.out or Path("results.json")
+    )
+    say(f"Results: {out}")
+
+
+def _dashboards(words: argparse.Namespace) -> None:
+    from onlm_lab.runs import open_run
+
+    _serve(open_run(words.study).folder, port=words.port, token=words.token)
+
+
+def _serve(folder: Path, *, port: int, token: str | None) -> None:
+    from onlm_lab import serving
+
+    serving.serve(folder, port=port, token=token, say=say)
+
+
+def _study(words: argparse.Namespace) -> None:
+    import json
+
+    from onlm_lab.study import load_study
+
+    say(json.dumps(load_study(words.study).to_dict(), indent=1, ensure_ascii=False))
+
+
+def _radiogenomics(words: argparse.Namespace) -> None:
+    from onlm_lab.cohort import nsclc_radiogenomics
+
+    folder = nsclc_radiogenomics.write_study(words.table, words.folder)
+    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

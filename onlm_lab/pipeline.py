@@ -1,0 +1,299 @@
+"""The way from files to a report, step by step: the only place where cohort and images meet.
+
+    check -> screen -> prepare -> train -> analyse -> report
+
+Each step is a library call here, a verb of `onlm`, and, under `run`, a process of its own. A step whose inputs have
+not changed is skipped; a step that was killed starts again and keeps what it had finished. Torch is never imported
+here: training is started as `onlm train`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from onlm_lab import runs, schema, steps
+from onlm_lab.errors import OnlmError, StudyError
+from onlm_lab.runs import Run
+from onlm_lab.steps import Step
+from onlm_lab.study import Study, load_study
+
+STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
+IMAGE_MODELS = ("image", "fused")
+
+
+def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False) -> Run:
+    """Do every step of a study that is not yet done, each in its own process.
+
+    Args:
+        folder: the study's folder.
+        say: takes a line for the user.
+        redo: do every step again.
+
+    Raises:
+        OnlmError: a step found something wrong; its own words are already on the screen.
+    """
+    study = load_study(folder)
+    with steps.locked(study.folder):
+        for number, name in enumerate(STEPS, start=1):
+            began = time.monotonic()
+            step = planned(study, name=name)
+            if step.done() and not redo:
+                say(f"[{number}/{len(STEPS)}] {name}: nothing changed, kept")
+                continue
+            say(f"[{number}/{len(STEPS)}] {name} ...")
+            command = [sys.executable, "-m", "onlm_lab.cli", name, str(study.folder), "--step"]
+            code = subprocess.run(command, check=False).returncode
+            if code:
+                raise StepFailed(name=name, code=code)
+            say(f"[{number}/{len(STEPS)}] {name}: done in {time.monotonic() - began:.0f} s")
+    return run_of(study)
+
+
+class StepFailed(OnlmError):
+    """A step's process ended with an error that it has already told."""
+
+    def __init__(self, *, name: str, code: int):
+        self.code = code
+        how = f"was stopped by signal {-code}" if code < 0 else "stopped"
+        super().__init__(f"Step '{name}' {how}. Mend what it says above and start the same command again: it goes on.")
+
+
+def perform(folder: str | Path, *, name: str, say: Callable[[str], None]) -> None:
+    """Do one step here and now, and note it as done."""
+    study = load_study(folder)
+    began = time.monotonic()
+    work = {"check": check, "screen": screen, "prepare": prepare, "train": train, "analyse": analyse, "report": report}
+    needs = STEPS[: STEPS.index(name)]
+    for earlier in needs:
+        if not planned(study, name=earlier).done():
+            raise OnlmError(
+                f"Step '{name}' needs '{earlier}' first. Run `onlm {earlier} {study.folder.name}` or `onlm run`."
+            )
+    step = planned(study, name=name)
+    outputs, facts = work[name](study, say=say)
+    step.finish(outputs=outputs, seconds=time.monotonic() - began, facts=facts)
+
+
+def planned(study: Study, *, name: str) -> Step:
+    """A step with the digest of everything that goes into it."""
+    tables = [study.path(study.data.clinical), study.path(study.data.followup)]
+    base = [study.digest("data", "columns"), *tables]
+    if name == "check":
+        inputs = steps.digest("check", *base, study.path(study.data.annotations), study.digest("training"))
+    elif name == "screen":
+        inputs = steps.digest("screen", *base, study.digest("protocol", "label"))
+    elif name == "prepare":
+        ct = steps.folder_digest(study.path(study.data.ct)) if with_images(study) else "no images"
+        parts = (study.digest("patch", "data"), study.training.models, ct)
+        inputs = steps.digest("prepare", *parts, work_file(study, "status.csv"), study.path(study.data.annotations))
+    elif name == "train":
+        inputs = steps.digest("train", run_id(study), work_file(study, "prepared.csv"))
+    elif name == "analyse":
+        inputs = steps.digest(
+            "analyse", run_id(study), study.digest("analysis"), run_of(study).folder / "predictions.csv"
+        )
+    else:
+        inputs = steps.digest("report", run_id(study), study.digest(), run_of(study).folder / "results.json")
+    return Step(name=name, folder=study.folder, inputs=inputs)
+
+
+def work_file(study: Study, name: str) -> Path:
+    """A file between steps."""
+    return study.folder / "work" / name
+
+
+def with_images(study: Study) -> bool:
+    """Whether this study has, and its models want, CT images."""
+    return bool(study.data.ct) and any(model in IMAGE_MODELS for model in study.training.models)
+
+
+def run_id(study: Study) -> str:
+    """Name of the run that this study's settings and data lead to: other settings, another run."""
+    stages = study.digest("study", "data", "columns", "protocol", "label", "patch", "model", "training")
+    return "run-" + steps.digest(stages, work_file(study, "cohort.csv"), work_file(study, "prepared.csv"))[:10]
+
+
+def run_of(study: Study) -> Run:
+    return Run(study.folder / "runs" / run_id(study))
+
+
+# --- the steps: each takes a study, gives its output files and a few facts -------------------------------------------
+
+
+def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+    """Read every table against the schema; all faults at once.
+
+    Raises:
+        DataError: what is wrong, a sentence a fault, with file, column and rows.
+        StudyError: a file or the CT folder is not there, or a predictor cannot be used.
+    """
+    from onlm_lab.cohort import load_cohort
+    from onlm_lab.cohort.predictors import refuse_post_treatment
+
+    cohort = load_cohort(study)
+    patients = cohort.patients
+    refuse_post_treatment(study.training.predictors, extra_columns=study.columns)
+    unknown = [c for c in study.training.predictors if c not in patients.columns]
+    if unknown:
+        raise StudyError(
+            f"study.toml: training.predictors names {', '.join(unknown)}, not a column of {study.data.clinical}. "
+            "Take it out, or add the column."
+        )
+    facts = {"n_patients": len(patients)}
+    if with_images(study):
+        facts["n_annotated"] = len(_annotations(study, patients=patients))
+        if not study.path(study.data.ct).is_dir():
+            raise StudyError(
+                f'study.toml: [data] ct = "{study.data.ct}", but there is no such folder. Put the DICOM series there; '
+                'or set ct = "" and [training] models = ["clinical"] to go on without images.'
+            )
+    say(f"  {len(patients)} patients, {patients['centre'].nunique()} centres: tables fit the schema")
+    out = work_file(study, "checked.json")
+    steps.write_text(out, pd.Series(facts).to_json())
+    return [out], facts
+
+
+def _annotations(study: Study, *, patients: pd.DataFrame) -> pd.DataFrame:
+    """Where each tumour is; every row belongs to a patient of the cohort."""
+    path = study.path(study.data.annotations)
+    table = schema.read_table(path, table="annotations", missing_words=study.data.missing_words)
+    strangers = sorted(set(table["patient_id"]) - set(patients["patient_id"]))
+    if strangers:
+        raise StudyError(
+            f"{study.data.annotations}: {len(strangers)} rows name patients that {study.data.clinical} does not have "
+            f"({', '.join(strangers[:5])}). Correct the ids, or add the patients."
+        )
+    return table
+
+
+def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+    """Who is in: the eligibility log, each patient's status, the flow; the cohort with label and endpoints."""
+    from onlm_lab import cohort as cohorts
+
+    cohort = cohorts.load_cohort(study)
+    screening = cohorts.screen(cohort, study.protocol)
+    tables = {
+        "decisions.csv": screening.decisions, "status.csv": screening.status, "flow.csv": screening.flow,
+        "cohort.csv": cohort.patients,
+    }  # fmt: skip
+    for name, table in tables.items():
+        schema.write_table(table, work_file(study, name))
+    counts = screening.status["status"].value_counts().to_dict()
+    say("  " + ", ".join(f"{counts.get(k, 0)} {k}" for k in ("eligible", "excluded", "undetermined")))
+    if not counts.get("eligible"):
+        raise StudyError(
+            "No patient is eligible. See work/flow.csv for the rule that each one fails; check [protocol]."
+        )
+    return [work_file(study, name) for name in tables], {k: int(v) for k, v in counts.items()}
+
+
+def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+    """Find the series, read, judge, and cut a patch around each eligible patient's tumour; resumable row by row."""
+    from onlm_lab import preparation
+
+    status = runs.read_csv(work_file(study, "status.csv"))
+    eligible = status.loc[status["status"] == "eligible", "patient_id"].tolist()
+    out = work_file(study, "prepared.csv")
+    if not with_images(study):
+        say("  no images in this study: clinical model only")
+        schema.write_table(pd.DataFrame({"patient_id": eligible, "usable": 1, "reason": None}), out)
+        return [out], {"n_usable": len(eligible)}
+    annotations = _annotations(study, patients=runs.read_csv(work_file(study, "cohort.csv")))
+    prepared = preparation.prepare_images(study, patient_ids=eligible, annotations=annotations)
+    schema.write_table(prepared, out)
+    n_usable = int(prepared["usable"].sum())
+    say(f"  {n_usable} of {len(eligible)} eligible patients have a usable CT patch")
+    for reason, rows in prepared[prepared["usable"] == 0].groupby("reason"):
+        say(f"    {len(rows)} x {reason}")
+    if not n_usable:
+        raise StudyError(
+            "Not one eligible patient has a usable CT patch; the reasons stand above and in work/prepared.csv."
+        )
+    return [out], {"n_usable": n_usable}
+
+
+def begin_run(study: Study) -> Run:
+    """Make (or find) the run's folder: study, patients and split, before anything is fitted."""
+    from onlm_lab.cohort import splits
+
+    handle = run_of(study)
+    cohort = runs.read_csv(work_file(study, "cohort.csv"))
+    prepared = runs.read_csv(work_file(study, "prepared.csv"))
+    usable = prepared.loc[prepared["usable"] == 1, "patient_id"]
+    patients = cohort[cohort["patient_id"].isin(usable)].sort_values("patient_id", kind="stable")
+    labelled = patients["onlm"].notna() & (patients["arm"] == "surgery")
+    patients = patients.assign(role=labelled.map({True: "labelled", False: "unlabelled"}))
+    n_positive = int((patients.loc[labelled, "onlm"] == 1).sum())
+    n_negative = int(labelled.sum()) - n_positive
+    if min(n_positive, n_negative) < study.training.folds:
+        raise StudyError(
+            f"{n_positive} patients with and {n_negative} without nodal metastasis are labelled; wanted at least "
+            f"{study.training.folds} of each, one a fold. Lower [training] folds, or add patients."
+        )
+    folds = splits.make_folds(
+        patients[labelled], n_folds=study.training.folds, n_repeats=study.training.repeats, seed=study.seed,
+        scheme=study.training.scheme,
+    )  # fmt: skip
+    schema.write_table(patients, handle.folder / "patients.csv")
+    schema.write_table(folds, handle.folder / "split.csv")
+    write_study(study, handle.folder)
+    return handle
+
+
+def write_study(study: Study, folder: Path) -> None:
+    """study.toml in full, defaults included: what a run stood on stays readable when defaults move on."""
+    import tomli_w
+
+    steps.write_text(folder / "study.toml", tomli_w.dumps(_without_none(study.to_dict())))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return [_without_none(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+    """Start training in a process of its own, so that no torch enters this one."""
+    handle = begin_run(study)
+    say(f"  runs/{handle.id}: {(handle.patients['role'] == 'labelled').sum()} labelled patients")
+    command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]
+    if with_images(study):
+        command += ["--cache", str(work_file(study, "cache"))]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise StepFailed(name="train", code=code)
+    return [handle.folder / "predictions.csv"], {"run": handle.id}
+
+
+def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+    """Every statistic of the run, as results.json."""
+    from onlm_lab.analysis import battery
+
+    handle = run_of(study)
+    write_study(study, handle.folder)
+    results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed)
+    out = handle.folder / "results.json"
+    battery.write_results(results, out)
+    for model in study.training.models:
+        said = results[model]
+        auc = said["roc"]["auc"]
+        say(f"  {model}: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}), out of fold")
+    return [out], {}
+
+
+def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+    """One self-contained HTML file."""
+    from onlm_lab.report import write_report
+
+    handle = run_of(study)
+    out = write_report(handle, work=study.folder / "work")
+    say(f"  {out.relative_to(study.folder)}")
+    return [out], {}

@@ -1,0 +1,127 @@
+"""What makes a step resumable: the digest of what goes in, a note of what came out, a lock on the study.
+
+A step is skipped when the digest of its inputs is the one in its note and every output is still there. The note is
+written last, so that a step killed half-way is never taken for done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import onlm_lab
+from onlm_lab.errors import OnlmError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one study: `inputs` is a digest, `outputs` the files that it leaves (relative to the study)."""
+
+    name: str
+    folder: Path
+    inputs: str
+
+    @property
+    def note(self) -> Path:
+        return self.folder / "work" / "steps" / f"{self.name}.json"
+
+    def done(self) -> bool:
+        """Whether this step has already been done with these very inputs."""
+        said = self.said()
+        if said.get("inputs") != self.inputs:
+            return False
+        return all((self.folder / name).is_file() for name in said["outputs"])
+
+    def said(self) -> dict[str, Any]:
+        """What the step's note says; empty where there is none."""
+        if not self.note.is_file():
+            return {}
+        return json.loads(self.note.read_text(encoding="utf-8"))
+
+    def finish(self, *, outputs: list[Path], seconds: float, facts: dict[str, Any] | None = None) -> None:
+        """Write the note: from now on the step counts as done."""
+        said = {
+            "inputs": self.inputs,
+            "outputs": [str(path.relative_to(self.folder)) for path in outputs],
+            "seconds": round(seconds, 1),
+            "facts": facts or {},
+        }
+        write_text(self.note, json.dumps(said, indent=1, sort_keys=True))
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 over texts, plain values and files (by content), and the version of this library."""
+    seal = hashlib.sha256(onlm_lab.__version__.encode())
+    for part in parts:
+        seal.update(b"\0")
+        if isinstance(part, Path):
+            seal.update(file_digest(part).encode())
+        else:
+            seal.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return seal.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes; of nothing, where it is absent."""
+    if not path.is_file():
+        return "absent"
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_digest(path: Path) -> str:
+    """A digest of a folder's file names, sizes and times: fast, and changed by any edit."""
+    seal = hashlib.sha256()
+    stack = [path]
+    while stack:
+        here = stack.pop()
+        if not here.is_dir():
+            continue
+        for entry in sorted(os.scandir(here), key=lambda e: e.name):
+            if entry.is_dir():
+                stack.append(Path(entry.path))
+            else:
+                stat = entry.stat()
+                seal.update(f"{os.path.relpath(entry.path, path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return seal.hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.{os.getpid()}.half")
+    with half.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(half, path)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Only one process works on a study at a time.
+
+    Raises:
+        OnlmError: another process is at work there.
+    """
+    path = folder / "work" / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OnlmError(
+            f"Another onlm command is at work on '{folder.name}'. Wait for it, or stop it, then try again."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
