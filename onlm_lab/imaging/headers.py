@@ -1,0 +1,223 @@
+"""Reads DICOM headers: what each file is, where its slice lies, and where in the file its pixels start."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
+CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError)  # of a cut-off header
+MANY_FILES = 3000  # from here on a second process pays for its start
+
+KEYWORDS = (
+    "ImageType SOPClassUID SOPInstanceUID Modality Manufacturer ManufacturerModelName PatientName PatientID "
+    "ContrastBolusAgent SliceThickness KVP ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID "
+    "ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID SamplesPerPixel NumberOfFrames Rows Columns "
+    "PixelSpacing BitsAllocated BitsStored PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
+    "LossyImageCompression RescaleIntercept RescaleSlope GantryDetectorTilt"
+).split()
+TAGS = [Tag(tag_for_keyword(keyword)) for keyword in KEYWORDS]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What one DICOM file says about itself. `file` is relative to the folder that was read."""
+
+    file: str
+    size_bytes: int
+    modified_ns: int
+    series_uid: str = ""
+    study_uid: str = ""
+    instance_uid: str = ""
+    modality: str = ""
+    frame_of_reference_uid: str = ""
+    image_type: tuple[str, ...] = ()
+    position_mm: tuple[float, ...] = ()
+    orientation: tuple[float, ...] = ()
+    pixel_spacing_mm: tuple[float, ...] = ()
+    rows: int = 0
+    columns: int = 0
+    n_frames: int = 1
+    samples: int = 1
+    bits_allocated: int = 0
+    bits_stored: int = 0
+    signed: bool = False
+    slope: float = 1.0
+    intercept: float = 0.0
+    padding: int | None = None
+    padding_limit: int | None = None
+    lossy: bool = False
+    transfer_syntax: str = ""
+    pixel_offset: int = -1
+    thickness_mm: float = float("nan")
+    kernel: str = ""
+    kvp: float = float("nan")
+    gantry_degrees: float = float("nan")
+    manufacturer: str = ""
+    model: str = ""
+    contrast: bool = False
+    patient_position: str = ""
+    unreadable: tuple[str, ...] = ()  # elements whose value is not what its type demands
+    identifying: tuple[str, ...] = field(default=(), repr=False)  # never leaves this package
+
+
+def list_files(folder: Path) -> list[str]:
+    """Every file below a folder, relative to it, in a fixed order."""
+    found: list[str] = []
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        relative = os.path.relpath(root, folder)
+        found.extend(name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+    return found
+
+
+def read_headers(folder: Path, *, workers: int | None = None) -> tuple[list[Header], int]:
+    """The headers of every DICOM file below a folder, and how many files there are in all.
+
+    Args:
+        folder: read with everything below it.
+        workers: processes to use; None takes one for a few thousand files and up to four above.
+    """
+    files = list_files(folder)
+    if workers is None:
+        workers = min(4, os.cpu_count() or 1) if len(files) >= MANY_FILES else 1
+    if workers > 1 and not multiprocessing.current_process().daemon:
+        parts = [files[start : start + 500] for start in range(0, len(files), 500)]
+        with ProcessPoolExecutor(workers) as pool:
+            read = list(pool.map(_read_part, [folder] * len(parts), parts))
+        return [header for part in read for header in part], len(files)
+    return _read_part(folder, files), len(files)
+
+
+def _read_part(folder: Path, files: list[str]) -> list[Header]:
+    return [header for file in files if (header := read_header(folder, file)) is not None]
+
+
+def read_header(folder: Path, file: str) -> Header | None:
+    """The header of one file, or None where the file is not DICOM."""
+    path = folder / file
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(132)
+            if start[128:] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+                return None
+            stream.seek(0)
+            offset: list[int] = []
+
+            def at_pixels(tag: int, vr: str | None, length: int) -> bool:
+                if tag in PIXEL_TAGS and length:
+                    offset.append(stream.tell())
+                return tag in PIXEL_TAGS or tag > PIXEL_TAGS[-1]
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what matters of a malformed value is named in `unreadable`
+                data = read_partial(stream, at_pixels, force=True, specific_tags=TAGS)
+                state = os.fstat(stream.fileno())
+                return _header(data, file, state, offset[0] if offset else -1)
+    except (InvalidDicomError, EOFError, OSError, *_MALFORMED):
+        state = path.stat()
+        return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=("the header",))
+
+
+def _header(data: pydicom.Dataset, file: str, state: os.stat_result, offset: int) -> Header | None:
+    bad: list[str] = []
+    text = {key: _value(data, key, _text, "", bad) for key in KEYWORDS if key not in _NUMERIC}
+    if not text["SeriesInstanceUID"] and not text["SOPClassUID"]:
+        return None
+    syntax = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "")) or "1.2.840.10008.1.2"
+    modality = text["Modality"] or ("CT" if text["SOPClassUID"] in CT_STORAGE else "")
+    return Header(
+        file=file,
+        size_bytes=state.st_size,
+        modified_ns=state.st_mtime_ns,
+        series_uid=text["SeriesInstanceUID"],
+        study_uid=text["StudyInstanceUID"],
+        instance_uid=text["SOPInstanceUID"],
+        modality=modality,
+        frame_of_reference_uid=text["FrameOfReferenceUID"],
+        image_type=tuple(_value(data, "ImageType", _texts, (), bad)),
+        position_mm=_value(data, "ImagePositionPatient", _numbers, (), bad),
+        orientation=_value(data, "ImageOrientationPatient", _numbers, (), bad),
+        pixel_spacing_mm=_value(data, "PixelSpacing", _numbers, (), bad),
+        rows=_value(data, "Rows", int, 0, bad),
+        columns=_value(data, "Columns", int, 0, bad),
+        n_frames=_value(data, "NumberOfFrames", int, 1, bad),
+        samples=_value(data, "SamplesPerPixel", int, 1, bad),
+        bits_allocated=_value(data, "BitsAllocated", int, 0, bad),
+        bits_stored=_value(data, "BitsStored", int, 0, bad),
+        signed=_value(data, "PixelRepresentation", int, 0, bad) == 1,
+        slope=_value(data, "RescaleSlope", float, 1.0, bad),
+        intercept=_value(data, "RescaleIntercept", float, 0.0, bad),
+        padding=_value(data, "PixelPaddingValue", int, None, bad),
+        padding_limit=_value(data, "PixelPaddingRangeLimit", int, None, bad),
+        lossy=text["LossyImageCompression"] == "01",
+        transfer_syntax=syntax,
+        pixel_offset=offset,
+        thickness_mm=_value(data, "SliceThickness", float, float("nan"), bad),
+        kernel="\\".join(_value(data, "ConvolutionKernel", _texts, (), bad)),
+        kvp=_value(data, "KVP", float, float("nan"), bad),
+        gantry_degrees=_value(data, "GantryDetectorTilt", float, float("nan"), bad),
+        manufacturer=text["Manufacturer"],
+        model=text["ManufacturerModelName"],
+        contrast=bool(text["ContrastBolusAgent"]),
+        patient_position=text["PatientPosition"],
+        unreadable=tuple(bad),
+        identifying=tuple(item for item in (text["PatientName"], text["PatientID"]) if item),
+    )
+
+
+_NUMERIC = frozenset(
+    "ImageType ImagePositionPatient ImageOrientationPatient PixelSpacing Rows Columns NumberOfFrames SamplesPerPixel "
+    "BitsAllocated BitsStored PixelRepresentation RescaleSlope RescaleIntercept PixelPaddingValue "
+    "PixelPaddingRangeLimit SliceThickness ConvolutionKernel KVP GantryDetectorTilt".split()
+)
+
+
+def _value(data: pydicom.Dataset, keyword: str, convert: Any, default: Any, bad: list[str]) -> Any:
+    """One converted element; absent or empty gives the default, a value of the wrong kind also names itself in `bad`."""
+    try:
+        value = data.get(keyword)
+        return default if value is None or value == "" else convert(value)
+    except _MALFORMED:
+        bad.append(keyword)
+        return default
+
+
+def _text(value: Any) -> str:
+    return str(value).strip(" \0")
+
+
+def _many(value: Any) -> Iterator[Any]:
+    return iter([value] if isinstance(value, str | float | int) else value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _many(value))
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(float(item) for item in _many(value))
+
+
+def native_order(header: Header) -> str | None:
+    """The byte order ("<" or ">") of uncompressed pixels that can be read in place; None where a decoder is needed."""
+    syntax = UID(header.transfer_syntax)
+    plain = header.bits_allocated == 16 and header.samples == 1 and header.n_frames == 1 and header.pixel_offset > 0
+    if not plain or not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated:
+        return None
+    return "<" if syntax.is_little_endian else ">"

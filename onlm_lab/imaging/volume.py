@@ -1,0 +1,90 @@
+"""CtVolume: a chest CT in Hounsfield units with its place in the patient, and the one conversion each way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+OUTSIDE_HU = -1024  # what padding and everything beyond the scan reads as: air
+
+
+@dataclass(frozen=True, eq=False)
+class CtVolume:
+    """A CT in Hounsfield units, in the DICOM patient frame (LPS).
+
+    Attributes:
+        hu: int16 (z,y,x). The z index rises along the slice normal; padding reads as -1024.
+        spacing_mm: distance of neighbouring voxel centres along (z, y, x); z comes from slice positions.
+        origin_mm: (x, y, z) of the centre of voxel [0, 0, 0].
+        direction: 3x3; the columns are the unit vectors of the z, y and x index in LPS.
+        series_uid: the DICOM SeriesInstanceUID, or "" for a NIfTI or NRRD file.
+        acquisition: how the scan was made (kernel, kvp, thickness_mm, ...); holds nothing that names the patient.
+        padding: bool (z,y,x), true where the scanner wrote padding instead of a measurement; None when nowhere.
+    """
+
+    hu: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float]
+    direction: np.ndarray
+    series_uid: str
+    acquisition: Mapping[str, Any]
+    padding: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along (z, y, x)."""
+        return self.hu.shape  # type: ignore[return-value]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+    @property
+    def frame_of_reference_uid(self) -> str:
+        """The DICOM FrameOfReferenceUID, or "" where the scan has none."""
+        return str(self.acquisition.get("frame_of_reference_uid", ""))
+
+    def to_patient_mm(self, index_zyx: np.ndarray) -> np.ndarray:
+        """Positions (..., 3) as x, y, z in mm (LPS) of voxel indices (..., 3) as z, y, x; fractions allowed."""
+        return voxel_to_patient_mm(
+            index_zyx, spacing_mm=self.spacing_mm, origin_mm=self.origin_mm, direction=self.direction
+        )
+
+    def to_voxel(self, position_mm: np.ndarray) -> np.ndarray:
+        """Voxel indices (..., 3) as z, y, x (fractional) of positions (..., 3) as x, y, z in mm (LPS)."""
+        return patient_mm_to_voxel(
+            position_mm, spacing_mm=self.spacing_mm, origin_mm=self.origin_mm, direction=self.direction
+        )
+
+
+def voxel_to_patient_mm(
+    index_zyx: np.ndarray,
+    *,
+    spacing_mm: tuple[float, float, float],
+    origin_mm: tuple[float, float, float],
+    direction: np.ndarray,
+) -> np.ndarray:
+    """Positions (..., 3) as x, y, z in mm (LPS) of voxel indices (..., 3) as z, y, x.
+
+    Example:
+        >>> voxel_to_patient_mm([1, 0, 0], spacing_mm=(3, 1, 1), origin_mm=(5, 6, 7), direction=np.eye(3)[:, ::-1])
+        array([ 5.,  6., 10.])
+    """
+    scaled = np.asarray(index_zyx, dtype=float) * np.asarray(spacing_mm, dtype=float)
+    return scaled @ np.asarray(direction).T + np.asarray(origin_mm, dtype=float)
+
+
+def patient_mm_to_voxel(
+    position_mm: np.ndarray,
+    *,
+    spacing_mm: tuple[float, float, float],
+    origin_mm: tuple[float, float, float],
+    direction: np.ndarray,
+) -> np.ndarray:
+    """Voxel indices (..., 3) as z, y, x (fractional) of positions (..., 3) as x, y, z in mm (LPS)."""
+    shifted = np.asarray(position_mm, dtype=float) - np.asarray(origin_mm, dtype=float)
+    return (shifted @ np.asarray(direction)) / np.asarray(spacing_mm, dtype=float)

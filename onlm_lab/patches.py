@@ -1,0 +1,327 @@
+"""The spec and the cache of image patches: what was cut, and one file a patient that training reads back.
+
+A row is two files: `patches/<name>-<key>.npy` (int16 HU) and `rows/<name>.json`, which is written last and names the
+first. A run killed at any point leaves only whole rows behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onlm_lab.errors import OnlmError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPEC_FILE = "spec.json"
+PACK_FILE, PACK_INDEX = "pack.npy", "pack.json"
+
+
+@dataclass(frozen=True)
+class PatchSpec:
+    """What a patch is: a cube around the tumour on the patient's axes.
+
+    Attributes:
+        size_mm: edge of the cube.
+        spacing_mm: distance of voxel centres, the same along every axis.
+        interpolation: "linear"; along axes that become coarser the CT is smoothed first.
+        outside_hu: value beyond the scan.
+    """
+
+    size_mm: float = 60.0
+    spacing_mm: float = 1.0
+    interpolation: str = "linear"
+    outside_hu: int = -1024
+
+    def __post_init__(self) -> None:
+        if not (0 < self.spacing_mm <= self.size_mm < 1000):
+            raise OnlmError(
+                f"A patch needs 0 < spacing_mm <= size_mm < 1000; spacing_mm is {self.spacing_mm:g} and size_mm "
+                f"{self.size_mm:g}."
+            )
+        if self.interpolation != "linear":
+            raise OnlmError(f"interpolation is '{self.interpolation}'; a patch is cut with 'linear'.")
+
+    @property
+    def n_voxels(self) -> int:
+        """Voxels along each edge."""
+        return max(1, round(self.size_mm / self.spacing_mm))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels of the patch along (z, y, x)."""
+        return (self.n_voxels,) * 3
+
+    @property
+    def digest(self) -> str:
+        """Stands for the spec; two specs with one digest give the same patch."""
+        return _digest(_plain_spec(self))
+
+
+@dataclass(frozen=True, eq=False)
+class PatchCache:
+    """A folder of patches that belong to one spec.
+
+    Attributes:
+        folder: where the cache lies.
+        spec: what every patch in it is.
+        rows: patient_id -> row (file, key, sha256, facts), sorted by patient_id.
+    """
+
+    folder: Path
+    spec: PatchSpec
+    rows: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def patient_ids(self) -> tuple[str, ...]:
+        """The patients with a patch, sorted."""
+        return tuple(self.rows)
+
+    @property
+    def digest(self) -> str:
+        """Stands for the content: the spec, the patients and every voxel of their patches."""
+        return _digest([self.spec.digest, [[patient, row["sha256"]] for patient, row in self.rows.items()]])
+
+    @property
+    def facts(self) -> pd.DataFrame:
+        """One row a patient: patient_id and the facts that were measured when the patch was cut."""
+        import pandas as pd  # the cache itself needs numpy only
+
+        return pd.DataFrame([{"patient_id": patient, **row["facts"]} for patient, row in self.rows.items()])
+
+    def load(self, patient_id: str) -> np.ndarray:
+        """The patch of one patient, float32 (z,y,x) in HU.
+
+        Raises:
+            OnlmError: the patient has no patch, or its file is gone or damaged.
+        """
+        row = self._row(patient_id)
+        path = self.folder / row["file"]
+        try:
+            patch = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise OnlmError(
+                f"The patch of patient {patient_id} ({path.name}) cannot be read; prepare it again."
+            ) from error
+        if patch.shape != self.spec.shape:
+            raise OnlmError(f"The patch of patient {patient_id} has shape {patch.shape}, wanted {self.spec.shape}.")
+        return patch.astype(np.float32)
+
+    def array(self, patient_ids: Sequence[str] | None = None) -> np.ndarray:
+        """The patches of several patients in the order given, int16 (n,z,y,x) in HU; None takes all.
+
+        Uses the packed file where it belongs to this cache; then nothing is copied for all patients in order.
+        """
+        wanted = self.patient_ids if patient_ids is None else tuple(patient_ids)
+        rows = [self._row(patient) for patient in wanted]
+        packed = self._packed()
+        if packed is not None:
+            place = {patient: k for k, patient in enumerate(self.patient_ids)}
+            chosen = [place[patient] for patient in wanted]
+            return packed if chosen == list(range(len(packed))) else packed[chosen]
+        stack = np.empty((len(rows), *self.spec.shape), dtype=np.int16)
+        for k, patient in enumerate(wanted):
+            stack[k] = self.load(patient)
+        return stack
+
+    def _row(self, patient_id: str) -> Mapping[str, Any]:
+        if patient_id not in self.rows:
+            raise OnlmError(
+                f"Patient {patient_id} has no patch among the {len(self.rows)} of '{self.folder.name}'. "
+                "Prepare the images of this patient first."
+            )
+        return self.rows[patient_id]
+
+    def _packed(self) -> np.ndarray | None:
+        index = self.folder / PACK_INDEX
+        if not index.exists() or json.loads(index.read_text(encoding="utf-8")).get("digest") != self.digest:
+            return None
+        return np.load(self.folder / PACK_FILE, mmap_mode="r", allow_pickle=False)
+
+
+def row_key(
+    spec: PatchSpec,
+    *,
+    series_uid: str,
+    files_digest: str,
+    centre_mm: Sequence[float],
+    mask_digest: str = "",
+    reader_version: str,
+) -> str:
+    """The key of one patch: it changes when anything changes that the patch, or a fact beside it, was made from."""
+    place = [repr(float(value)) for value in centre_mm]
+    return _digest([spec.digest, series_uid, files_digest, place, mask_digest, reader_version])
+
+
+def create_cache(folder: str | os.PathLike, *, spec: PatchSpec) -> Path:
+    """The folder of a cache, made if needed, that holds patches of this spec only.
+
+    Raises:
+        OnlmError: the folder holds patches of another spec; the message names what differs.
+    """
+    folder = Path(folder)
+    path = folder / SPEC_FILE
+    if path.exists():
+        _same_spec(folder, _read_spec(folder), spec)
+        return folder
+    for name in ("patches", "rows"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _write(path, json.dumps(asdict(spec), indent=1, sort_keys=True).encode())
+    return folder
+
+
+def has_row(cache_dir: str | os.PathLike, *, patient_id: str, key: str) -> bool:
+    """Whether the patch of a patient is there, whole, and made from exactly what the key stands for."""
+    row = _read_row(Path(cache_dir) / "rows" / f"{_file_name(patient_id)}.json")
+    if row is None or row["key"] != key or row["patient_id"] != patient_id:
+        return False
+    path = Path(cache_dir) / row["file"]
+    return path.exists() and path.stat().st_size == row["size_bytes"]
+
+
+def write_patch(
+    cache_dir: str | os.PathLike, *, patient_id: str, patch: np.ndarray, key: str, facts: Mapping[str, Any]
+) -> Path:
+    """Writes one patient's patch and facts so that a killed run leaves either all of the row or none; gives its file.
+
+    Args:
+        cache_dir: made by `create_cache`.
+        patient_id: any text; the file's name is safe whatever it holds.
+        patch: (z,y,x) in HU, rounded to whole HU; the shape must be the spec's.
+        key: of `row_key`.
+        facts: plain numbers, texts and None, kept beside the patch.
+
+    Raises:
+        OnlmError: the cache does not exist or the shape is not the spec's.
+    """
+    cache_dir = Path(cache_dir)
+    spec = _read_spec(cache_dir)
+    if patch.shape != spec.shape:
+        raise OnlmError(f"The patch of patient {patient_id} has shape {patch.shape}; the spec wants {spec.shape}.")
+    name = _file_name(patient_id)
+    values = np.clip(np.rint(patch), -32768, 32767).astype(np.int16)
+    file = f"patches/{name}-{key[:12]}.npy"
+    path = cache_dir / file
+    temporary = _temporary(path)
+    with open(temporary, "wb") as stream:
+        np.save(stream, values, allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+    row = {
+        "patient_id": patient_id,
+        "file": file,
+        "key": key,
+        "size_bytes": path.stat().st_size,
+        "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+        "facts": {name: _plain_value(value) for name, value in facts.items()},
+    }
+    place = cache_dir / "rows" / f"{name}.json"
+    before = _read_row(place)
+    _write(place, json.dumps(row, indent=1).encode())
+    if before is not None and before["file"] != file:
+        (cache_dir / before["file"]).unlink(missing_ok=True)
+    return path
+
+
+def open_cache(folder: str | os.PathLike, *, spec: PatchSpec | None = None) -> PatchCache:
+    """A cache of patches to read from.
+
+    Args:
+        folder: made by `create_cache`.
+        spec: what is wanted; None takes what is there.
+
+    Raises:
+        OnlmError: no cache, patches of another spec than wanted, or a row without its file.
+    """
+    folder = Path(folder)
+    found = _read_spec(folder)
+    if spec is not None:
+        _same_spec(folder, found, spec)
+    rows = [row for path in sorted((folder / "rows").glob("*.json")) if (row := _read_row(path)) is not None]
+    lost = [row["patient_id"] for row in rows if not (folder / row["file"]).exists()]
+    if lost:
+        raise OnlmError(
+            f"'{folder.name}' lost the patches of {len(lost)} of {len(rows)} patients ({', '.join(lost[:5])}). "
+            "Prepare the images again; only these are cut."
+        )
+    return PatchCache(folder, found, {row["patient_id"]: row for row in sorted(rows, key=lambda r: r["patient_id"])})
+
+
+def pack(cache: PatchCache) -> Path:
+    """Joins all patches of a cache into one memory map, int16 (n,z,y,x), used from then on; gives its file."""
+    path = cache.folder / PACK_FILE
+    temporary = _temporary(path)
+    shape = (len(cache.rows), *cache.spec.shape)
+    joined = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=shape)
+    for k, patient in enumerate(cache.patient_ids):
+        joined[k] = cache.load(patient)
+    joined.flush()
+    del joined
+    (cache.folder / PACK_INDEX).unlink(missing_ok=True)
+    os.replace(temporary, path)
+    index = {"digest": cache.digest, "patient_ids": cache.patient_ids}
+    _write(cache.folder / PACK_INDEX, json.dumps(index).encode())
+    return path
+
+
+def _read_spec(folder: Path) -> PatchSpec:
+    path = folder / SPEC_FILE
+    if not path.exists():
+        raise OnlmError(f"'{folder.name}' is not a cache of patches: it has no {SPEC_FILE}. Prepare the images first.")
+    return PatchSpec(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _same_spec(folder: Path, found: PatchSpec, wanted: PatchSpec) -> None:
+    if found == wanted:
+        return
+    names = [item.name for item in fields(PatchSpec) if getattr(found, item.name) != getattr(wanted, item.name)]
+    differ = ", ".join(f"{name} {getattr(found, name)} there, {getattr(wanted, name)} wanted" for name in names)
+    raise OnlmError(f"'{folder.name}' holds patches of another spec: {differ}. Use another cache folder.")
+
+
+def _read_row(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = _temporary(path)
+    with open(temporary, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _file_name(patient_id: str) -> str:
+    """Safe on every file system, different for different patients even where case does not count."""
+    slug = re.sub(r"[^A-Za-z0-9-]+", "_", patient_id)[:24].strip("_") or "patient"
+    return f"{slug}-{hashlib.sha256(patient_id.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+
+
+def _plain_spec(spec: PatchSpec) -> dict[str, Any]:
+    return {**asdict(spec), "size_mm": float(spec.size_mm), "spacing_mm": float(spec.spacing_mm)}
+
+
+def _plain_value(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
