@@ -1,0 +1,42 @@
+"""Statistics of a prediction: each call takes rows, one a patient, and returns a frozen result.
+
+Nothing is imported until it is asked for: `import onlm_lab.analysis` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
+    from onlm_lab.analysis.discrimination import roc as roc
+    from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
+    from onlm_lab.analysis.thresholds import operating_point as operating_point
+
+_HOME = {
+    "roc": "discrimination",
+    "compare_aucs": "discrimination",
+    "choose_threshold": "thresholds",
+    "operating_point": "thresholds",
+    "assess_calibration": "calibration",
+    "net_benefit": "decision",
+    "by_subgroup": "subgroup",
+    "by_centre": "centres",
+    "reclassification": "reclassification",
+    "kaplan_meier": "survival",
+    "cox": "survival",
+    "cumulative_incidence": "competing_risks",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

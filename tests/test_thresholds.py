@@ -1,0 +1,106 @@
+"""Thresholds are observed risks chosen as stated; what they do to patients equals R's numbers."""
+
+import math
+
+import pandas as pd
+import pytest
+from binary_reference import SCALE, R, number, scored
+
+from onlm_lab.analysis import choose_threshold, operating_point
+from onlm_lab.errors import OnlmError
+
+RULES = {
+    "sens_0.90": ("sensitivity", 0.90), "sens_0.95": ("sensitivity", 0.95), "spec_0.90": ("specificity", 0.90),
+    "spec_0.95": ("specificity", 0.95), "youden": ("youden", 0.95),
+}  # fmt: skip
+CASES = [(n, s, k) for n in ("asah", "tiny25") for s in R[n]["thresholds"] for k in RULES]
+
+
+@pytest.mark.parametrize(("name", "score", "key"), CASES)
+def test_thresholds_equal_the_definition_computed_in_r(name, score, key):
+    rule, target = RULES[key]
+    want = number(R[name]["thresholds"][score][key]) * SCALE.get(score, 1.0)
+    assert choose_threshold(scored(name, score), rule=rule, target=target) == pytest.approx(want, abs=1e-14)
+
+
+@pytest.mark.parametrize(("name", "key"), [(n, k) for n in ("asah", "tiny25") for k in R[n]["cross"]])
+def test_operating_point_equals_r_with_wilson_and_log_intervals(name, key):
+    want, score = R[name]["cross"][key], key.split("_")[0]
+    scale = SCALE.get(score, 1.0)
+    rows = scored(name, score)
+    got = operating_point(rows, threshold=float(rows["risk"][rows["risk"] >= want["threshold"] * scale - 1e-12].min()))
+    assert [got.n_tp, got.n_fp, got.n_tn, got.n_fn] == want["counts"]
+    for field in ("sensitivity", "specificity", "ppv", "npv"):
+        estimate = getattr(got, field)
+        assert (estimate.low, estimate.high) == pytest.approx(want[field], abs=1e-12)
+    for field in ("lr_positive", "lr_negative"):
+        estimate = getattr(got, field)
+        expected = [number(v) for v in want[field]]
+        assert [estimate.value, estimate.low, estimate.high] == pytest.approx(expected, abs=1e-10, nan_ok=True)
+
+
+def test_the_threshold_reaches_its_sensitivity_and_the_next_higher_does_not():
+    rows = scored("asah", "p1")
+    t = choose_threshold(rows, rule="sensitivity", target=0.9)
+    higher = float(rows["risk"][rows["risk"] > t].min())
+    assert operating_point(rows, threshold=t).sensitivity.value >= 0.9
+    assert operating_point(rows, threshold=higher).sensitivity.value < 0.9
+
+
+def test_a_higher_sensitivity_wanted_never_raises_the_threshold():
+    rows = scored("asah", "p1")
+    chosen = [choose_threshold(rows, target=q) for q in (0.5, 0.8, 0.9, 0.95, 1.0)]
+    assert chosen == sorted(chosen, reverse=True)
+
+
+def test_an_exact_share_counts_as_reached():
+    rows = pd.DataFrame({"patient_id": range(40), "onlm": [1] * 20 + [0] * 20, "risk": [i / 100 for i in range(40)]})
+    assert choose_threshold(rows, target=0.95) == 0.01  # 19 of 20
+
+
+def test_each_rows_own_decision_is_used_where_no_threshold_is_given():
+    rows = scored("asah", "p1")
+    rows["predicted_positive"] = (rows["risk"] < 0.3).astype(float)
+    own = operating_point(rows)
+    assert math.isnan(own.threshold) and own.n_tp == int(((rows["risk"] < 0.3) & (rows["onlm"] == 1)).sum())
+    assert operating_point(rows, threshold=0.3).n_tp == 41 - own.n_tp
+
+
+def test_missing_decisions_are_refused_with_count_and_way_out():
+    rows = scored("asah", "p1")
+    with pytest.raises(OnlmError, match="'predicted_positive' not found"):
+        operating_point(rows)
+    rows["predicted_positive"] = 1.0
+    rows.loc[[0, 3], "predicted_positive"] = math.nan
+    with pytest.raises(
+        OnlmError, match=r"0 or 1, it is not for 2 of 113 labelled patients \(P000, P003\). Pass threshold"
+    ):
+        operating_point(rows)
+
+
+def test_nobody_positive_gives_nan_ppv_with_a_note_and_no_crash():
+    got = operating_point(scored("asah", "p1"), threshold=math.inf)
+    assert got.sensitivity.value == 0 and got.specificity.value == 1
+    assert math.isnan(got.ppv.value) and got.ppv.note == "no positive patients"
+    assert math.isnan(got.lr_positive.value) and got.lr_negative.value == 1
+
+
+def test_one_class_only_gives_nan_sensitivity_but_a_specificity():
+    got = operating_point(scored("asah", "p1").assign(onlm=0), threshold=0.3)
+    assert math.isnan(got.sensitivity.value) and 0 < got.specificity.value < 1
+
+
+def test_bad_requests_are_one_sentence():
+    rows = scored("asah", "p1")
+    with pytest.raises(OnlmError, match=r"got 'sensitivty'. Did you mean 'sensitivity'"):
+        choose_threshold(rows, rule="sensitivty")
+    with pytest.raises(OnlmError, match=r"target must lie in \(0, 1\] \(0.95, not 95\), got 95"):
+        choose_threshold(rows, target=95)
+    with pytest.raises(OnlmError, match="all 113 patients are N\\+"):
+        choose_threshold(rows.assign(onlm=1))
+    with pytest.raises(OnlmError, match="threshold is NaN"):
+        operating_point(rows, threshold=math.nan)
+
+
+def test_apparent_is_carried_to_the_result():
+    assert operating_point(scored("asah", "p1"), threshold=0.3, apparent=True).apparent
