@@ -16,7 +16,7 @@ import functools
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -243,6 +243,7 @@ def read_table(
     table: str,
     missing_words: Sequence[str] = ("",),
     extra_columns: Iterable[Column] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """A CSV file as a checked table: rows in the file's order, columns in the file's order.
 
@@ -252,6 +253,7 @@ def read_table(
         missing_words: cells that mean "not known"; the empty cell always does. patient_id and centre are never read
             as missing words: a patient called "NA" stays.
         extra_columns: the study's own columns.
+        defaults: value of a whole column, by name, for columns that the file may leave out.
 
     Raises:
         DataError: every fault of the file at once, a sentence each.
@@ -261,6 +263,9 @@ def read_table(
     path, extra = Path(path), tuple(extra_columns)
     known = columns(table, extra_columns=extra)
     header, records = _read_text(path)
+    absent = {name: str(value) for name, value in (defaults or {}).items() if name not in header}
+    if absent and header:
+        header, records = [*header, *absent], [[*r, *absent.values()] for r in records]
     faults = _header_faults(header, known=known, file=path.name)
     if not records:
         faults.append(f"{path.name}: there is no row below the column names; wanted at least one patient.")
