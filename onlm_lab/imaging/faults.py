@@ -1,7 +1,8 @@
-"""Finds what is wrong with the slices of one CT series before a pixel is decoded; each fault has a name and a sentence."""
+"""Finds what is wrong with the slices of one CT series before a pixel is decoded; each fault has a name."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,24 +103,25 @@ def _truncated(headers: Sequence[Header]) -> list[Fault]:
 
 def _geometry_gap(header: Header) -> str:
     """What a slice lacks to be placed in the patient, or ""."""
-    if len(header.position_mm) != 3 or not np.all(np.isfinite(header.position_mm)):
+    if len(header.position_mm) != 3 or not all(map(math.isfinite, header.position_mm)):
         return "ImagePositionPatient"
     if len(header.pixel_spacing_mm) != 2 or not min(header.pixel_spacing_mm) > 0:
         return "PixelSpacing"
     if len(header.orientation) != 6:
         return "ImageOrientationPatient"
-    row, column = np.reshape(header.orientation, (2, 3))
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    if not np.allclose(lengths, 1.0, atol=1e-2) or abs(row @ column) > 1e-3:
+    row, column = header.orientation[:3], header.orientation[3:]
+    across = sum(a * b for a, b in zip(row, column, strict=True))
+    if abs(math.hypot(*row) - 1) > 1e-2 or abs(math.hypot(*column) - 1) > 1e-2 or not abs(across) <= 1e-3:
         return "ImageOrientationPatient with two perpendicular unit vectors"
     return ""
 
 
 def _no_geometry(headers: Sequence[Header]) -> list[Fault]:
-    bad = [header for header in headers if header.n_frames == 1 and _geometry_gap(header)]
+    gaps = [_geometry_gap(header) if header.n_frames == 1 else "" for header in headers]
+    bad = [header for header, gap in zip(headers, gaps, strict=True) if gap]
     if not bad:
         return []
-    lacks = ", ".join(sorted({_geometry_gap(header) for header in bad}))
+    lacks = ", ".join(sorted(set(gaps) - {""}))
     return [Fault("no_geometry", f"{len(bad)} of {len(headers)} files lack a usable {lacks}: {_several(bad)}.")]
 
 
@@ -159,8 +161,8 @@ def _odd_ones(headers: Sequence[Header], of: Callable[[Header], tuple]) -> list[
 def _mixed(headers: Sequence[Header]) -> list[Fault]:
     checks: tuple[tuple[str, str, Callable[[Header], tuple]], ...] = (
         ("mixed_sizes", "another number of rows or columns", lambda h: (h.rows, h.columns)),
-        ("mixed_pixel_spacing", "another pixel spacing", lambda h: tuple(np.round(h.pixel_spacing_mm, 4))),
-        ("mixed_orientation", "another orientation", lambda h: tuple(np.round(h.orientation, 2) + 0.0)),
+        ("mixed_pixel_spacing", "another pixel spacing", lambda h: tuple(round(v, 4) for v in h.pixel_spacing_mm)),
+        ("mixed_orientation", "another orientation", lambda h: tuple(round(v, 2) for v in h.orientation)),
         ("mixed_frame_of_reference", "another frame of reference", lambda h: (h.frame_of_reference_uid,)),
     )
     faults = []

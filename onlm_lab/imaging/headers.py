@@ -6,11 +6,11 @@ import multiprocessing
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
@@ -18,6 +18,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 from pydicom.uid import UID
+
+from onlm_lab.imaging.walk import IMPLICIT, START_BYTES, STRUCTURE_GROUP, walk
 
 CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
@@ -32,6 +34,14 @@ KEYWORDS = (
     "LossyImageCompression RescaleIntercept RescaleSlope GantryDetectorTilt"
 ).split()
 TAGS = [Tag(tag_for_keyword(keyword)) for keyword in KEYWORDS]
+_SHORTS = frozenset(
+    "SamplesPerPixel Rows Columns BitsAllocated BitsStored PixelRepresentation PixelPaddingValue "
+    "PixelPaddingRangeLimit".split()
+)
+_WANTED = {int(tag): keyword in _SHORTS for tag, keyword in zip(TAGS, KEYWORDS, strict=True)}
+_KEYWORD = {int(tag): keyword for tag, keyword in zip(TAGS, KEYWORDS, strict=True)}
+
+_Elements = Mapping[str, Any] | pydicom.Dataset
 
 
 @dataclass(frozen=True)
@@ -113,33 +123,42 @@ def read_header(folder: Path, file: str) -> Header | None:
     path = folder / file
     try:
         with open(path, "rb") as stream:
-            start = stream.read(132)
-            if start[128:] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+            start = stream.read(START_BYTES)
+            if start[128:132] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
                 return None
-            stream.seek(0)
-            offset: list[int] = []
-
-            def at_pixels(tag: int, vr: str | None, length: int) -> bool:
-                if tag in PIXEL_TAGS and length:
-                    offset.append(stream.tell())
-                return tag in PIXEL_TAGS or tag > PIXEL_TAGS[-1]
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what matters of a malformed value is named in `unreadable`
-                data = read_partial(stream, at_pixels, force=True, specific_tags=TAGS)
-                state = os.fstat(stream.fileno())
-                return _header(data, file, state, offset[0] if offset else -1)
+            state = os.fstat(stream.fileno())
+            walked = walk(start, state.st_size, wanted=_WANTED)
+            if walked is not None:
+                data = {_KEYWORD[tag]: value for tag, value in walked.values.items()}
+                return _header(data, file, state, walked.transfer_syntax, walked.pixel_offset)
+            return _parse(stream, file, state)
     except (InvalidDicomError, EOFError, OSError, *_MALFORMED):
         state = path.stat()
         return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=("the header",))
 
 
-def _header(data: pydicom.Dataset, file: str, state: os.stat_result, offset: int) -> Header | None:
+def _parse(stream: BinaryIO, file: str, state: os.stat_result) -> Header | None:
+    """The same by pydicom's full parser, for headers that the quick walk leaves alone."""
+    stream.seek(0)
+    offset: list[int] = []
+
+    def at_pixels(tag: int, vr: str | None, length: int) -> bool:
+        if tag in PIXEL_TAGS and length:
+            offset.append(stream.tell())
+        return tag in PIXEL_TAGS or tag > PIXEL_TAGS[-1] or tag >> 16 == STRUCTURE_GROUP
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters of a malformed value is named in `unreadable`
+        data = read_partial(stream, at_pixels, force=True, specific_tags=TAGS)
+        syntax = str(data.file_meta.get("TransferSyntaxUID", "")) or IMPLICIT
+        return _header(data, file, state, syntax, offset[0] if offset else -1)
+
+
+def _header(data: _Elements, file: str, state: os.stat_result, syntax: str, offset: int) -> Header | None:
     bad: list[str] = []
     text = {key: _value(data, key, _text, "", bad) for key in KEYWORDS if key not in _NUMERIC}
     if not text["SeriesInstanceUID"] and not text["SOPClassUID"]:
         return None
-    syntax = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "")) or "1.2.840.10008.1.2"
     modality = text["Modality"] or ("CT" if text["SOPClassUID"] in CT_STORAGE else "")
     return Header(
         file=file,
@@ -188,8 +207,8 @@ _NUMERIC = frozenset(
 )
 
 
-def _value(data: pydicom.Dataset, keyword: str, convert: Any, default: Any, bad: list[str]) -> Any:
-    """One converted element; absent or empty gives the default, a value of the wrong kind also names itself in `bad`."""
+def _value(data: _Elements, keyword: str, convert: Any, default: Any, bad: list[str]) -> Any:
+    """One converted element; absent or empty gives the default, a value of the wrong kind names itself in `bad`."""
     try:
         value = data.get(keyword)
         return default if value is None or value == "" else convert(value)

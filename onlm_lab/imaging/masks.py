@@ -102,7 +102,7 @@ def _dicom(path: Path) -> pydicom.Dataset:
             return pydicom.dcmread(path)
     except (InvalidDicomError, EOFError) as error:
         raise SeriesError(
-            f"'{path.name}' is neither DICOM nor one of {', '.join(VOLUME_FILES)}. Give an RTSTRUCT, SEG, NIfTI or NRRD."
+            f"'{path.name}' is neither DICOM nor one of {', '.join(VOLUME_FILES)}. Give an RTSTRUCT, SEG or NIfTI."
         ) from error
 
 
@@ -182,8 +182,8 @@ def _refuse_skipping(planes: Mapping[int, object], name: str) -> None:
     steps = np.diff(sorted(planes))
     if steps.size and np.median(steps) > 1:
         raise SeriesError(
-            f"The mask in '{name}' is drawn on every {np.median(steps):g}th slice of the CT only ({len(planes)} slices); "
-            "it belongs to a series with thicker slices. Give the mask that was drawn on this series."
+            f"The mask in '{name}' is drawn on every {np.median(steps):g}th slice of the CT ({len(planes)} in all); it "
+            "belongs to a series with thicker slices. Give the mask that was drawn on this series."
         )
 
 
@@ -235,7 +235,7 @@ def _frame_steps(data: pydicom.Dataset, groups: pydicom.Dataset, volume: CtVolum
 
 def _in_ct_pixels(data: pydicom.Dataset, groups: pydicom.Dataset, inside: np.ndarray, volume: CtVolume) -> int:
     _, steps = _frame_steps(data, groups, volume)
-    return int(round(inside.sum() * abs(np.linalg.det(steps[1:]))))
+    return round(inside.sum() * abs(np.linalg.det(steps[1:])))
 
 
 def _place_frame(

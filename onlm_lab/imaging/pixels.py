@@ -66,8 +66,8 @@ def _decode(folder: Path, header: Header) -> np.ndarray:
     ) as error:
         syntax = pydicom.uid.UID(header.transfer_syntax).name
         raise SeriesError(
-            f"The pixels of {slice_name(header)} cannot be decoded (transfer syntax {syntax}). Export the series again, "
-            "uncompressed."
+            f"The pixels of {slice_name(header)} cannot be decoded (transfer syntax {syntax}). Export the series "
+            "again, uncompressed."
         ) from error
 
 
