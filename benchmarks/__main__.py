@@ -1,0 +1,36 @@
+"""`make bench`: what must be fast, each beside a peer in the same run, as a table of ratios (above 1: ours is faster)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from benchmarks import imaging, statistics
+
+ROUNDS = 5
+
+
+def best_of(work: Callable[[], object], *, rounds: int = ROUNDS) -> float:
+    """Seconds of the fastest of some rounds: the least disturbed by whatever else the machine does."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def rows() -> Iterator[tuple[str, str, float]]:
+    for room in (statistics, imaging):
+        for name, peer, ours, theirs in room.races():
+            yield name, peer, best_of(theirs) / best_of(ours)
+
+
+def main() -> None:
+    print(f"{'what':<58} {'peer':<34} peer / ours")
+    for name, peer, ratio in rows():
+        print(f"{name:<58} {peer:<34} {ratio:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

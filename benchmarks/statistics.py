@@ -1,0 +1,54 @@
+"""Statistics beside scikit-learn and lifelines."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+from lifelines import AalenJohansenFitter, CoxPHFitter
+from sklearn.metrics import roc_auc_score
+
+from onlm_lab import analysis
+
+Race = tuple[str, str, Callable[[], object], Callable[[], object]]
+
+
+def races() -> Iterator[Race]:
+    """Name, peer, our work, the peer's work."""
+    chance = np.random.default_rng(1)
+    n = 100_000
+    risk = chance.uniform(size=n)
+    rows = pd.DataFrame({"patient_id": np.arange(n).astype(str), "risk": risk, "onlm": chance.binomial(1, risk)})
+    yield (
+        f"AUC with DeLong interval, n = {n:,}",
+        "scikit-learn roc_auc_score (no CI)",
+        lambda: analysis.roc(rows),
+        lambda: roc_auc_score(rows["onlm"], rows["risk"]),
+    )
+    n = 5_000
+    days = np.ceil(chance.exponential(1500, n))
+    state = chance.integers(0, 3, n)
+    timed = pd.DataFrame({
+        "patient_id": np.arange(n).astype(str), "regional_days": days, "regional_state": state,
+        "os_days": days, "os_event": (state > 0).astype(int), "risk": chance.uniform(size=n),
+    })  # fmt: skip
+    yield (
+        f"cumulative incidence with intervals, n = {n:,}",
+        "lifelines AalenJohansenFitter",
+        lambda: analysis.cumulative_incidence(timed, endpoint="regional"),
+        lambda: _aalen_johansen(days, state),
+    )
+    yield (
+        f"Cox with concordance and PH test, n = {n:,}",
+        "lifelines CoxPHFitter (no PH test)",
+        lambda: analysis.cox(timed, endpoint="os", covariates=["risk"]),
+        lambda: CoxPHFitter().fit(timed[["os_days", "os_event", "risk"]], "os_days", "os_event"),
+    )
+
+
+def _aalen_johansen(days: np.ndarray, state: np.ndarray) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it says that it jitters ties
+        return AalenJohansenFitter(seed=1).fit(days, state, event_of_interest=1)
