@@ -9,6 +9,7 @@ here: training is started as `onlm train`.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -22,10 +23,11 @@ from onlm_lab import runs, schema, steps
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
-from onlm_lab.study import Study, load_study
+from onlm_lab.study import Analysis, Study, load_study
 
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 IMAGE_MODELS = ("image", "fused")
+ELSEWHERE = {"model_id": "model", "split": "external", "repeat": 0}  # what a table from elsewhere may leave out
 
 
 def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False) -> Run:
@@ -266,7 +268,9 @@ def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
     say(f"  runs/{handle.id}: {(handle.patients['role'] == 'labelled').sum()} labelled patients")
     command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]
     if with_images(study):
-        command += ["--cache", str(work_file(study, "cache"))]
+        from onlm_lab import preparation
+
+        command += ["--cache", str(preparation.cache_folder(study))]
     code = subprocess.run(command, check=False).returncode
     if code:
         raise StepFailed(name="train", code=code)
@@ -282,11 +286,49 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
     results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed)
     out = handle.folder / "results.json"
     battery.write_results(results, out)
+    if study.made_up and study.path("truth.csv").is_file():
+        _ask_oracle(study, handle=handle)
     for model in study.training.models:
         said = results[model]
         auc = said["roc"]["auc"]
         say(f"  {model}: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}), out of fold")
     return [out], {}
+
+
+def _ask_oracle(study: Study, *, handle: Run) -> None:
+    """On a made-up trial: the AUC that somebody who knew the truth would reach in the same patients."""
+    from onlm_lab.virtual import oracle
+
+    tested = handle.rows(split="oof").drop_duplicates("patient_id")
+    answer = oracle.oracle_aucs(study.folder, labels=tested[["patient_id", "onlm"]])
+    steps.write_text(work_file(study, "oracle.json"), json.dumps(answer, indent=1, sort_keys=True))
+
+
+def analyse_predictions(
+    path: Path, *, clinical: Path | None = None, followup: Path | None = None, out: Path
+) -> dict[str, Any]:
+    """Every statistic of a predictions.csv of any origin, as a results.json.
+
+    Args:
+        path: predictions.csv; at the least patient_id and risk.
+        clinical, followup: the cohort's tables, where the label and the outcomes stand.
+        out: the file to write.
+
+    Raises:
+        OnlmError: what is wrong with a table, or a patient without a row in the cohort.
+    """
+    from onlm_lab import cohort as cohorts
+    from onlm_lab.analysis import battery
+
+    rows = schema.read_table(path, table="predictions", defaults=ELSEWHERE)
+    if clinical is not None:
+        tables = {"clinical": clinical} | ({"followup": followup} if followup else {})
+        rows = runs.join_rows(rows, patients=cohorts.load_cohort(tables).patients)
+    elif followup is not None:
+        raise OnlmError("--followup needs --clinical: outcomes join through the clinical table.")
+    results = battery.analyse(rows, plan=Analysis())
+    battery.write_results(results, out)
+    return results
 
 
 def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:

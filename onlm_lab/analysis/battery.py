@@ -1,0 +1,178 @@
+"""Every statistic of a set of predictions, as the plain values of results.json.
+
+    {model_id: {"roc": {...}, "operating_point": {...}, ..., "not_done": {call: why}}, "about": {...}}
+
+The keys below a model are the names of the calls of onlm_lab.analysis, and below those the fields of their results.
+What a call refuses (no such endpoint, no SBRT arm, too few events) stands under "not_done" in its own words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from onlm_lab import analysis
+from onlm_lab.errors import OnlmError
+from onlm_lab.study import Analysis
+
+TESTED = ("oof", "test", "external")  # splits whose labels the model has not seen
+ARMS = ("surgery", "sbrt")
+GROUP = "predicted_group"
+N_THRESHOLDS = 39
+
+
+def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0) -> dict[str, Any]:
+    """All results by model.
+
+    Args:
+        rows: AnalysisRows: predictions of one or more models joined with the cohort.
+        plan: the study's [analysis] stage.
+        seed: of the bootstrap bands.
+    """
+    rows = with_group(first_repeat(rows))
+    models = [str(m) for m in pd.unique(rows["model_id"])]
+    tested = _tested(rows)
+    shared = {"net_benefit": lambda: _net_benefit(tested, plan=plan, seed=seed)}
+    found: dict[str, Any] = {}
+    for model in models:
+        calls = _labelled_calls(tested, model=model, models=models, plan=plan) | _outcome_calls(
+            rows, model=model, plan=plan
+        )
+        found[model] = _collect(calls | shared)
+    counts = rows.groupby("split")["patient_id"].nunique()
+    found["about"] = {
+        "models": models,
+        "n_patients_by_split": {str(k): int(v) for k, v in counts.items()},
+        "horizon_days": plan.horizon_days,
+        "note": "roc to by_centre: rows of splits " + ", ".join(s for s in TESTED if s in counts.index)
+        + "; outcomes: every patient of the arm, each with a risk from models that never saw the patient",
+    }  # fmt: skip
+    return found
+
+
+def first_repeat(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first repeat of the cross-validation, so that a patient counts once."""
+    if "repeat" not in rows.columns:
+        return rows
+    return rows[rows["repeat"] == rows["repeat"].min()]
+
+
+def with_group(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with `predicted_group`: high or low, by the threshold that was fixed without the patient."""
+    if "predicted_positive" not in rows.columns or rows["predicted_positive"].isna().all():
+        return rows
+    group = rows["predicted_positive"].map({1: "high", 0: "low"}).astype(object)
+    return rows.assign(**{GROUP: group.where(rows["predicted_positive"].notna(), None)})
+
+
+def thresholds(plan: Analysis) -> np.ndarray:
+    """The grid of the decision curve, over the range that the study states."""
+    low, high = plan.threshold_range
+    return np.round(np.linspace(low, high, N_THRESHOLDS), 6)
+
+
+def _tested(rows: pd.DataFrame) -> pd.DataFrame:
+    if "split" not in rows.columns:
+        return rows
+    return rows[rows["split"].isin(TESTED)]
+
+
+def _labelled_calls(
+    rows: pd.DataFrame, *, model: str, models: list[str], plan: Analysis
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What needs the label."""
+    one = rows[rows["model_id"] == model]
+    columns = [c for c in plan.subgroups if c in rows.columns]
+    bins = {k: list(v) for k, v in plan.bins.items() if k in columns}
+    calls: dict[str, Callable[[], dict[str, Any]]] = {
+        "roc": lambda: analysis.roc(one).to_dict(),
+        "operating_point": lambda: _operating_point(one),
+        "assess_calibration": lambda: analysis.assess_calibration(one).to_dict(),
+        "by_subgroup": lambda: analysis.by_subgroup(one, columns=columns, bins=bins).to_dict(),
+        "by_centre": lambda: analysis.by_centre(one).to_dict(),
+    }
+    others = [m for m in models if m != model]
+    if others:
+        calls["compare_aucs"] = lambda: {
+            other: analysis.compare_aucs(rows, model_a=model, model_b=other).to_dict() for other in others
+        }
+    return calls
+
+
+def _operating_point(rows: pd.DataFrame) -> dict[str, Any]:
+    """At each row's own threshold; where none came with the predictions, at 95 % sensitivity, marked apparent."""
+    if GROUP in rows.columns:
+        return analysis.operating_point(rows).to_dict()
+    threshold = analysis.choose_threshold(rows, rule="sensitivity", target=0.95)
+    return analysis.operating_point(rows, threshold=threshold, apparent=True).to_dict()
+
+
+def _net_benefit(rows: pd.DataFrame, *, plan: Analysis, seed: int) -> dict[str, Any]:
+    return analysis.net_benefit(
+        rows, thresholds=thresholds(plan), n_bootstrap=plan.bootstrap, generator=np.random.default_rng(seed)
+    ).to_dict()
+
+
+def _outcome_calls(rows: pd.DataFrame, *, model: str, plan: Analysis) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What became of the patients, by predicted group, surgery and SBRT apart."""
+    one = rows[rows["model_id"] == model]
+    arms = [a for a in ARMS if "arm" in one.columns and (one["arm"] == a).any()]
+    by = GROUP if GROUP in one.columns else None
+    found: dict[str, Callable[[], dict[str, Any]]] = {}
+
+    def add(call: str, key: str, work: Callable[[], Any]) -> None:
+        found[f"{call}/{key}"] = lambda: work().to_dict()
+
+    for endpoint in plan.endpoints:
+        state = f"{endpoint}_state" in one.columns
+        if not state and f"{endpoint}_event" not in one.columns:
+            continue
+        for arm in arms or ["all"]:
+            patients = one[one["arm"] == arm] if arms else one
+            key = f"{endpoint}/{arm}"
+            curves = analysis.cumulative_incidence if state else analysis.kaplan_meier
+            name = "cumulative_incidence" if state else "kaplan_meier"
+            cause = 1 if state else None
+            add(name, key, lambda p=patients, f=curves, e=endpoint: f(p, endpoint=e, by=by))
+            work = analysis.cox
+            add(
+                "cox",
+                key,
+                lambda p=patients, e=endpoint, c=cause, f=work: f(p, endpoint=e, covariates=["risk"], cause=c),
+            )
+    return found
+
+
+def _cox(rows: pd.DataFrame, *, endpoint: str, cause: int | None) -> Any:
+    return analysis.cox(rows, endpoint=endpoint, covariates=["risk"], cause=cause)
+
+
+def _collect(calls: dict[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+    """Do the calls; "call/key/key" nests. A refusal is kept in its own words."""
+    found: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for path, work in calls.items():
+        try:
+            value = work()
+        except OnlmError as error:
+            refused[path] = str(error)
+            continue
+        *parents, last = path.split("/")
+        place = found
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return found | {"not_done": refused}
+
+
+def write_results(results: dict[str, Any], path: Path) -> None:
+    """results.json, whole or not at all."""
+    half = path.with_name(f".{path.name}.half")
+    half.write_text(json.dumps(results, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
+    os.replace(half, path)
