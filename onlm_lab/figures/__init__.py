@@ -1,0 +1,21 @@
+"""Figures: a result in, a plotly Figure out, never shown and never saved here. No statistics: every number drawn is a
+number of the result."""
+
+from onlm_lab.figures.calibration import plot_calibration
+from onlm_lab.figures.decision import plot_decision_curve
+from onlm_lab.figures.discrimination import (
+    per_thousand,
+    plot_auc_differences,
+    plot_operating_point,
+    plot_roc,
+    preferred_auc,
+)
+from onlm_lab.figures.flow import flow_counts, plot_flow
+from onlm_lab.figures.outcomes import plot_incidence, plot_survival
+from onlm_lab.figures.subgroup import label_of, plot_hazard_ratios, plot_subgroups
+
+__all__ = [
+    "flow_counts", "label_of", "per_thousand", "plot_auc_differences", "plot_calibration", "plot_decision_curve",
+    "plot_flow", "plot_hazard_ratios", "plot_incidence", "plot_operating_point", "plot_roc", "plot_subgroups",
+    "plot_survival", "preferred_auc",
+]  # fmt: skip

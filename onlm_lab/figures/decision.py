@@ -1,0 +1,64 @@
+"""Would acting on the model do more good than treating all or none?"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from onlm_lab.figures import theme
+from onlm_lab.results import DecisionCurve
+
+REFERENCES = {"treat_all": ("work up everybody", "dot"), "treat_none": ("work up nobody", "dash")}
+
+
+def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None, mark: str = "") -> go.Figure:
+    """Net benefit against the threshold probability, with the strategies that need no model.
+
+    Args:
+        curve: net benefit of one or several models.
+        threshold: a threshold to mark with a line.
+        mark: words laid across the figure.
+    """
+    table = curve.table
+    names = [m for m in table["model_id"].unique() if m not in REFERENCES]
+    styles = theme.styles_of(names)
+    figure = theme.blank(
+        title="Would acting on the risk do more good than harm?",
+        subtitle=f"{theme.counts(curve.n, curve.n_events)}; band: 95 % interval"
+        + (" · apparent" if curve.apparent else ""),
+        height=470, mark=mark,
+    )  # fmt: skip
+    for name in names:
+        _add_model(figure, table[table["model_id"] == name], name=name, style=styles[name])
+    for name, (label, dash) in REFERENCES.items():
+        rows = table[table["model_id"] == name]
+        if len(rows):
+            figure.add_scatter(
+                x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=label,
+                line={"color": theme.QUIET, "width": 1.5, "dash": dash},
+                hovertemplate=f"{label}: %{{y:.3f}} at %{{x:.0%}}<extra></extra>",
+            )  # fmt: skip
+    if threshold is not None:
+        red = theme.STYLES[3].colour
+        figure.add_vline(x=threshold, line={"color": red, "width": 1.5},
+                         annotation={"text": f"{threshold:.0%}", "font": {"color": red}})  # fmt: skip
+    best = float(table.loc[table["model_id"] != "treat_all", "net_benefit"].max())
+    top = max(best, float(table["net_benefit"].max()), 0.01)
+    figure.update_xaxes(title_text="Threshold: risk from which nodes would be worked up (%)", tickformat=".0%",
+                        range=[float(table["threshold"].min()), float(table["threshold"].max())])  # fmt: skip
+    figure.update_yaxes(title_text="Net benefit (N+ found per patient)", range=[-0.3 * top, 1.15 * top])
+    return figure
+
+
+def _add_model(figure: go.Figure, rows: object, *, name: str, style: theme.Style) -> None:
+    band = rows.dropna(subset=["low", "high"])
+    if len(band):
+        shared = {"mode": "lines", "legendgroup": name, "showlegend": False, "hoverinfo": "skip", "line": {"width": 0}}
+        figure.add_scatter(x=band["threshold"], y=band["low"], name=f"{name}, lower limit", **shared)
+        figure.add_scatter(x=band["threshold"], y=band["high"], name=f"{name}, upper limit", fill="tonexty",
+                           fillcolor=theme.faint(style.colour, alpha=0.10), **shared)  # fmt: skip
+    figure.add_scatter(
+        x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=theme.safe(name), legendgroup=name,
+        customdata=rows["interventions_avoided"], line={"color": style.colour, "width": 2.2, "dash": style.dash},
+        hovertemplate=f"{theme.safe(name)}: %{{y:.3f}} at %{{x:.0%}}<br>%{{customdata:.0f}} work-ups avoided per 100"
+                      "<extra></extra>",
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Does the risk separate N+ from N0, and what does one threshold do to a thousand patients?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from onlm_lab.figures import theme
+from onlm_lab.results import AucComparison, Estimate, OperatingPoint, Roc
+
+
+def preferred_auc(roc: Roc) -> Estimate:
+    """The AUC to show first: on the logit scale where events are few or the AUC is high, else pROC's DeLong."""
+    return roc.auc_logit if roc.prefer_logit else roc.auc
+
+
+def plot_roc(roc: Roc | Sequence[Roc], *, points: Sequence[OperatingPoint] = (), mark: str = "") -> go.Figure:
+    """ROC curves of one or several models, with the operating points and their intervals as crosses.
+
+    Args:
+        roc: one result, or one a model.
+        points: operating points to draw on the curves, matched by model_id.
+        mark: words laid across the figure.
+    """
+    rocs = [roc] if isinstance(roc, Roc) else list(roc)
+    styles = theme.styles_of([r.model_id for r in rocs])
+    figure = theme.blank(
+        title="How well does the risk tell N+ from N0?", subtitle=_who(rocs), height=470, mark=mark
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="no better than chance", hoverinfo="skip", showlegend=False,
+        line={"color": theme.QUIET, "width": 1, "dash": "dot"},
+    )  # fmt: skip
+    for one in rocs:
+        curve, style = one.curve, styles[one.model_id]
+        figure.add_scatter(
+            x=1 - curve["specificity"], y=curve["sensitivity"], customdata=curve["threshold"], mode="lines",
+            name=f"{theme.safe(one.model_id)}: AUC {theme.with_interval(preferred_auc(one))}", legendgroup=one.model_id,
+            line={"color": style.colour, "width": 2.2, "dash": style.dash},
+            hovertemplate="at risk ≥ %{customdata:.3f}<br>sensitivity %{y:.1%}, 1 − specificity %{x:.1%}"
+                          "<extra></extra>",
+        )  # fmt: skip
+    for point in points:
+        style = styles.get(point.model_id, theme.STYLES[0])
+        figure.add_scatter(
+            x=[1 - point.specificity.value], y=[point.sensitivity.value], mode="markers", showlegend=False,
+            name=f"{point.model_id} at the threshold", legendgroup=point.model_id,
+            marker={"color": style.colour, "size": 11, "symbol": style.marker, "line": {"color": "white", "width": 1}},
+            error_x=_bars(1 - point.specificity.value, low=1 - point.specificity.high,
+                          high=1 - point.specificity.low, colour=style.colour),
+            error_y=_bars(point.sensitivity.value, low=point.sensitivity.low, high=point.sensitivity.high,
+                          colour=style.colour),
+            hovertemplate=f"{theme.safe(point.model_id)} at the threshold<br>"
+                          "sensitivity %{y:.1%}, 1 − specificity %{x:.1%}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="1 − specificity: N0 patients called positive (%)", range=[-0.01, 1.01],
+                        tickformat=".0%", constrain="domain")  # fmt: skip
+    figure.update_yaxes(title_text="Sensitivity: N+ patients found (%)", range=[-0.01, 1.02], tickformat=".0%")
+    return figure
+
+
+def plot_auc_differences(comparison: AucComparison | Sequence[AucComparison], *, mark: str = "") -> go.Figure:
+    """Paired AUC differences with their DeLong intervals around the line of no difference."""
+    found = [comparison] if isinstance(comparison, AucComparison) else list(comparison)
+    labels = [theme.safe(f"{c.model_a} − {c.model_b}") for c in found]
+    figure = theme.blank(
+        title="Which model separates better, in the same patients?",
+        subtitle=f"{theme.counts(found[0].n, found[0].n_events)}; paired DeLong, 95 % interval" if found else "",
+        height=170 + 44 * len(found), mark=mark,
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
+    figure.add_scatter(
+        x=[c.difference.value for c in found], y=labels, mode="markers", name="difference of AUC", showlegend=False,
+        marker={"color": theme.STYLES[0].colour, "size": 10, "symbol": "square"},
+        error_x={"type": "data", "symmetric": False, "color": theme.STYLES[0].colour,
+                 "array": [c.difference.high - c.difference.value for c in found],
+                 "arrayminus": [c.difference.value - c.difference.low for c in found]},
+        customdata=[[theme.with_interval(c.difference, digits=3), theme.p_value(c.p_value)] for c in found],
+        hovertemplate="%{y}: %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+    for c, label in zip(found, labels, strict=True):
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=8, y=label, showarrow=False, align="left",
+            text=f"{theme.with_interval(c.difference)}<br>{theme.p_value(c.p_value)}", font={"size": 11},
+        )  # fmt: skip
+    figure.update_layout(margin={"r": 150})
+    figure.update_xaxes(title_text="Difference of AUC (right: the first is better)")
+    figure.update_yaxes(autorange="reversed", ticks="")
+    return figure
+
+
+def per_thousand(point: OperatingPoint) -> pd.DataFrame:
+    """What the threshold does to 1,000 patients such as these: outcome, patients, low, high.
+
+    The interval is that of sensitivity or specificity; the share of N+ is taken as seen in these patients.
+    """
+    positive, negative = 1000 * point.n_events / point.n, 1000 * (point.n - point.n_events) / point.n
+    sens, spec = point.sensitivity, point.specificity
+    rows = [
+        ("N+ found", positive * sens.value, positive * sens.low, positive * sens.high),
+        ("N+ missed", positive * (1 - sens.value), positive * (1 - sens.high), positive * (1 - sens.low)),
+        ("N0 spared", negative * spec.value, negative * spec.low, negative * spec.high),
+        ("N0 called positive", negative * (1 - spec.value), negative * (1 - spec.high), negative * (1 - spec.low)),
+    ]
+    return pd.DataFrame(rows, columns=["outcome", "patients", "low", "high"])
+
+
+def plot_operating_point(point: OperatingPoint, *, mark: str = "") -> go.Figure:
+    """Per 1,000 patients: N+ found and missed, N0 spared and called positive at the threshold, with intervals."""
+    table = per_thousand(point)
+    colours = [theme.STYLES[i].colour for i in (2, 3, 0, 1)]
+    patterns = ["", "/", "", "/"]
+    where = "each fold's own threshold" if pd.isna(point.threshold) else f"risk ≥ {point.threshold:.3f}"
+    warn = " · apparent: the threshold was chosen on these patients" if point.apparent else ""
+    figure = theme.blank(
+        title="What would this threshold do to 1,000 such patients?",
+        subtitle=f"{theme.safe(point.model_id)}, {where}; {theme.counts(point.n, point.n_events)}{warn}", height=340,
+        mark=mark,
+    )  # fmt: skip
+    figure.add_bar(
+        x=table["patients"], y=table["outcome"], orientation="h", showlegend=False, name="per 1,000",
+        marker={"color": colours, "pattern": {"shape": patterns, "fgcolor": "white"}}, width=0.62,
+        error_x={"type": "data", "symmetric": False, "array": table["high"] - table["patients"],
+                 "arrayminus": table["patients"] - table["low"], "color": theme.INK, "thickness": 1.3},
+        hovertemplate="%{y}: %{x:.0f} of 1,000<extra></extra>",
+    )  # fmt: skip
+    for row in table.itertuples():
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=8, y=row.outcome, showarrow=False, align="left",
+            text=f"<b>{row.patients:.0f}</b> ({row.low:.0f} to {row.high:.0f})", font={"size": 12},
+        )  # fmt: skip
+    figure.update_layout(margin={"r": 120})
+    figure.update_xaxes(title_text="Patients of 1,000 (95 % interval)", range=[0, 1000])
+    figure.update_yaxes(autorange="reversed", ticks="")
+    return figure
+
+
+def _bars(value: float, *, low: float, high: float, colour: str) -> dict[str, object]:
+    return {
+        "type": "data", "symmetric": False, "array": [high - value], "arrayminus": [value - low], "color": colour,
+        "thickness": 1.2, "width": 4,
+    }  # fmt: skip
+
+
+def _who(rocs: Sequence[Roc]) -> str:
+    if not rocs:
+        return ""
+    seen = {(r.n, r.n_events) for r in rocs}
+    text = theme.counts(rocs[0].n, rocs[0].n_events)
+    if len(seen) > 1:
+        text = "; ".join(f"{theme.safe(r.model_id)} {theme.counts(r.n, r.n_events)}" for r in rocs)
+    return f"{text}; 95 % interval" + (" · apparent" if any(r.apparent for r in rocs) else "")

@@ -1,0 +1,125 @@
+"""In whom does the model work, and by how much does a hazard differ? Forest plots."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from onlm_lab.figures import theme
+from onlm_lab.results import Estimate, HazardModel, SubgroupTable
+
+MEASURES = {
+    "auc": "AUC", "sensitivity": "Sensitivity (%)", "specificity": "Specificity (%)",
+    "oe_ratio": "Observed : expected N+",
+}  # fmt: skip
+_QUESTIONS = {
+    "auc": "In whom does the risk separate N+ from N0?",
+    "sensitivity": "In whom are N+ patients found?",
+    "specificity": "In whom are N0 patients spared?",
+    "oe_ratio": "In whom is the risk too low or too high?",
+}
+
+
+def label_of(column: str) -> str:
+    """A column's name as a reader would say it: 'total_diameter_mm' -> 'Total diameter (mm)'."""
+    units = {"_mm": "mm", "_years": "years", "_ng_ml": "ng/mL", "_ml": "mL", "_hu": "HU", "_days": "days"}
+    for suffix, unit in units.items():
+        if column.endswith(suffix):
+            return f"{column.removesuffix(suffix).replace('_', ' ').capitalize()} ({unit})"
+    short = {"kps": "KPS", "ecog": "ECOG", "suv_max": "SUVmax"}
+    return short.get(column, column.replace("_", " ").capitalize())
+
+
+def plot_subgroups(
+    subgroups: SubgroupTable, *, measure: str = "auc", reference: Estimate | None = None, mark: str = ""
+) -> go.Figure:
+    """A forest: one line a level of each column, with N+/n, the estimate and the interaction test of the column.
+
+    Args:
+        subgroups: the result.
+        measure: "auc", "sensitivity", "specificity" or "oe_ratio".
+        reference: the value in all patients, drawn as a line.
+        mark: words laid across the figure.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure '{measure}' is not known; wanted one of {', '.join(MEASURES)}.")
+    table, tests = subgroups.table, subgroups.interaction
+    as_percent = measure in ("sensitivity", "specificity")
+    lines: list[dict[str, object]] = []
+    for column, rows in table.groupby("column", sort=False):
+        test = tests[tests["column"] == column] if len(tests) else tests
+        p = theme.p_value(float(test["p_value"].iloc[0])) if len(test) else ""
+        lines.append({"label": f"<b>{theme.safe(label_of(str(column)))}</b>", "text": f"<i>{p}</i>" if p else ""})
+        lines += [_line(row, measure=measure, as_percent=as_percent) for row in rows.to_dict("records")]
+    figure = theme.blank(
+        title=_QUESTIONS[measure],
+        subtitle=f"{theme.safe(subgroups.model_id)}; {theme.counts(subgroups.n, subgroups.n_events)}; 95 % interval; "
+        "left: N+/n; P: interaction",
+        height=150 + 27 * max(len(lines), 2), mark=mark,
+    )  # fmt: skip
+    _draw(figure, lines, percent=as_percent)
+    line = 1.0 if measure == "oe_ratio" else None if reference is None else reference.value
+    if line is not None and not math.isnan(line):
+        figure.add_vline(x=line, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text=MEASURES[measure], tickformat=".0%" if as_percent else None,
+                        type="log" if measure == "oe_ratio" else "linear")  # fmt: skip
+    return figure
+
+
+def plot_hazard_ratios(model: HazardModel, *, mark: str = "") -> go.Figure:
+    """A forest of hazard ratios on a log axis."""
+    lines = []
+    for row in model.table.to_dict("records"):
+        unit = f" (per {row['unit']})" if row.get("unit") else ""
+        value = Estimate(row["hr"], row["low"], row["high"])
+        lines.append({
+            "label": theme.safe(f"{label_of(str(row['covariate']))}{unit}"), "x": row["hr"], "low": row["low"],
+            "high": row["high"], "text": f"{theme.with_interval(value)}<br>{theme.p_value(row['p_value'])}",
+        })  # fmt: skip
+    figure = theme.blank(
+        title="By how much does the hazard differ?",
+        subtitle=f"{model.method}; {theme.counts(model.n, model.n_events, events='events')}; 95 % interval; "
+        "observational",
+        height=170 + 48 * max(len(lines), 1), mark=mark,
+    )  # fmt: skip
+    _draw(figure, lines, percent=False)
+    figure.add_vline(x=1, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text="Hazard ratio (log scale)", type="log")
+    return figure
+
+
+def _line(row: dict[str, object], *, measure: str, as_percent: bool) -> dict[str, object]:
+    value, low, high = row[measure], row[f"{measure}_low"], row[f"{measure}_high"]
+    text = theme.with_interval(Estimate(value, low, high), as_percent=as_percent)
+    return {
+        "label": f"{theme.safe(str(row['level']))}  {int(row['n_positive'])}/{int(row['n'])}",
+        "x": value, "low": low, "high": high,
+        "text": "too few" if pd.isna(value) else text, "note": theme.safe(str(row.get("note") or "")),
+    }  # fmt: skip
+
+
+def _draw(figure: go.Figure, lines: list[dict[str, object]], *, percent: bool) -> None:
+    """Points with intervals at rows 0, 1, ... from the top; labels at the left, estimates at the right."""
+    drawn = [(i, line) for i, line in enumerate(lines) if "x" in line]
+    style = theme.STYLES[0]
+    shape = ":.1%" if percent else ":.3f"
+    figure.add_scatter(
+        x=[line["x"] for _, line in drawn], y=[i for i, _ in drawn], mode="markers", showlegend=False,
+        name="estimate", customdata=[[line["label"], line["text"], line.get("note", "")] for _, line in drawn],
+        marker={"color": style.colour, "size": 9, "symbol": "square"},
+        error_x={"type": "data", "symmetric": False, "color": style.colour, "thickness": 1.5, "width": 4,
+                 "array": [line["high"] - line["x"] for _, line in drawn],
+                 "arrayminus": [line["x"] - line["low"] for _, line in drawn]},
+        hovertemplate=f"%{{customdata[0]}}: %{{x{shape}}}<br>%{{customdata[1]}}<br>%{{customdata[2]}}<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=list(range(len(lines))), ticktext=[line["label"] for line in lines], ticks="", showgrid=False,
+        range=[len(lines) - 0.4, -0.6],
+    )  # fmt: skip
+    for i, line in enumerate(lines):
+        if line.get("text"):
+            figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=8, y=i, text=line["text"], showarrow=False,
+                                  align="left", font={"size": 11})  # fmt: skip
+    figure.update_layout(margin={"r": 132})

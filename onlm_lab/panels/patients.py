@@ -1,0 +1,124 @@
+"""Which patients a panel speaks about, and where their risks come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from onlm_lab.errors import OnlmError
+
+TESTED = {
+    "oof": "out-of-fold: each risk comes from models that did not see the patient, and describes the procedure",
+    "test": "internal test patients",
+    "external": "external test patients",
+}
+GROUP = "predicted_group"
+GROUPS = ("low risk", "high risk")
+ARMS = {"surgery": "surgery", "sbrt": "SBRT"}
+
+
+def first_repeat(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first repeat of the cross-validation, so that a patient counts once a model."""
+    if "repeat" not in rows.columns or rows.empty:
+        return rows
+    return rows[rows["repeat"] == rows["repeat"].min()]
+
+
+def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
+    """The models of the rows, `first` in front where it is there."""
+    names = [str(m) for m in pd.unique(rows["model_id"])]
+    return tuple(sorted(names, key=lambda m: m != first))
+
+
+def splits_of(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The splits whose labels the model has not seen."""
+    return tuple(s for s in TESTED if (rows["split"] == s).any())
+
+
+def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:
+    """The rows on which a model may be judged, of one split; the first repeat.
+
+    Raises:
+        OnlmError: there is none.
+    """
+    found = splits_of(rows)
+    if not found:
+        raise OnlmError(
+            f"predictions: none of {len(rows)} rows is of split {', '.join(TESTED)}; a model is judged only on "
+            "patients that it has not seen. Finish the run with `onlm run STUDY`."
+        )
+    if split is not None and split not in found:
+        raise OnlmError(f"predictions: there is no split '{split}'; there is {', '.join(found)}.")
+    return first_repeat(rows[rows["split"] == (split or found[0])])
+
+
+def of_model(rows: pd.DataFrame, *, model: str) -> pd.DataFrame:
+    """The rows of one model.
+
+    Raises:
+        OnlmError: there is none; the message names those there are.
+    """
+    chosen = rows[rows["model_id"] == model]
+    if chosen.empty:
+        names = ", ".join(models_of(rows)) or "none"
+        raise OnlmError(f"predictions: there is no model '{model}'; there is {names}.")
+    return chosen
+
+
+def arms_of(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The arms that have patients, surgery first."""
+    return tuple(a for a in ARMS if "arm" in rows.columns and (rows["arm"] == a).any())
+
+
+def of_arm(rows: pd.DataFrame, *, model: str, arm: str) -> pd.DataFrame:
+    """The patients of one arm with one model's risk, one row each: the labelled ones out of fold, the others from the
+    final model.
+
+    Raises:
+        OnlmError: the arm has no patient.
+    """
+    chosen = first_repeat(of_model(rows, model=model))
+    chosen = chosen[chosen["arm"] == arm]
+    if chosen.empty:
+        raise OnlmError(f"predictions: there is no patient in the {ARMS.get(arm, arm)} arm under model '{model}'.")
+    return chosen
+
+
+def at_threshold(rows: pd.DataFrame, *, threshold: float | None) -> pd.DataFrame:
+    """The rows with predicted_positive by `threshold`; unchanged with None (each row's own, fixed without it)."""
+    if threshold is None:
+        if "predicted_positive" not in rows.columns:
+            raise OnlmError("predictions: there is no column predicted_positive; name a threshold.")
+        return rows
+    return rows.assign(predicted_positive=(rows["risk"] >= threshold).astype(float), threshold=threshold)
+
+
+def with_predicted_group(rows: pd.DataFrame, *, threshold: float | None = None) -> pd.DataFrame:
+    """The rows with `predicted_group`: low risk or high risk."""
+    rows = at_threshold(rows, threshold=threshold)
+    positive = rows["predicted_positive"]
+    group = np.where(positive == 1, GROUPS[1], GROUPS[0])
+    return rows.assign(**{GROUP: pd.Categorical(group, categories=GROUPS)})[positive.notna().to_numpy()]
+
+
+def source_of(rows: pd.DataFrame) -> str:
+    """Where the risks come from, in words."""
+    counted = rows["split"].value_counts()
+    words = {
+        "oof": "out-of-fold risks", "test": "risks of internal test patients", "external": "risks of external patients",
+        "unlabelled": "risks of the final model",
+    }  # fmt: skip
+    return " and ".join(f"{words.get(str(s), str(s))} ({n})" for s, n in counted.items())
+
+
+def threshold_words(rows: pd.DataFrame, *, threshold: float | None) -> str:
+    """The threshold in words: the reader's, or the study's range over folds."""
+    if threshold is not None:
+        return f"risk ≥ {100 * threshold:.1f} % (set by the reader)"
+    own = rows["threshold"].dropna() if "threshold" in rows.columns else pd.Series(dtype=float)
+    if own.empty:
+        return "the study's own threshold"
+    low, high = 100 * own.min(), 100 * own.max()
+    if round(low, 1) == round(high, 1):
+        return f"the study's own threshold, {low:.1f} %"
+    return f"the study's own thresholds, {low:.1f} to {high:.1f} % by fold"

@@ -1,0 +1,184 @@
+"""Performance: a statistic, its figure and its table, a pair a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from onlm_lab import analysis, figures
+from onlm_lab.figures import theme
+from onlm_lab.panels.panel import Panel, notes_of
+from onlm_lab.panels.patients import models_of, of_model, threshold_words
+from onlm_lab.results import Estimate
+
+
+class Tile(NamedTuple):
+    """A number that never stands without its n and interval."""
+
+    name: str
+    value: str
+    interval: str
+    note: str
+
+
+def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> tuple[Tile, ...]:
+    """AUC, sensitivity, specificity, NPV and what happens to 1,000 patients, each with interval and n.
+
+    Args:
+        rows: tested rows of one or several models.
+        model: whose numbers.
+        threshold: positive if risk >= threshold; None: each row's own.
+    """
+    one = of_model(rows, model=model)
+    roc = analysis.roc(one)
+    point = analysis.operating_point(one, threshold=threshold)
+    per_1000 = figures.per_thousand(point).set_index("outcome")
+
+    def of_1000(name: str) -> Tile:
+        row = per_1000.loc[name]
+        return Tile(f"{name}, of 1,000", f"{row.patients:.0f}", f"95 % interval {row.low:.0f} to {row.high:.0f}",
+                    f"at {100 * point.n_events / point.n:.0f} % N+ (n = {point.n})")  # fmt: skip
+
+    positive, negative = point.n_tp + point.n_fn, point.n_tn + point.n_fp
+    called_negative = point.n_tn + point.n_fn
+    return (
+        Tile("AUC", theme.number(roc.auc.value, digits=2), _interval(figures.preferred_auc(roc), digits=2),
+             f"{roc.n_events} N+ of {roc.n} patients"),
+        Tile("Sensitivity", theme.percent(point.sensitivity.value), _interval(point.sensitivity, as_percent=True),
+             f"{point.n_tp} of {positive} N+ found"),
+        Tile("Specificity", theme.percent(point.specificity.value), _interval(point.specificity, as_percent=True),
+             f"{point.n_tn} of {negative} N0 spared"),
+        Tile("NPV", theme.percent(point.npv.value), _interval(point.npv, as_percent=True),
+             f"{point.n_tn} of {called_negative} called negative are N0"),
+        of_1000("N+ found"), of_1000("N+ missed"), of_1000("N0 spared"),
+    )  # fmt: skip
+
+
+def roc_panel(
+    rows: pd.DataFrame, *, models: Sequence[str] | None = None, threshold: float | None = None, mark: str = ""
+) -> Panel:
+    """ROC curves of the models with their operating points."""
+    models = list(models or models_of(rows))
+    rocs = [analysis.roc(rows, model=m) for m in models]
+    points = [analysis.operating_point(rows, threshold=threshold, model=m) for m in models]
+    table = pd.DataFrame(
+        {
+            "model_id": r.model_id, "n": r.n, "n_positive": r.n_events, "auc": r.auc.value,
+            "auc_low": figures.preferred_auc(r).low, "auc_high": figures.preferred_auc(r).high,
+            "interval": figures.preferred_auc(r).method,
+            **_spread("sensitivity", p.sensitivity), **_spread("specificity", p.specificity),
+            **_spread("ppv", p.ppv), **_spread("npv", p.npv),
+        }
+        for r, p in zip(rocs, points, strict=True)
+    )  # fmt: skip
+    first = rocs[0]
+    auc = figures.preferred_auc(first)
+    sentence = (
+        f"{first.model_id}: of a random N+ and a random N0 patient, the N+ patient has the higher risk in "
+        f"{100 * auc.value:.0f} of 100 pairs (95 % interval {100 * auc.low:.0f} to {100 * auc.high:.0f}; "
+        f"{first.n_events} N+ of {first.n}). The marks show {threshold_words(rows, threshold=threshold)}."
+    )  # fmt: skip
+    return Panel("roc", "How well does the risk tell N+ from N0?", figures.plot_roc(rocs, points=points, mark=mark),
+                 table, sentence, notes_of(*rocs))  # fmt: skip
+
+
+def comparison_panel(
+    rows: pd.DataFrame, *, model: str, others: Sequence[str] | None = None, mark: str = ""
+) -> Panel:  # fmt: skip
+    """AUC of `model` minus that of each other model in the same patients (paired DeLong)."""
+    others = [m for m in (others or models_of(rows)) if m != model]
+    found = [analysis.compare_aucs(rows, model_a=model, model_b=other) for other in others]
+    table = pd.DataFrame(
+        {
+            "model_a": c.model_a, "model_b": c.model_b, "n": c.n, "n_positive": c.n_events,
+            **_spread("difference", c.difference), "z": c.z, "p_value": c.p_value,
+        }
+        for c in found
+    )  # fmt: skip
+    parts = [
+        f"{c.model_a} minus {c.model_b}: {theme.with_interval(c.difference, digits=3)}"
+        + (f", {theme.p_value(c.p_value)}" if not math.isnan(c.p_value) else "")
+        for c in found
+    ]
+    sentence = "Difference of AUC in the same patients, paired DeLong: " + "; ".join(parts) + "."
+    return Panel("auc_differences", "Which model separates better, in the same patients?",
+                 figures.plot_auc_differences(found, mark=mark), table, sentence, notes_of(*found))  # fmt: skip
+
+
+def calibration_panel(rows: pd.DataFrame, *, models: Sequence[str] | None = None, mark: str = "") -> Panel:
+    """Calibration curves of the models; the first one's tenths of risk as points."""
+    found = [analysis.assess_calibration(rows, model=m) for m in (models or models_of(rows))]
+    table = pd.DataFrame(
+        {
+            "model_id": c.model_id, "n": c.n, "n_positive": c.n_events, **_spread("intercept", c.intercept),
+            **_spread("slope", c.slope), **_spread("oe_ratio", c.oe_ratio), "ici": c.ici, "e50": c.e50, "e90": c.e90,
+            "brier": c.brier.value, "scaled_brier": c.scaled_brier,
+        }
+        for c in found
+    )  # fmt: skip
+    c = found[0]
+    sentence = (
+        f"{c.model_id}: for each N+ patient that was predicted, {theme.with_interval(c.oe_ratio)} were seen "
+        f"(observed : expected; 1 is right); slope {theme.with_interval(c.slope)} (below 1: high risks too high, low "
+        f"risks too low); the curve is off by {100 * c.ici:.1f} percentage points on average (ICI; n = {c.n})."
+    )
+    return Panel("calibration", "Do predicted risks mean what they say?", figures.plot_calibration(found, mark=mark),
+                 table, sentence, notes_of(*found))  # fmt: skip
+
+
+def decision_panel(
+    rows: pd.DataFrame, *, thresholds: Sequence[float], models: Sequence[str] | None = None,
+    threshold: float | None = None, n_bootstrap: int = 500, seed: int = 0, mark: str = "",
+) -> Panel:  # fmt: skip
+    """Decision curves of the models with treat-all and treat-none."""
+    models = list(models or models_of(rows))
+    curve = analysis.net_benefit(
+        rows[rows["model_id"].isin(models)], thresholds=np.asarray(thresholds, float), n_bootstrap=n_bootstrap,
+        generator=np.random.default_rng(seed),
+    )  # fmt: skip
+    table = curve.table
+    best = table.loc[table.groupby("threshold")["net_benefit"].idxmax()]
+    useful = best.loc[best["model_id"] == models[0], "threshold"]
+    where = (
+        f"{models[0]} has the highest net benefit at {len(useful)} of {best['threshold'].nunique()} thresholds "
+        f"({100 * useful.min():.0f} to {100 * useful.max():.0f} %)"
+        if len(useful)
+        else f"{models[0]} has the highest net benefit at no threshold shown"
+    )
+    sentence = f"Net benefit weighs N+ patients found against needless work-ups: {where} (n = {curve.n})."
+    return Panel("decision_curve", "Would acting on the risk do more good than harm?",
+                 figures.plot_decision_curve(curve, threshold=threshold, mark=mark), table, sentence,
+                 notes_of(curve))  # fmt: skip
+
+
+def operating_panel(rows: pd.DataFrame, *, model: str, threshold: float | None = None, mark: str = "") -> Panel:
+    """What the threshold does to 1,000 patients."""
+    one = of_model(rows, model=model)
+    point = analysis.operating_point(one, threshold=threshold)
+    table = figures.per_thousand(point)
+    by = table.set_index("outcome")["patients"]
+    sentence = (
+        f"At {threshold_words(one, threshold=threshold)}, of 1,000 such patients {by['N+ found']:.0f} N+ would be "
+        f"found and {by['N+ missed']:.0f} missed; {by['N0 spared']:.0f} N0 would be spared a work-up and "
+        f"{by['N0 called positive']:.0f} would have one for nothing."
+    )
+    if threshold is not None:
+        sentence += " A threshold that was picked for how these numbers look is optimistic."
+    return Panel("operating_point", "What would this threshold do to 1,000 such patients?",
+                 figures.plot_operating_point(point, mark=mark), table, sentence, notes_of(point))  # fmt: skip
+
+
+def _interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = False) -> str:
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return f"no interval: {estimate.note}" if estimate.note else "no interval"
+    scale, places = (100, 0) if as_percent else (1, digits)
+    low, high = (theme.number(scale * v, digits=places) for v in (estimate.low, estimate.high))
+    return f"{100 * estimate.level:.0f} % interval {low} to {high}{' %' if as_percent else ''}"
+
+
+def _spread(name: str, estimate: Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
