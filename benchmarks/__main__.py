@@ -1,4 +1,4 @@
-"""`make bench`: what must be fast, each beside a peer in the same run, as a table of ratios (above 1: ours is faster)."""
+"""`make bench`: what must be fast, each beside a peer in the same run, as ratios (above 1: ours is faster)."""
 
 from __future__ import annotations
 
