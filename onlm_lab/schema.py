@@ -77,6 +77,7 @@ DESCRIPTORS = (
     "none", "main_bronchus", "visceral_pleura", "atelectasis", "satellite", "chest_wall", "other_t3", "other_t4",
 )  # fmt: skip
 T_STAGES = ("TX", "T0", "Tis", "T1mi", "T1", "T1a", "T1b", "T1c", "T2", "T2a", "T2b", "T3", "T4")
+STAGES = ("0", "IA1", "IA2", "IA3", "IB", "IIA", "above IIA")
 N_STAGES = ("N0", "N1", "N2", "N3", "NX")
 SITES = ("local", "regional", "distant")
 ENDPOINTS = {
@@ -192,6 +193,9 @@ def _columns() -> tuple[Column, ...]:
         c("onlm", "boolean", out, "Occult nodal metastasis: the label"),
         c("onlm_missing_reason", "text", out, "Why the label is missing"),
         c("arm", "category", admin, "Arm", allowed=("surgery", "sbrt")),
+        c("ctr", "number", pre, "Consolidation-to-tumour ratio", low=0, high=1),
+        c("derived_t", "category", pre, "Clinical T derived from size, type and descriptor (AJCC 8)", allowed=T_STAGES),
+        c("derived_stage", "category", pre, "Clinical stage derived from derived_t, clinical N and M", allowed=STAGES),
     ]
     # Three endpoints share the name of their days with followup.csv; there the cohort keeps what was recorded apart.
     for name in ("recurrence", "regional", "distant"):
@@ -225,6 +229,27 @@ def columns(table: str, *, extra_columns: Iterable[Column] = ()) -> dict[str, Co
 def column(name: str, *, extra_columns: Iterable[Column] = ()) -> Column | None:
     """A column by its name, or None where nobody declared it."""
     return {c.name: c for c in extra_columns}.get(name, _BY_NAME.get(name))
+
+
+def declared(found: Mapping[str, Any] | Iterable[Column]) -> tuple[Column, ...]:
+    """A study's own columns (`study.columns`: name -> type, timing, unit, allowed, low, high) as Columns.
+
+    Raises:
+        DataError: one of them takes a name that is already fixed; its timing must not be declared anew.
+    """
+    if not isinstance(found, Mapping):
+        return tuple(found)
+    taken = [name for name in found if name in _BY_NAME]
+    if taken:
+        raise DataError([f"study.toml: [columns.{name}] is a fixed column; take this section out." for name in taken])
+    return tuple(
+        Column(
+            name=name, table="clinical", type=said.type, unit=said.unit, low=said.low, high=said.high,
+            allowed=tuple(said.allowed), timing=said.timing, description=said.description or "declared in study.toml",
+            required=True,
+        )
+        for name, said in found.items()
+    )  # fmt: skip
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -650,23 +675,29 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, extra_columns: Iterabl
 
     Floats by repr, booleans and whole-number columns without a point, missing cells empty, newline "\\n".
     """
-    path, extra = Path(path), tuple(extra_columns)
-    cells = [_texts(frame[name], spec=column(str(name), extra_columns=extra)) for name in frame.columns]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([str(c) for c in frame.columns])
-    writer.writerows(zip(*cells, strict=True))
+    path, text = Path(path), table_text(frame, extra_columns=extra_columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text.getvalue())
+            stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def table_text(frame: pd.DataFrame, *, extra_columns: Iterable[Column] = ()) -> str:
+    """The CSV text that write_table writes; its SHA-256 identifies the table."""
+    extra = tuple(extra_columns)
+    cells = [_texts(frame[name], spec=column(str(name), extra_columns=extra)) for name in frame.columns]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([str(c) for c in frame.columns])
+    writer.writerows(zip(*cells, strict=True))
+    return text.getvalue()
 
 
 def _texts(series: pd.Series, *, spec: Column | None) -> list[str]:

@@ -1,0 +1,108 @@
+"""What became of each patient, as endpoints: X_days with X_event (0/1), or X_days with X_state (0/1/2).
+
+Time zero is the day of surgery or of the first SBRT fraction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from onlm_lab.schema import ENDPOINTS, SITES
+
+RULES = {
+    "os": "death from any cause; alive: censored at last contact",
+    "rfs": "first recurrence at any site, or death from any cause; else censored at last contact",
+    "recurrence": "first recurrence at any site; death competes",
+    "regional": (
+        "nodal failure at the first recurrence (found together with distant: counts as regional); death and other "
+        "recurrence compete; site unknown: missing"
+    ),
+    "distant": (
+        "distant failure at the first recurrence without a regional one; death and other recurrence compete; site "
+        "unknown: missing"
+    ),
+    "cancer_death": "death from lung cancer; other death competes; cause unknown: missing",
+}
+
+
+def endpoints(followup: pd.DataFrame) -> pd.DataFrame:
+    """The six endpoints of each patient, by the definitions in RULES.
+
+    Where the state cannot be known, both the state and the days are missing. A recurrence and a death on one day are
+    a recurrence.
+
+    Args:
+        followup: columns of followup.csv, days from time zero; an absent column counts as not known.
+
+    Returns:
+        os_days, os_event, rfs_days, rfs_event, recurrence_days, recurrence_state, ... on the index of `followup`.
+    """
+    last, died = _of(followup, "followup_days"), _of(followup, "died")
+    recurred, first = _of(followup, "recurred"), _of(followup, "recurrence_days")
+    end = np.where(died == 1, 2.0, np.where(died == 0, 0.0, np.nan))  # without recurrence: death competes, or censored
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {"os": (last, died)}
+
+    any_state = np.select([recurred == 1, recurred == 0], [1.0, end], default=np.nan)
+    any_days = np.where(recurred == 1, first, last)
+    found["rfs"] = (any_days, np.where(any_state == 2, 1.0, any_state))
+    found["recurrence"] = (any_days, any_state)
+    regional, distant = _site_states(followup, recurred=recurred, first=first, end=end)
+    found["regional"], found["distant"] = (any_days, regional), (any_days, distant)
+
+    cause = followup["death_cause"].to_numpy() if "death_cause" in followup else np.full(len(followup), None)
+    of_cancer = np.select([cause == "lung_cancer", cause == "other"], [1.0, 2.0], default=np.nan)
+    found["cancer_death"] = (last, np.where(died == 1, of_cancer, np.where(died == 0, 0.0, np.nan)))
+
+    table = {}
+    for name, kind in ENDPOINTS.items():
+        days, state = found[name]
+        known = ~np.isnan(days) & ~np.isnan(state)
+        table[f"{name}_days"] = np.where(known, days, np.nan)
+        table[f"{name}_{kind}"] = np.where(known, state, np.nan)
+    return pd.DataFrame(table, index=followup.index)
+
+
+def _of(followup: pd.DataFrame, name: str) -> np.ndarray:
+    return followup[name].to_numpy(dtype=float) if name in followup else np.full(len(followup), np.nan)
+
+
+def _site_states(
+    followup: pd.DataFrame, *, recurred: np.ndarray, first: np.ndarray, end: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """State of the regional and of the distant endpoint; a site without a day of its own was found at the first."""
+    named = followup["recurrence_site"].tolist() if "recurrence_site" in followup else [None] * len(followup)
+    days = np.column_stack([_of(followup, f"{site}_days") for site in SITES])
+    states = np.tile(end[:, None], (1, 2))
+    for i in np.flatnonzero(recurred != 0):
+        if recurred[i] != 1:
+            states[i] = np.nan
+            continue
+        words = set(named[i].split(";")) if isinstance(named[i], str) else set()
+        dayed = {site: days[i, k] for k, site in enumerate(SITES) if not np.isnan(days[i, k])}
+        at_first = {site for site in SITES if dayed.get(site, first[i] if site in words else np.inf) <= first[i]}
+        if not at_first:
+            states[i] = np.nan
+        else:
+            states[i] = (
+                1 if "regional" in at_first else 2,
+                1 if at_first & {"regional", "distant"} == {"distant"} else 2,
+            )
+    return states[:, 0], states[:, 1]
+
+
+def endpoint_counts(patients: pd.DataFrame) -> pd.DataFrame:
+    """How many patients each endpoint rests on.
+
+    Returns:
+        endpoint, n, n_events, n_competing, n_censored, n_missing, rule.
+    """
+    rows = []
+    for name, kind in ENDPOINTS.items():
+        state = patients[f"{name}_{kind}"]
+        rows.append(
+            {"endpoint": name, "n": int(state.notna().sum()), "n_events": int((state == 1).sum()),
+             "n_competing": int((state == 2).sum()), "n_censored": int((state == 0).sum()),
+             "n_missing": int(state.isna().sum()), "rule": RULES[name]}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
