@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,11 @@ def prepare_images(study: Study, *, patient_ids: Iterable[str], annotations: pd.
         else:
             rows.append({"patient_id": patient, "usable": 0, "reason": task})
     rows += _map(tasks)
-    return pd.DataFrame(rows).sort_values("patient_id", kind="stable", ignore_index=True)
+    prepared = pd.DataFrame(rows, columns=["patient_id", "usable", "reason", "detail"])
+    facts = patches.open_cache(cache).facts
+    if len(facts):
+        prepared = prepared.merge(facts, on="patient_id", how="left")
+    return prepared.sort_values("patient_id", kind="stable", ignore_index=True)
 
 
 def _series(study: Study) -> pd.DataFrame:
@@ -142,14 +146,15 @@ def prepare_one(task: Task) -> dict[str, Any]:
     """Read, judge and cut one patient; a fault of the CT or the mask becomes the row's reason."""
     row: dict[str, Any] = {"patient_id": task.patient_id, "usable": 0}
     try:
-        return row | {"usable": 1} | _cut(task)
+        _cut(task)
+        return row | {"usable": 1}
     except SeriesError as error:
         return row | {"reason": "the CT or its mask cannot be used", "detail": str(error)}
     except OnlmError as error:
         return row | {"reason": "the patch cannot be cut", "detail": str(error)}
 
 
-def _cut(task: Task) -> dict[str, Any]:
+def _cut(task: Task) -> None:
     index = imaging.index_series(task.source, task.series_uid)
     mask_digest = steps.file_digest(task.mask) if task.mask else ""
     key = patches.row_key(
@@ -157,19 +162,15 @@ def _cut(task: Task) -> dict[str, Any]:
         centre_mm=task.centre_mm or (), reader_version=imaging.READER_VERSION,
     )  # fmt: skip
     if patches.has_row(task.cache, patient_id=task.patient_id, key=key):
-        return patches.read_facts(task.cache, patient_id=task.patient_id)
-    facts = {name: index.acquisition.get(name) for name in FACTS} | {"spacing_mm": index.spacing_mm[0]}
-    facts["pixel_spacing_mm"] = index.spacing_mm[2]
-    facts["n_slices"] = index.shape[0]
-    source, centre = index, task.centre_mm
+        return
+    volume = imaging.read_index(index)
+    facts = {name: index.acquisition.get(name) for name in FACTS}
+    facts |= {"n_slices": index.shape[0], "series_faults": ";".join(index.acquisition.get("warnings", ()))}
+    centre = task.centre_mm
     if task.mask is not None:
-        source = imaging.read_index(index)
-        mask = imaging.read_mask(task.mask, source)
-        centre = centre or imaging.centre_of_mass_mm(mask, source)
-        measured = imaging.measure_tumour(mask, source)
-        facts |= {f"ct_{name}": value for name, value in measured.to_dict().items()}
-    patch = imaging.cut_patch(source, centre, task.spec)
-    quality = assess_quality(index, centre_mm=centre, size_mm=task.spec.size_mm)
-    facts |= {"quality": quality.score, "quality_reasons": "; ".join(quality.reasons)}
+        mask = imaging.read_mask(task.mask, volume)
+        centre = centre or imaging.centre_of_mass_mm(mask, volume)
+        facts |= {f"ct_{name}": value for name, value in asdict(imaging.measure_tumour(mask, volume)).items()}
+    patch = imaging.cut_patch(volume, centre, task.spec)
+    facts |= assess_quality(volume, centre_mm=centre, size_mm=task.spec.size_mm).as_dict()
     patches.write_patch(task.cache, patient_id=task.patient_id, patch=patch, key=key, facts=facts)
-    return facts

@@ -1,0 +1,190 @@
+"""What a user meets at the command line: one sentence a fault, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+import shutil
+
+import pandas as pd
+import pydicom
+import pytest
+
+from onlm_lab import cli, virtual
+from onlm_lab.runs import read_csv
+from onlm_lab.schema import write_table
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A made-up trial without CT, told to go on without images."""
+    folder = tmp_path_factory.mktemp("cli") / "trial"
+    virtual.write_trial(folder, n_patients=60, n_centres=3, seed=1, tables_only=True)
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    (folder / "study.toml").write_text(text + '\n[training]\nmodels = ["clinical"]\n', encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def study(tables, tmp_path):
+    return shutil.copytree(tables, tmp_path / "study")
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    """A made-up trial of a few patients with CT."""
+    return virtual.write_trial(tmp_path_factory.mktemp("cli") / "scanned", n_patients=4, n_centres=1, seed=3)
+
+
+def refused(capsys, *words) -> str:
+    assert cli.main([str(w) for w in words]) == 2
+    return capsys.readouterr().err
+
+
+def change(study, file, edit):
+    table = read_csv(study / file)
+    write_table(edit(table), study / file)
+
+
+def first(table, **values):
+    """The table with other values in its first row."""
+    table = table.copy()
+    for name, value in values.items():
+        table[name] = table[name].astype(object)
+        table.loc[table.index[0], name] = value
+    return table
+
+
+def replace_header(study, file, old, new):
+    path = study / file
+    header, rest = path.read_text(encoding="utf-8").split("\n", 1)
+    path.write_text(header.replace(old, new) + "\n" + rest, encoding="utf-8")
+
+
+def nothing_done(study) -> bool:
+    return not list((study / "work").glob("steps/*.json"))
+
+
+def test_sound_tables_pass_the_check(study, capsys):
+    assert cli.main(["check", str(study)]) == 0
+    assert "tables fit the schema" in capsys.readouterr().out
+
+
+def test_a_missing_file_is_named_with_what_to_do(study, capsys):
+    (study / "followup.csv").unlink()
+    said = refused(capsys, "check", study)
+    assert "followup.csv: there is no such file" in said and "[data]" in said and nothing_done(study)
+
+
+def test_a_wrong_column_name_is_told_with_the_nearest(study, capsys):
+    replace_header(study, "clinical.csv", "age_years", "age_yers")
+    said = refused(capsys, "check", study)
+    assert "'age_yers'" in said and "did you mean 'age_years'" in said and nothing_done(study)
+
+
+def test_a_label_of_two_is_refused_with_its_row(study, capsys):
+    change(study, "clinical.csv", lambda t: t.assign(onlm=[2] + [0] * (len(t) - 1)))
+    said = refused(capsys, "check", study)
+    assert "onlm" in said and "row 2" in said and "0 or 1" in said and nothing_done(study)
+
+
+def test_a_patient_twice_is_named(study, capsys):
+    change(study, "clinical.csv", lambda t: pd.concat([t, t.iloc[[0]]]))
+    patient = read_csv(study / "clinical.csv")["patient_id"].iloc[0]
+    said = refused(capsys, "check", study)
+    assert patient in said and "clinical.csv" in said and nothing_done(study)
+
+
+def test_a_negative_time_is_refused(study, capsys):
+    change(study, "followup.csv", lambda t: first(t, followup_days=-5))
+    said = refused(capsys, "check", study)
+    assert "followup.csv" in said and "followup_days" in said and "row 2" in said and nothing_done(study)
+
+
+def test_recurrence_after_death_is_refused(study, capsys):
+    values = {"recurred": 1, "recurrence_days": 900, "followup_days": 300, "died": 1, "recurrence_site": "regional"}
+    change(study, "followup.csv", lambda t: first(t, **values))
+    said = refused(capsys, "check", study)
+    assert "recurrence_days" in said and "row 2" in said and nothing_done(study)
+
+
+def test_all_faults_come_at_once(study, capsys):
+    change(study, "clinical.csv", lambda t: first(t, age_years=300, sex="man"))
+    change(study, "followup.csv", lambda t: first(t, followup_days=-5))
+    said = refused(capsys, "check", study)
+    assert "age_years" in said and "sex" in said and "followup_days" in said
+
+
+def test_a_post_operative_predictor_is_refused(study, capsys):
+    text = (study / "study.toml").read_text(encoding="utf-8")
+    words = 'models = ["clinical"]\npredictors = ["age_years", "nodes_examined"]'
+    (study / "study.toml").write_text(text.replace('models = ["clinical"]', words), encoding="utf-8")
+    said = refused(capsys, "check", study)
+    assert "nodes_examined" in said and nothing_done(study)
+
+
+def test_a_study_without_a_ct_folder_is_told_how_to_go_on_without_images(tables, tmp_path, capsys):
+    study = shutil.copytree(tables, tmp_path / "s")
+    text = (study / "study.toml").read_text(encoding="utf-8")
+    (study / "study.toml").write_text(text.replace('models = ["clinical"]', 'models = ["fused"]'), encoding="utf-8")
+    said = refused(capsys, "check", study)
+    assert 'ct = "ct"' in said and 'models = ["clinical"]' in said and nothing_done(study)
+
+
+def test_a_ct_folder_without_dicom_stops_before_anything_is_cut(scanned, tmp_path, capsys):
+    study = shutil.copytree(scanned, tmp_path / "s")
+    shutil.rmtree(study / "ct")
+    (study / "ct").mkdir()
+    (study / "ct" / "readme.txt").write_text("no DICOM here")
+    assert cli.main(["check", str(study)]) == 0
+    assert cli.main(["screen", str(study)]) == 0
+    said = refused(capsys, "prepare", study)
+    assert "no CT series" in said and "1 files" in said
+    assert not (study / "work" / "prepared.csv").exists()
+
+
+def test_a_dicom_without_pixels_is_one_patients_reason_and_not_the_end_of_the_study(scanned, tmp_path, capsys):
+    study = shutil.copytree(scanned, tmp_path / "s")
+    cli.main(["check", str(study)])
+    cli.main(["screen", str(study)])
+    status = read_csv(study / "work" / "status.csv")
+    patient = status.loc[status["status"] == "eligible", "patient_id"].iloc[0]
+    annotations = read_csv(study / "annotations.csv").set_index("patient_id")
+    slices = sorted((study / annotations.loc[patient, "series_path"]).iterdir())
+    middle = slices[len(slices) // 2]
+    dataset = pydicom.dcmread(middle)
+    del dataset.PixelData
+    dataset.save_as(middle)
+    code = cli.main(["prepare", str(study)])
+    prepared = read_csv(study / "work" / "prepared.csv").set_index("patient_id")
+    assert prepared.loc[patient, "usable"] == 0
+    assert middle.name in prepared.loc[patient, "detail"] and "pixel" in prepared.loc[patient, "detail"]
+    assert code == (0 if prepared["usable"].any() else 2)
+
+
+def test_a_step_out_of_turn_names_the_step_that_it_needs(study, capsys):
+    said = refused(capsys, "screen", study)
+    assert "needs 'check' first" in said
+
+
+def test_a_folder_that_is_no_study_is_told_so(tmp_path, capsys):
+    assert "No study.toml" in refused(capsys, "check", tmp_path)
+
+
+def test_predictions_of_any_origin_are_analysed(tmp_path, capsys):
+    path = tmp_path / "predictions.csv"
+    rows = pd.DataFrame({"patient_id": [f"{i:03d}" for i in range(60)], "risk": [i / 60 for i in range(60)]})
+    rows["onlm"] = [int(i > 30 or i % 7 == 0) for i in range(60)]
+    write_table(rows, path)
+    assert cli.main(["analyse", str(path), "--out", str(tmp_path / "results.json")]) == 0
+    import json
+
+    from sklearn.metrics import roc_auc_score
+
+    said = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert said["model"]["roc"]["auc"]["value"] == pytest.approx(roc_auc_score(rows["onlm"], rows["risk"]), abs=1e-12)
+
+
+def test_predictions_of_patients_that_the_cohort_lacks_are_counted(study, tmp_path, capsys):
+    path = tmp_path / "predictions.csv"
+    write_table(pd.DataFrame({"patient_id": ["stranger"], "risk": [0.5]}), path)
+    said = refused(capsys, "analyse", path, "--clinical", study / "clinical.csv", "--out", tmp_path / "r.json")
+    assert "1 of 1 patients are not in the cohort (stranger)" in said and not (tmp_path / "r.json").exists()
