@@ -12,12 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
+from onlm_lab.analysis import newton
 from onlm_lab.analysis.product_limit import before, count_steps, survival
-
-MOST_STEPS = 60
-STEP_TOLERANCE = 1e-11  # per standard deviation of the covariate
-FLAT_GAIN = 1e-9  # a step that changes the log-likelihood less than this ...
-FAR_STEP = 1e-3  # ... and yet moves a coefficient more than this: the coefficient runs to infinity
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,40 +87,23 @@ def fit_cox(x: np.ndarray, days: np.ndarray, event: np.ndarray, *, stratum: np.n
     """
     scale = x.std(axis=0)
     sets = risk_sets((x - x.mean(axis=0)) / scale, days, event, stratum)
-    p = x.shape[1]
-    beta = np.zeros(p)
-    null = last = likelihood(sets, beta)
-    unbounded = np.diag(information(sets, null)) < 1e-10
-    for _ in range(MOST_STEPS):
-        use = np.flatnonzero(~unbounded)
-        if not len(use):
-            break
-        step = np.zeros(p)
-        step[use] = np.linalg.lstsq(information(sets, last)[np.ix_(use, use)], last.score[use], rcond=1e-14)[0]
-        gain = float(step @ last.score)
-        if gain < FLAT_GAIN + 1e-13 * abs(last.value) and np.abs(step).max() > FAR_STEP:
-            unbounded = unbounded | (np.abs(step) > FAR_STEP)
-            break
-        beta, last = _climb(sets, beta, step, last)
-        if np.abs(step).max() < STEP_TOLERANCE * (1 + np.abs(beta).max()):
-            break
-    else:
-        unbounded = unbounded | (np.abs(step) > FAR_STEP)
-    covariance = np.full((p, p), np.nan)
-    use = np.flatnonzero(~unbounded)
-    if len(use):
-        covariance[np.ix_(use, use)] = np.linalg.inv(information(sets, last)[np.ix_(use, use)])
+
+    def pieces(beta: np.ndarray) -> newton.Pieces:
+        at = likelihood(sets, beta)
+        return at.value, at.score, information(sets, at)
+
+    top = newton.maximise(pieces, p=x.shape[1])
     predictor = np.empty(len(days))
-    predictor[sets.order] = sets.x @ beta
+    predictor[sets.order] = sets.x @ top.beta
     return CoxFit(
-        coef=np.where(unbounded, np.nan, beta) / scale,
-        covariance=covariance / np.outer(scale, scale),
-        unbounded=unbounded,
-        log_likelihood=last.value,
-        log_likelihood_null=null.value,
+        coef=np.where(top.unbounded, np.nan, top.beta) / scale,
+        covariance=top.covariance / np.outer(scale, scale),
+        unbounded=top.unbounded,
+        log_likelihood=top.value,
+        log_likelihood_null=top.value_at_zero,
         linear_predictor=predictor,
         sets=sets,
-        last=last,
+        last=likelihood(sets, top.beta),
         scale=scale,
     )
 
@@ -228,13 +207,3 @@ def proportional_hazards_test(
 
 def _with_global(terms: dict[str, list[int]], p: int) -> dict[str, list[int]]:
     return terms | {"GLOBAL": list(range(p))}
-
-
-def _climb(sets: RiskSets, beta: np.ndarray, step: np.ndarray, last: Likelihood) -> tuple[np.ndarray, Likelihood]:
-    """One Newton step, halved until the likelihood does not fall."""
-    for half in range(30):
-        moved = beta + step / 2**half
-        new = likelihood(sets, moved)
-        if new.value >= last.value - 1e-10 * (1 + abs(last.value)):
-            return moved, new
-    return beta, last
