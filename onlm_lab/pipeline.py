@@ -141,7 +141,9 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
 
     cohort = load_cohort(study)
     patients = cohort.patients
-    refuse_post_treatment(study.training.predictors, extra_columns=study.columns)
+    refuse_post_treatment(
+        study.training.predictors, extra_columns=study.columns, patients=patients, surrogate=study.label.surrogate
+    )
     unknown = [c for c in study.training.predictors if c not in patients.columns]
     if unknown:
         raise StudyError(
@@ -297,10 +299,15 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
 
 def _ask_oracle(study: Study, *, handle: Run) -> None:
     """On a made-up trial: the AUC that somebody who knew the truth would reach in the same patients."""
+    from onlm_lab import analysis
     from onlm_lab.virtual import oracle
 
-    tested = handle.rows(split="oof").drop_duplicates("patient_id")
-    answer = oracle.oracle_aucs(study.folder, labels=tested[["patient_id", "onlm"]])
+    tested = handle.rows(split="oof").drop_duplicates("patient_id")[["patient_id", "onlm"]]
+    known = oracle.oracle_predictions(study.folder, tested["patient_id"].tolist()).merge(tested, on="patient_id")
+    answer = {
+        kind: analysis.roc(known.rename(columns={f"risk_{kind}": "risk"})).to_dict()["auc"]
+        for kind in ("clinical", "full")
+    }
     steps.write_text(work_file(study, "oracle.json"), json.dumps(answer, indent=1, sort_keys=True))
 
 

@@ -26,8 +26,8 @@ RULES = (
     "followup_agreed", "consent", "ct_quality", "not_pure_ggo", "neuropsychiatric", "lost_to_followup",
 )  # fmt: skip
 CLINICAL_PREDICTORS = (
-    "age_years", "sex", "smoking", "total_diameter_mm", "solid_diameter_mm", "nodule_type", "central_location",
-    "cea_ng_ml", "suv_max", "histology",
+    "age_years", "sex", "smoking", "total_diameter_mm", "solid_diameter_mm", "ctr", "nodule_type",
+    "central_location", "cea_ng_ml", "suv_max",
 )  # fmt: skip
 
 
