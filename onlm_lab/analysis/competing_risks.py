@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis.endpoint import endpoint_kind, read_followup, read_groups
-from onlm_lab.analysis.fine_gray import fine_gray
 from onlm_lab.analysis.gray import gray_test
 from onlm_lab.analysis.product_limit import Z95, Steps, before, count_steps, median_followup, survival
+from onlm_lab.analysis.subdistribution import fine_gray
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import IncidenceCurves
 

@@ -1,4 +1,4 @@
-# R's numbers for tests/test_survival.py, test_hazard.py, test_competing_risks.py and test_fine_gray.py.
+# R's numbers for tests/test_survival.py, test_hazard.py, test_competing_risks.py and test_subdistribution.py.
 # Run in this folder: Rscript --vanilla make_survival.R   (Debian: r-base-core r-cran-survival r-cran-cmprsk)
 # Writes survival_reference.csv (case, key, value; 17 digits) and the columns of the public tables that the tests use:
 # lung, pbc and mgus2 come with the R package survival; tiny_survival.csv (made up: ties, 4 events) is kept beside this script.

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.analysis.fine_gray import fine_gray
 from onlm_lab.analysis.hazard import cox
+from onlm_lab.analysis.subdistribution import fine_gray
 from onlm_lab.errors import OnlmError
 
 REFERENCE = Path(__file__).parent / "reference"
