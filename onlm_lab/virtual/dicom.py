@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from onlm_lab.virtual.phantom import Scene, render, scanner_grid
+from onlm_lab.virtual.canvas import scanner_grid
+from onlm_lab.virtual.phantom import Scene, render
 from onlm_lab.virtual.trial import CT_FOLDER, Trial, ct_series_uid, made_up_uid
 from onlm_lab.virtual.world import Scanner
 

@@ -14,30 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from onlm_lab.virtual.canvas import Array, Grid, paint_tube, soft, spread
+from onlm_lab.virtual.lesion import TISSUE_HU, Tube, Tumour, paint_tumour, tumour_strands
 from onlm_lab.virtual.world import Scanner
 
-Array = NDArray[np.float32]
-
-LUNG_HU, TISSUE_HU, FAT_HU, BONE_HU, GROUND_GLASS_HU = -850.0, 45.0, -95.0, 420.0, -600.0
-NECROSIS_DROP_HU = 420.0
+LUNG_HU, FAT_HU, BONE_HU = -850.0, -95.0, 420.0
 LUNG_CENTRE_MM, LUNG_SEMI_MM = (68.0, -2.0), (52.0, 78.0, 150.0)
 HEART_CENTRE_MM, HEART_SEMI_MM = (18.0, -28.0, -55.0), (46.0, 38.0, 52.0)
 HILUM_MM = (24.0, 6.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Tumour:
-    """One tumour: where, how large, and how strongly it shows each sign (0 absent, 1 full)."""
-
-    centre_mm: tuple[float, float, float]
-    total_diameter_mm: float
-    solid_diameter_mm: float
-    core_hu: float
-    spiculation: float
-    necrosis: float
-    pleural_tag: float
-    lobulation: float
-    vessel_convergence: float
 
 
 @dataclass(frozen=True)
@@ -51,43 +35,20 @@ class Scene:
     seed: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Voxel centres: origin (x, y, z) of voxel [0, 0, 0], spacing and shape in array order (z, y, x)."""
+def render(scene: Scene, grid: Grid) -> NDArray[np.int16]:
+    """The scan in HU on a grid (z, y, x); a slab or a crop of the scanner's grid costs only its own voxels.
 
-    origin_mm: tuple[float, float, float]
-    spacing_mm: tuple[float, float, float]
-    shape: tuple[int, int, int]
-    thickness_mm: float
-    first_slice: int = 0
-
-    def axes(self) -> tuple[NDArray, NDArray, NDArray]:
-        """The z, y and x coordinates in mm, one array an axis."""
-        starts = self.origin_mm[::-1]
-        return tuple(
-            (start + step * np.arange(n)).astype(np.float32)
-            for start, step, n in zip(starts, self.spacing_mm, self.shape, strict=True)
-        )
-
-    def slab(self, first: int, stop: int) -> Grid:
-        """The slices [first, stop) as a grid of their own."""
-        x, y, z = self.origin_mm
-        origin = (x, y, z + first * self.spacing_mm[0])
-        return Grid(
-            origin, self.spacing_mm, (stop - first, *self.shape[1:]), self.thickness_mm, self.first_slice + first
-        )
-
-
-def scanner_grid(scanner: Scanner) -> Grid:
-    """The grid on which a centre reconstructs, its middle at the middle of the chest."""
-    half = (scanner.n_pixels - 1) / 2 * scanner.pixel_mm
-    bottom = -(scanner.n_slices - 1) / 2 * scanner.slice_spacing_mm
-    return Grid(
-        (-half, -half, bottom),
-        (scanner.slice_spacing_mm, scanner.pixel_mm, scanner.pixel_mm),
-        (scanner.n_slices, scanner.n_pixels, scanner.n_pixels),
-        scanner.slice_thickness_mm,
-    )
+    The noise of a slice depends on its number and shape, so slabs of whole slices join without a seam.
+    """
+    softness = max(grid.spacing_mm[1], 2.355 * scene.scanner.blur_sigma_mm)
+    hu = _anatomy(grid, scale=scene.body_scale, softness_mm=softness)
+    for start, end, radii, density in _vessel_tree(scene):
+        paint_tube(hu, grid, start, end, radii, density, softness_mm=softness)
+    for start, end, radii, density in tumour_strands(scene.tumour, seed=scene.seed, wall_mm=122.0 * scene.body_scale):
+        paint_tube(hu, grid, start, end, radii, density, softness_mm=softness)
+    paint_tumour(hu, grid, scene.tumour, seed=scene.seed, softness_mm=softness)
+    _add_noise(hu, grid, scene)
+    return np.rint(np.clip(hu, -1024, 3071, out=hu), out=hu).astype(np.int16)
 
 
 def place_tumour(
@@ -107,7 +68,7 @@ def place_tumour(
     back = (-22.0, 22.0) if upper else ((-40.0, -25.0) if middle else (14.0, 36.0))
     z = low + (high - low) * height
     y = (back[0] + (back[1] - back[0]) * front) * scale
-    half_width = LUNG_SEMI_MM[0] * scale * float(np.sqrt(_squeeze(np.array(z)) ** 2 - _fraction_y(y, scale) ** 2))
+    half_width = LUNG_SEMI_MM[0] * scale * float(np.sqrt(narrowing(np.array(z)) ** 2 - _fraction_y(y, scale) ** 2))
     inner = LUNG_CENTRE_MM[0] * scale - half_width
     outer = LUNG_CENTRE_MM[0] * scale + half_width
     wall = _heart_edge(y, z, side=side, scale=scale)
@@ -123,7 +84,7 @@ def _fraction_y(y: float, scale: float) -> float:
     return (y - LUNG_CENTRE_MM[1] * scale) / (LUNG_SEMI_MM[1] * scale)
 
 
-def _squeeze(z: NDArray) -> NDArray:
+def narrowing(z: NDArray) -> NDArray:
     """The lungs narrow towards the apex and the base."""
     return np.sqrt(np.clip(1 - (z / LUNG_SEMI_MM[2]) ** 2, 0.05, None))
 
@@ -134,27 +95,6 @@ def _heart_edge(y: float, z: float, *, side: int, scale: float) -> float:
     fz = (z - HEART_CENTRE_MM[2]) / HEART_SEMI_MM[2]
     room = 1 - fy**2 - fz**2
     return 0.0 if room <= 0 else side * HEART_CENTRE_MM[0] * scale + HEART_SEMI_MM[0] * scale * float(np.sqrt(room))
-
-
-def render(scene: Scene, grid: Grid) -> NDArray[np.int16]:
-    """The scan in HU on a grid (z, y, x); a slab or a crop of the scanner's grid costs only its own voxels.
-
-    The noise of a slice depends on its number and shape, so slabs of whole slices join without a seam.
-    """
-    softness = max(grid.spacing_mm[1], 2.355 * scene.scanner.blur_sigma_mm)
-    hu = _anatomy(grid, scale=scene.body_scale, softness_mm=softness)
-    for start, end, radii, density in _vessel_tree(scene):
-        _paint_tube(hu, grid, start, end, radii, density, softness_mm=softness)
-    for start, end, radii, density in _tumour_strands(scene):
-        _paint_tube(hu, grid, start, end, radii, density, softness_mm=softness)
-    _paint_tumour(hu, grid, scene, softness_mm=softness)
-    _add_noise(hu, grid, scene)
-    return np.rint(np.clip(hu, -1024, 3071, out=hu), out=hu).astype(np.int16)
-
-
-def _soft(distance: Array, softness_mm: float) -> Array:
-    """Occupancy of a voxel from its signed distance to a surface (negative inside)."""
-    return np.clip(0.5 - distance / softness_mm, 0.0, 1.0)
 
 
 def _anatomy(grid: Grid, *, scale: float, softness_mm: float) -> Array:
@@ -174,24 +114,24 @@ def _anatomy(grid: Grid, *, scale: float, softness_mm: float) -> Array:
         (ellipse(24, 44, 12, 12), 12.0, 60.0),
         (ellipse(0, -72, 18, 5), 8.0, 200.0),
     ):
-        tissue += _soft((shape - 1) * size * scale, softness_mm) * (density - tissue)
+        tissue += soft((shape - 1) * size * scale, softness_mm) * (density - tissue)
     lungs = np.minimum(ellipse(68, -2, 52, 78), ellipse(-68, -2, 52, 78))
     air = (LUNG_HU + 0.35 * yy + 0 * xx).astype(np.float32)
     heart = ellipse(*HEART_CENTRE_MM[:2], *HEART_SEMI_MM[:2])
-    trachea = _soft((ellipse(0, 8, 9, 9) - 1) * 9, softness_mm)
+    trachea = soft((ellipse(0, 8, 9, 9) - 1) * 9, softness_mm)
     ring = np.abs((inner - 0.985) * 110) < 6
     turn = np.arctan2(xx, -yy + 0 * xx)[ring]
-    ring_depth = _soft(np.abs((inner[ring] - 0.985) * 110) - 3.0, softness_mm)
+    ring_depth = soft(np.abs((inner[ring] - 0.985) * 110) - 3.0, softness_mm)
     reach = np.sqrt(np.clip(1 - ((z - HEART_CENTRE_MM[2]) / HEART_SEMI_MM[2]) ** 2, 0, None))
     volume = np.empty(grid.shape, np.float32)
-    for k, narrow in enumerate(_squeeze(z)):
+    for k, narrow in enumerate(narrowing(z)):
         plane = tissue.copy()
         # ribs run down towards the front: their phase turns with the angle round the chest
         rib = np.cos(2 * np.pi * (z[k] / 26.0 + np.abs(turn) / 2.2))
         plane[ring] += np.clip(3 * rib - 1.2, 0, 1) * ring_depth * (BONE_HU - plane[ring])
-        open_lung = _soft((lungs - narrow) * 62 * scale, softness_mm)
+        open_lung = soft((lungs - narrow) * 62 * scale, softness_mm)
         if reach[k] > 0:
-            open_lung *= 1 - _soft((heart - reach[k]) * 42 * scale, softness_mm)
+            open_lung *= 1 - soft((heart - reach[k]) * 42 * scale, softness_mm)
         plane += open_lung * (air - plane)
         if z[k] > 20:
             plane += trachea * (-990 - plane)
@@ -199,7 +139,7 @@ def _anatomy(grid: Grid, *, scale: float, softness_mm: float) -> Array:
     return volume
 
 
-def _vessel_tree(scene: Scene) -> list[tuple[NDArray, NDArray, tuple[float, float], float]]:
+def _vessel_tree(scene: Scene) -> list[Tube]:
     """Branches from each hilum that thin out towards the pleura; none passes through the tumour's own neighbourhood."""
     rng = np.random.default_rng((*scene.seed, 1))
     centre = np.array(scene.tumour.centre_mm)
@@ -208,7 +148,7 @@ def _vessel_tree(scene: Scene) -> list[tuple[NDArray, NDArray, tuple[float, floa
     tubes = []
     for side in (1, -1):
         hilum = np.array([side * HILUM_MM[0], HILUM_MM[1], HILUM_MM[2]]) * scale
-        for direction in _spread(14, rng):
+        for direction in spread(14, rng):
             direction = np.array([side * abs(direction[0]), direction[1], 1.3 * direction[2]])
             fork = hilum + direction * rng.uniform(26, 36) * scale
             for tip, radii in ((fork, (4.0, 2.4)), *(((fork, i), (2.0, 0.9)) for i in range(2))):
@@ -220,179 +160,10 @@ def _vessel_tree(scene: Scene) -> list[tuple[NDArray, NDArray, tuple[float, floa
     return tubes
 
 
-def _tumour_strands(scene: Scene) -> list[tuple[NDArray, NDArray, tuple[float, float], float]]:
-    """The strand from tumour to pleura, and vessels that converge on the tumour from the hilum's side."""
-    tumour, rng = scene.tumour, np.random.default_rng((*scene.seed, 2))
-    centre = np.array(tumour.centre_mm)
-    radius = tumour.total_diameter_mm / 2
-    side = np.sign(centre[0])
-    strands = []
-    if tumour.pleural_tag > 0:
-        reach = min(radius + 30.0, 122.0 * scene.body_scale - abs(centre[0]))
-        end = centre + np.array([side * reach, rng.uniform(-4, 4), rng.uniform(-3, 3)])
-        width = 1.2 + 1.4 * tumour.pleural_tag
-        strands.append((centre, end, (width + 1.0, width), TISSUE_HU))
-    for _ in range(round(4 * tumour.vessel_convergence)):
-        away = np.array([-side * rng.uniform(0.5, 1.0), rng.uniform(-0.9, 0.9), rng.uniform(-0.7, 0.7)])
-        away /= np.linalg.norm(away)
-        strands.append((centre + 0.7 * radius * away, centre + (radius + 24) * away, (1.5, 2.0), TISSUE_HU))
-    return strands
-
-
 def _distance_to_segment(point: NDArray, start: NDArray, end: NDArray) -> float:
     along = end - start
     t = np.clip((point - start) @ along / (along @ along), 0, 1)
     return float(np.linalg.norm(point - start - t * along))
-
-
-def _spread(n: int, rng: np.random.Generator) -> NDArray:
-    """n unit vectors spread evenly over the sphere, turned at random."""
-    k = np.arange(n) + 0.5
-    polar, turn = np.arccos(1 - 2 * k / n), np.pi * (1 + 5**0.5) * k
-    points = np.stack([np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)], axis=1)
-    q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    return points @ q.T
-
-
-@dataclass(frozen=True)
-class _Box:
-    """The part of a grid round something small, finely sampled along z, and the average back to slices."""
-
-    where: tuple[slice, slice, slice]
-    dz: Array
-    dy: Array
-    dx: Array
-    average: Array
-
-
-def _box(grid: Grid, low: NDArray, high: NDArray, *, about: NDArray) -> _Box | None:
-    """None where the grid holds nothing of the box. dz, dy, dx are offsets from `about`."""
-    where, offsets = [], []
-    margin = grid.thickness_mm / 2
-    for axis, points in zip((2, 1, 0), grid.axes(), strict=True):
-        reach = margin if axis == 2 else 0.0
-        first, stop = np.searchsorted(points, [low[axis] - reach, high[axis] + reach])
-        if stop <= first:
-            return None
-        where.append(slice(int(first), int(stop)))
-        offsets.append((points[first:stop] - about[axis]).astype(np.float32))
-    dz, average = _fine_slices(offsets[0], grid)
-    return _Box(tuple(where), dz[:, None, None], offsets[1][None, :, None], offsets[2][None, None, :], average)
-
-
-def _fine_slices(offsets: Array, grid: Grid) -> tuple[Array, Array]:
-    """Sample positions about 1 mm apart along z, and the matrix that averages them over each slice's thickness."""
-    spacing, thickness = grid.spacing_mm[0], grid.thickness_mm
-    n_fine = max(1, round(spacing / 1.1))
-    step = spacing / n_fine
-    margin = int(np.ceil(thickness / 2 / step))
-    fine = offsets[0] - spacing / 2 + step * (np.arange(-margin, len(offsets) * n_fine + margin) + 0.5)
-    overlap = np.minimum(fine[None, :] + step / 2, offsets[:, None] + thickness / 2) - np.maximum(
-        fine[None, :] - step / 2, offsets[:, None] - thickness / 2
-    )
-    average = np.clip(overlap, 0, None)
-    return fine.astype(np.float32), (average / average.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _blend(hu: Array, box: _Box, cover: Array, weighted_hu: Array) -> None:
-    """Lays a painted thing over the scan: cover in [0, 1] and cover x HU, both finely sampled along z."""
-    flat = (cover.shape[0], -1)
-    shape = (box.average.shape[0], *cover.shape[1:])
-    target = hu[box.where]
-    target *= 1 - (box.average @ cover.reshape(flat)).reshape(shape)
-    target += (box.average @ weighted_hu.reshape(flat)).reshape(shape)
-
-
-def _paint_tube(
-    hu: Array,
-    grid: Grid,
-    start: NDArray,
-    end: NDArray,
-    radii: tuple[float, float],
-    density: float,
-    *,
-    softness_mm: float,
-) -> None:
-    reach = max(radii) + softness_mm
-    box = _box(grid, np.minimum(start, end) - reach, np.maximum(start, end) + reach, about=start)
-    if box is None:
-        return
-    cover = _tube_cover(box, end - start, radii, softness_mm)
-    # inside the wall or the mediastinum a vessel must not show as a hole or a ridge
-    _blend(hu, box, cover, cover * density)
-
-
-def _tube_cover(box: _Box, along: NDArray, radii: tuple[float, float], softness_mm: float) -> Array:
-    length = float(np.linalg.norm(along))
-    u = (along / length).astype(np.float32)
-    t = box.dz * u[2] + box.dy * u[1] + box.dx * u[0]
-    square = box.dz**2 + box.dy**2 + box.dx**2
-    nearest = np.clip(t, 0, length)
-    distance = np.sqrt(np.maximum(square - 2 * t * nearest + nearest**2, 0))
-    width = radii[0] + (radii[1] - radii[0]) / length * nearest
-    # a strand thinner than the point spread keeps its amount of tissue, not its peak
-    return _soft(distance - width, softness_mm)
-
-
-def _paint_tumour(hu: Array, grid: Grid, scene: Scene, *, softness_mm: float) -> None:
-    tumour, rng = scene.tumour, np.random.default_rng((*scene.seed, 3))
-    centre = np.array(tumour.centre_mm)
-    total, core = tumour.total_diameter_mm / 2, tumour.solid_diameter_mm / 2
-    spike_mm = tumour.spiculation * (8.0 + 0.35 * total)
-    reach = total * 1.25 + spike_mm + softness_mm
-    spikes = _spread(30, rng)
-    lobes, lobe_phase = _spread(4, rng) * 3.2, rng.uniform(0, 2 * np.pi, 4)
-    # one large dark patch near the middle, so that even a thick slice cuts it, and two beside it
-    patches = _spread(3, rng) * np.array([[0.12], [0.55], [0.55]]) * core
-    patch_radii = np.maximum(rng.uniform((0.44, 0.24, 0.24), (0.54, 0.32, 0.32)) * core, (2.2, 1.0, 1.0))
-    box = _box(grid, centre - reach, centre + reach, about=centre)
-    if box is None:
-        return
-    r = np.sqrt(box.dz**2 + box.dy**2 + box.dx**2)
-    away = np.maximum(r, 1e-3)
-    shape = np.zeros_like(r)
-    for (a, b, c), phase in zip(lobes.astype(np.float32), lobe_phase, strict=True):
-        shape += np.cos((a * box.dx + b * box.dy + c * box.dz) / away + np.float32(phase))
-    shape = 1 + 0.09 * tumour.lobulation * shape
-    cover = np.zeros_like(r)
-    weighted = np.zeros_like(r)
-    layers = [(_soft(r - total * shape, softness_mm), GROUND_GLASS_HU)]
-    if spike_mm > 0:
-        layers.append((_spike_cover(box, r, spikes, total, spike_mm, softness_mm), 20.0))
-    if core > 0:
-        inside = _soft(r - core * shape, softness_mm)
-        layers.append((inside, _core_hu(box, inside, patches, patch_radii, tumour, softness_mm)))
-    for alpha, density in layers:
-        cover += alpha - cover * alpha
-        weighted += alpha * (density - weighted)
-    _blend(hu, box, cover, weighted)
-
-
-def _spike_cover(box: _Box, r: Array, spikes: NDArray, total: float, spike_mm: float, softness_mm: float) -> Array:
-    """Straight spikes that start inside the tumour and taper towards their tips."""
-    length = total + spike_mm
-    cover = np.zeros_like(r)
-    for u in spikes.astype(np.float32):
-        t = box.dz * u[2] + box.dy * u[1] + box.dx * u[0]
-        aside = np.sqrt(np.maximum(r * r - t * t, 0))
-        width = np.clip((length - t) / max(spike_mm, 1.0), 0, 1.0) * 1.9 + 0.8
-        np.maximum(cover, _soft(np.maximum(aside - width, t - length), softness_mm) * (t > 0), out=cover)
-    return cover
-
-
-def _core_hu(
-    box: _Box, inside: Array, patches: NDArray, radii: NDArray, tumour: Tumour, softness_mm: float
-) -> Array | float:
-    """HU of the solid part: dark patches with a brighter rest, so that the mean tells nothing of them."""
-    if tumour.necrosis <= 0:
-        return tumour.core_hu
-    dark = np.zeros_like(inside)
-    for (x, y, z), radius in zip(patches.astype(np.float32), radii, strict=True):
-        distance = np.sqrt((box.dx - x) ** 2 + (box.dy - y) ** 2 + (box.dz - z) ** 2) - np.float32(radius)
-        np.maximum(dark, _soft(distance, softness_mm), out=dark)
-    share = float((dark * inside).sum() / max(float(inside.sum()), 1e-6))
-    drop = NECROSIS_DROP_HU * tumour.necrosis * min(1.0, 0.3 / max(share, 1e-6))
-    return tumour.core_hu - drop * dark + drop * share / max(1 - share, 0.3) * (1 - dark)
 
 
 @lru_cache(maxsize=8)

@@ -71,6 +71,7 @@ def write_trial(
     sections = {"columns": {LVI.name: {"type": LVI.type, "timing": LVI.timing, "description": LVI.description}}}
     if tables_only:
         sections["data"] = {"annotations": "", "ct": ""}
+        sections["training"] = {"models": ["clinical"]}
     name = f"Made-up trial of {n_patients} patients (seed {seed})"
     _write_text(folder / "study.toml", starter_toml(name=name, made_up=True, seed=seed, sections=sections))
     return folder

@@ -1,0 +1,111 @@
+"""The tumour of the phantom and its signs: spikes, dark patches, a strand to the pleura, vessels, lobes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlm_lab.virtual.canvas import Array, Box, Grid, blend, box_of, soft, spread
+
+TISSUE_HU, GROUND_GLASS_HU = 45.0, -600.0
+NECROSIS_DROP_HU = 420.0
+Tube = tuple[NDArray, NDArray, tuple[float, float], float]
+"""Start, end, radius at either end, HU."""
+
+
+@dataclass(frozen=True)
+class Tumour:
+    """One tumour: where, how large, and how strongly it shows each sign (0 absent, 1 full)."""
+
+    centre_mm: tuple[float, float, float]
+    total_diameter_mm: float
+    solid_diameter_mm: float
+    core_hu: float
+    spiculation: float
+    necrosis: float
+    pleural_tag: float
+    lobulation: float
+    vessel_convergence: float
+
+
+def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...], softness_mm: float) -> None:
+    """Lays the tumour over the scan: ground-glass halo, spikes, then the solid core."""
+    rng = np.random.default_rng((*seed, 3))
+    centre = np.array(tumour.centre_mm)
+    total, core = tumour.total_diameter_mm / 2, tumour.solid_diameter_mm / 2
+    spike_mm = tumour.spiculation * (8.0 + 0.35 * total)
+    reach = total * 1.25 + spike_mm + softness_mm
+    spikes = spread(30, rng)
+    lobes, lobe_phase = spread(4, rng) * 3.2, rng.uniform(0, 2 * np.pi, 4)
+    # one large dark patch near the middle, so that even a thick slice cuts it, and two beside it
+    patches = spread(3, rng) * np.array([[0.12], [0.55], [0.55]]) * core
+    patch_radii = np.maximum(rng.uniform((0.44, 0.24, 0.24), (0.54, 0.32, 0.32)) * core, (2.2, 1.0, 1.0))
+    box = box_of(grid, centre - reach, centre + reach, about=centre)
+    if box is None:
+        return
+    r = np.sqrt(box.dz**2 + box.dy**2 + box.dx**2)
+    away = np.maximum(r, 1e-3)
+    shape = np.zeros_like(r)
+    for (a, b, c), phase in zip(lobes.astype(np.float32), lobe_phase, strict=True):
+        shape += np.cos((a * box.dx + b * box.dy + c * box.dz) / away + np.float32(phase))
+    shape = 1 + 0.09 * tumour.lobulation * shape
+    cover = np.zeros_like(r)
+    weighted = np.zeros_like(r)
+    layers = [(soft(r - total * shape, softness_mm), GROUND_GLASS_HU)]
+    if spike_mm > 0:
+        layers.append((_spike_cover(box, r, spikes, total, spike_mm, softness_mm), 20.0))
+    if core > 0:
+        inside = soft(r - core * shape, softness_mm)
+        layers.append((inside, _core_hu(box, inside, patches, patch_radii, tumour, softness_mm)))
+    for alpha, density in layers:
+        cover += alpha - cover * alpha
+        weighted += alpha * (density - weighted)
+    blend(hu, box, cover, weighted)
+
+
+def _spike_cover(box: Box, r: Array, spikes: NDArray, total: float, spike_mm: float, softness_mm: float) -> Array:
+    """Straight spikes that start inside the tumour and taper towards their tips."""
+    length = total + spike_mm
+    cover = np.zeros_like(r)
+    for u in spikes.astype(np.float32):
+        t = box.dz * u[2] + box.dy * u[1] + box.dx * u[0]
+        aside = np.sqrt(np.maximum(r * r - t * t, 0))
+        width = np.clip((length - t) / max(spike_mm, 1.0), 0, 1.0) * 1.9 + 0.8
+        np.maximum(cover, soft(np.maximum(aside - width, t - length), softness_mm) * (t > 0), out=cover)
+    return cover
+
+
+def _core_hu(
+    box: Box, inside: Array, patches: NDArray, radii: NDArray, tumour: Tumour, softness_mm: float
+) -> Array | float:
+    """HU of the solid part: dark patches with a brighter rest, so that the mean tells nothing of them."""
+    if tumour.necrosis <= 0:
+        return tumour.core_hu
+    dark = np.zeros_like(inside)
+    for (x, y, z), radius in zip(patches.astype(np.float32), radii, strict=True):
+        distance = np.sqrt((box.dx - x) ** 2 + (box.dy - y) ** 2 + (box.dz - z) ** 2) - np.float32(radius)
+        np.maximum(dark, soft(distance, softness_mm), out=dark)
+    share = float((dark * inside).sum() / max(float(inside.sum()), 1e-6))
+    drop = NECROSIS_DROP_HU * tumour.necrosis * min(1.0, 0.3 / max(share, 1e-6))
+    return tumour.core_hu - drop * dark + drop * share / max(1 - share, 0.3) * (1 - dark)
+
+
+def tumour_strands(tumour: Tumour, *, seed: tuple[int, ...], wall_mm: float) -> list[Tube]:
+    """The strand from tumour to pleura, and vessels that converge on the tumour from the hilum's side."""
+    rng = np.random.default_rng((*seed, 2))
+    centre = np.array(tumour.centre_mm)
+    radius = tumour.total_diameter_mm / 2
+    side = np.sign(centre[0])
+    strands = []
+    if tumour.pleural_tag > 0:
+        reach = min(radius + 30.0, wall_mm - abs(centre[0]))
+        end = centre + np.array([side * reach, rng.uniform(-4, 4), rng.uniform(-3, 3)])
+        width = 1.2 + 1.4 * tumour.pleural_tag
+        strands.append((centre, end, (width + 1.0, width), TISSUE_HU))
+    for _ in range(round(4 * tumour.vessel_convergence)):
+        away = np.array([-side * rng.uniform(0.5, 1.0), rng.uniform(-0.9, 0.9), rng.uniform(-0.7, 0.7)])
+        away /= np.linalg.norm(away)
+        strands.append((centre + 0.7 * radius * away, centre + (radius + 24) * away, (1.5, 2.0), TISSUE_HU))
+    return strands
