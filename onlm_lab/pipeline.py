@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,12 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
             "Take it out, or add the column."
         )
     facts = {"n_patients": len(patients)}
+    wanting = [model for model in study.training.models if model in IMAGE_MODELS]
+    if wanting and not study.data.ct:
+        raise StudyError(
+            f"study.toml: [training] models names {', '.join(wanting)}, which need CT, but [data] ct is empty. "
+            'Name the CT folder, or set models = ["clinical"].'
+        )
     if with_images(study):
         facts["n_annotated"] = len(_annotations(study, patients=patients))
         if not study.path(study.data.ct).is_dir():
@@ -329,13 +336,21 @@ def analyse_predictions(
 
     rows = schema.read_table(path, table="predictions", defaults=ELSEWHERE)
     if clinical is not None:
-        tables = {"clinical": clinical} | ({"followup": followup} if followup else {})
-        rows = runs.join_rows(rows, patients=cohorts.load_cohort(tables).patients)
+        source = _beside(clinical, followup=followup)
+        rows = runs.join_rows(rows, patients=cohorts.load_cohort(source).patients)
     elif followup is not None:
         raise OnlmError("--followup needs --clinical: outcomes join through the clinical table.")
     results = battery.analyse(rows, plan=Analysis())
     battery.write_results(results, out)
     return results
+
+
+def _beside(clinical: Path, *, followup: Path | None) -> Study:
+    """The two tables as a study; a study.toml beside them declares the hospital's own columns."""
+    folder = clinical.resolve().parent
+    study = load_study(folder) if (folder / "study.toml").is_file() else Study(folder=folder)
+    named = replace(study.data, clinical=clinical.name, followup=str(followup.resolve()) if followup else "")
+    return replace(study, data=named)
 
 
 def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:

@@ -162,7 +162,7 @@ class Training:
 class Analysis:
     """[analysis] What is shown, stated before it is seen."""
 
-    primary_model: str = "fused"
+    primary_model: str = ""  # shown first; empty: the last of [training] models
     subgroups: tuple[str, ...] = ("sex", "age_years", "smoking", "nodule_type", "total_diameter_mm", "centre")
     bins: dict[str, tuple[float, ...]] = field(
         default_factory=lambda: {"age_years": (65.0,), "total_diameter_mm": (20.0, 30.0)}
@@ -205,6 +205,11 @@ class Study:
     @property
     def seed(self) -> int:
         return self.study.seed
+
+    @property
+    def primary_model(self) -> str:
+        """The model that pages and report show first."""
+        return self.analysis.primary_model or self.training.models[-1]
 
     def path(self, name: str) -> Path:
         """A file of this study by its relative name."""

@@ -15,11 +15,9 @@ from onlm_lab.schema import write_table
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """A made-up trial without CT, told to go on without images."""
+    """A made-up trial without CT: clinical model only."""
     folder = tmp_path_factory.mktemp("cli") / "trial"
     virtual.write_trial(folder, n_patients=60, n_centres=3, seed=1, tables_only=True)
-    text = (folder / "study.toml").read_text(encoding="utf-8")
-    (folder / "study.toml").write_text(text + '\n[training]\nmodels = ["clinical"]\n', encoding="utf-8")
     return folder
 
 
@@ -51,6 +49,12 @@ def first(table, **values):
         table[name] = table[name].astype(object)
         table.loc[table.index[0], name] = value
     return table
+
+
+def reword(study, old, new):
+    text = (study / "study.toml").read_text(encoding="utf-8")
+    assert old in text
+    (study / "study.toml").write_text(text.replace(old, new), encoding="utf-8")
 
 
 def replace_header(study, file, old, new):
@@ -114,19 +118,22 @@ def test_all_faults_come_at_once(study, capsys):
 
 
 def test_a_post_operative_predictor_is_refused(study, capsys):
-    text = (study / "study.toml").read_text(encoding="utf-8")
-    words = 'models = ["clinical"]\npredictors = ["age_years", "nodes_examined"]'
-    (study / "study.toml").write_text(text.replace('models = ["clinical"]', words), encoding="utf-8")
+    reword(study, "[training]", '[training]\npredictors = ["age_years", "nodes_examined"]')
     said = refused(capsys, "check", study)
     assert "nodes_examined" in said and nothing_done(study)
 
 
-def test_a_study_without_a_ct_folder_is_told_how_to_go_on_without_images(tables, tmp_path, capsys):
-    study = shutil.copytree(tables, tmp_path / "s")
-    text = (study / "study.toml").read_text(encoding="utf-8")
-    (study / "study.toml").write_text(text.replace('models = ["clinical"]', 'models = ["fused"]'), encoding="utf-8")
+def test_a_study_without_a_ct_folder_is_told_how_to_go_on_without_images(scanned, tmp_path, capsys):
+    study = shutil.copytree(scanned, tmp_path / "s")
+    shutil.rmtree(study / "ct")
     said = refused(capsys, "check", study)
     assert 'ct = "ct"' in said and 'models = ["clinical"]' in said and nothing_done(study)
+
+
+def test_an_image_model_without_any_ct_named_is_refused(study, capsys):
+    reword(study, '"clinical"', '"fused"')
+    said = refused(capsys, "check", study)
+    assert "[data] ct is empty" in said and "fused" in said and nothing_done(study)
 
 
 def test_a_ct_folder_without_dicom_stops_before_anything_is_cut(scanned, tmp_path, capsys):
