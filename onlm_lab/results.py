@@ -316,3 +316,54 @@ def _step_table(curve: pd.DataFrame, *, days: list[float], keys: list[str], carr
             before = day
             out.append(row)
     return pd.DataFrame(out)
+
+
+@result
+class CentreTable:
+    """Does the model work in every centre? `table`: centre, n, n_positive, auc, low, high, method, is_pooled, note.
+
+    `pooled`: random effects on the logit scale (REML) with Hartung-Knapp's interval; `pooled_conservative`: the same
+    with the variance factor never below 1; `prediction_interval`: where the AUC of a new centre is expected (value:
+    the pooled AUC). `tau2`: variance between centres on the logit scale; `i2`: its share of the total, 0 to 1.
+    """
+
+    table: pd.DataFrame
+    pooled: Estimate
+    pooled_conservative: Estimate
+    prediction_interval: Estimate
+    tau2: float
+    i2: float
+    n_centres: int
+    n_pooled: int
+    model_id: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@result
+class Reclassification:
+    """What model_b moves compared with model_a: positive is better. Secondary measures: never alone.
+
+    `nri`, `nri_events`, `nri_nonevents`: over the categories cut at `cuts`; `nri_continuous` and its parts: any change
+    of risk; `idi` and its parts. `table`: onlm, category_a, category_b, n.
+    """
+
+    nri: Estimate
+    nri_events: Estimate
+    nri_nonevents: Estimate
+    nri_continuous: Estimate
+    nri_continuous_events: Estimate
+    nri_continuous_nonevents: Estimate
+    idi: Estimate
+    idi_events: Estimate
+    idi_nonevents: Estimate
+    table: pd.DataFrame
+    cuts: tuple[float, ...]
+    model_a: str
+    model_b: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

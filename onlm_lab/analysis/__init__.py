@@ -9,11 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onlm_lab.analysis.calibration import assess_calibration as assess_calibration
+    from onlm_lab.analysis.centres import by_centre as by_centre
+    from onlm_lab.analysis.competing_risks import cumulative_incidence as cumulative_incidence
+    from onlm_lab.analysis.decision import net_benefit as net_benefit
     from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
     from onlm_lab.analysis.discrimination import roc as roc
+    from onlm_lab.analysis.hazard import cox as cox
+    from onlm_lab.analysis.net_reclassification import reclassification as reclassification
+    from onlm_lab.analysis.subgroup import by_subgroup as by_subgroup
+    from onlm_lab.analysis.survival import kaplan_meier as kaplan_meier
     from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
     from onlm_lab.analysis.thresholds import operating_point as operating_point
 
+# A module must not bear the name of a call: importing it would put the module where the call is looked for.
 _HOME = {
     "roc": "discrimination",
     "compare_aucs": "discrimination",
@@ -23,9 +32,9 @@ _HOME = {
     "net_benefit": "decision",
     "by_subgroup": "subgroup",
     "by_centre": "centres",
-    "reclassification": "reclassification",
+    "reclassification": "net_reclassification",
     "kaplan_meier": "survival",
-    "cox": "survival",
+    "cox": "hazard",
     "cumulative_incidence": "competing_risks",
 }
 

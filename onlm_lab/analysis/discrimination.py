@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from onlm_lab.analysis.rows import Labelled, interval_z, labelled, paired
+from onlm_lab.analysis.intervals import normal_quantile, wald
+from onlm_lab.analysis.rows import Labelled, labelled, paired
 from onlm_lab.results import AucComparison, Estimate, Roc
 
 FEW_EVENTS = 50  # below this, or above HIGH_AUC, the logit interval covers better (simulated: docs, statistics)
@@ -40,11 +41,10 @@ def roc(rows: pd.DataFrame, *, model: str | None = None, level: float = 0.95, ap
         0.75
     """
     given = labelled(rows, model=model)
-    z = interval_z(level)
     value, n_events, n_nonevents = tabulate(given.onlm, given.risk)
     curve = _curve(value, n_events, n_nonevents)
     auc, variance = _area(n_events, n_nonevents)
-    plain, logit = auc_intervals(auc, variance, level=level, z=z, why=given.one_class)
+    plain, logit = auc_intervals(auc, variance, level=level, why=given.one_class)
     notes = list(given.notes)
     if given.one_class:
         notes.append(f"no AUC: {given.one_class}")
@@ -53,11 +53,18 @@ def roc(rows: pd.DataFrame, *, model: str | None = None, level: float = 0.95, ap
             f"AUC {auc:.3f} is above {SUSPICIOUS_AUC}: look for leakage first (a predictor known only after treatment, "
             "a patient on both sides of a split)"
         )
-    prefer = (given.n_events < FEW_EVENTS or auc > HIGH_AUC) and not math.isnan(logit.low)
     return Roc(
-        curve=curve, auc=plain, auc_logit=logit, prefer_logit=prefer, model_id=given.model_id, n=given.n,
-        n_events=given.n_events, n_excluded=given.n_excluded, apparent=apparent, notes=tuple(notes),
-    )  # fmt: skip
+        curve=curve,
+        auc=plain,
+        auc_logit=logit,
+        prefer_logit=prefers_logit(given.n_events, logit),
+        model_id=given.model_id,
+        n=given.n,
+        n_events=given.n_events,
+        n_excluded=given.n_excluded,
+        apparent=apparent,
+        notes=tuple(notes),
+    )
 
 
 def compare_aucs(rows: pd.DataFrame, *, model_a: str, model_b: str, level: float = 0.95) -> AucComparison:
@@ -75,7 +82,6 @@ def compare_aucs(rows: pd.DataFrame, *, model_a: str, model_b: str, level: float
         OnlmError: an unknown model, no common patient, or a label that differs between the models.
     """
     (a, b), n_excluded = paired(rows, models=[model_a, model_b])
-    z = interval_z(level)
     method = "DeLong, paired"
     notes = a.notes
     if a.one_class:
@@ -90,12 +96,12 @@ def compare_aucs(rows: pd.DataFrame, *, model_a: str, model_b: str, level: float
     variance = _variance(event_a - event_b) + _variance(nonevent_a - nonevent_b)
     se = math.sqrt(variance)
     areas = [
-        auc_intervals(float(e.mean()), _variance(e) + _variance(o), level=level, z=z)[0]
+        auc_intervals(float(e.mean()), _variance(e) + _variance(o), level=level)[0]
         for e, o in ((event_a, nonevent_a), (event_b, nonevent_b))
     ]
     if se > 0:
         statistic = difference / se
-        estimate = Estimate(difference, difference - z * se, difference + z * se, level, method)
+        estimate = wald(difference, se, level=level, method=method)
     else:  # also NaN: one event or one non-event has no variance
         statistic = math.nan
         why = "both models order the patients alike" if se == 0 else "a variance needs two N+ and two N0 patients"
@@ -123,7 +129,7 @@ def area_under_curve(given: Labelled) -> tuple[float, float]:
     return _area(n_events, n_nonevents)
 
 
-def auc_intervals(auc: float, variance: float, *, level: float, z: float, why: str = "") -> tuple[Estimate, Estimate]:
+def auc_intervals(auc: float, variance: float, *, level: float, why: str = "") -> tuple[Estimate, Estimate]:
     """The plain interval, clipped to [0, 1], and the one made on the logit scale."""
     names = ("DeLong", "DeLong, logit")
     if math.isnan(auc):
@@ -137,10 +143,15 @@ def auc_intervals(auc: float, variance: float, *, level: float, z: float, why: s
         note = "no interval: the risks separate the classes completely, DeLong's variance is 0"
         plain, logit = (Estimate(auc, level=level, method=name, note=note) for name in names)
         return plain, logit
-    se = math.sqrt(variance)
+    z, se = normal_quantile(level), math.sqrt(variance)
     plain = Estimate(auc, max(0.0, auc - z * se), min(1.0, auc + z * se), level, names[0])
     centre, spread = math.log(auc / (1 - auc)), z * se / (auc * (1 - auc))
     return plain, Estimate(auc, _expit(centre - spread), _expit(centre + spread), level, names[1])
+
+
+def prefers_logit(n_events: int, logit: Estimate) -> bool:
+    """Whether the logit interval is to be shown first: few events or a high area, where the plain one is too short."""
+    return (n_events < FEW_EVENTS or logit.value > HIGH_AUC) and not math.isnan(logit.low)
 
 
 def placements(given: Labelled) -> tuple[np.ndarray, np.ndarray]:

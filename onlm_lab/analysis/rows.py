@@ -177,15 +177,6 @@ def paired(rows: pd.DataFrame, *, models: list[str]) -> tuple[list[Labelled], di
     return out, left_out
 
 
-def interval_z(level: float) -> float:
-    """The normal quantile of a two-sided interval at `level`; refuses a level outside (0, 1)."""
-    from scipy.special import ndtri
-
-    if not 0 < level < 1:
-        raise OnlmError(f"level must lie between 0 and 1 (0.95 for a 95 % interval), got {level}.")
-    return float(ndtri(0.5 + level / 2))
-
-
 def _refuse_repeats(rows: pd.DataFrame) -> None:
     again = rows["patient_id"].duplicated(keep=False)
     if not again.any():

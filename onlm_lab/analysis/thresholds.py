@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from onlm_lab.analysis.rows import Labelled, interval_z, labelled, require_columns
+from onlm_lab.analysis.intervals import normal_quantile, proportion
+from onlm_lab.analysis.rows import Labelled, labelled, require_columns
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Estimate, OperatingPoint
 
@@ -83,23 +84,22 @@ def operating_point(
     Raises:
         OnlmError: a threshold that is NaN, or predicted_positive absent, missing or not 0/1.
     """
-    z = interval_z(level)
     given = labelled(rows, model=model)
     positive = predicted_positive(given, threshold=threshold)
     n_tp = int(np.count_nonzero(positive & given.onlm))
     n_fp = int(np.count_nonzero(positive)) - n_tp
     n_fn = given.n_events - n_tp
     n_tn = given.n - given.n_events - n_fp
-    lr_positive, lr_negative = _likelihood_ratios(n_tp, n_fp, n_tn, n_fn, level=level, z=z)
+    lr_positive, lr_negative = _likelihood_ratios(n_tp, n_fp, n_tn, n_fn, level=level)
     notes = given.notes
     if given.one_class:
         notes = (*notes, given.one_class)
     return OperatingPoint(
         threshold=math.nan if threshold is None else float(threshold),
-        sensitivity=proportion(n_tp, n_tp + n_fn, level=level, z=z, of="N+ patients"),
-        specificity=proportion(n_tn, n_tn + n_fp, level=level, z=z, of="N0 patients"),
-        ppv=proportion(n_tp, n_tp + n_fp, level=level, z=z, of="positive patients"),
-        npv=proportion(n_tn, n_tn + n_fn, level=level, z=z, of="negative patients"),
+        sensitivity=proportion(n_tp, n_tp + n_fn, level=level, of="N+ patients"),
+        specificity=proportion(n_tn, n_tn + n_fp, level=level, of="N0 patients"),
+        ppv=proportion(n_tp, n_tp + n_fp, level=level, of="positive patients"),
+        npv=proportion(n_tn, n_tn + n_fn, level=level, of="negative patients"),
         lr_positive=lr_positive, lr_negative=lr_negative, n_tp=n_tp, n_fp=n_fp, n_tn=n_tn, n_fn=n_fn,
         model_id=given.model_id, n=given.n, n_events=given.n_events, n_excluded=given.n_excluded, apparent=apparent,
         notes=notes,
@@ -125,27 +125,13 @@ def predicted_positive(given: Labelled, *, threshold: float | None) -> np.ndarra
     return own == 1
 
 
-def proportion(count: int, total: int, *, level: float, z: float, of: str) -> Estimate:
-    """count / total with Wilson's interval; NaN with a note where total is 0."""
-    if total == 0:
-        return Estimate(math.nan, level=level, method="Wilson", note=f"no {of}")
-    share, shrink = count / total, z * z / total
-    centre = (share + shrink / 2) / (1 + shrink)
-    half = z * math.sqrt(share * (1 - share) / total + shrink / (4 * total)) / (1 + shrink)
-    low = 0.0 if count == 0 else max(0.0, centre - half)
-    high = 1.0 if count == total else min(1.0, centre + half)
-    return Estimate(share, low, high, level, "Wilson")
-
-
-def _likelihood_ratios(
-    n_tp: int, n_fp: int, n_tn: int, n_fn: int, *, level: float, z: float
-) -> tuple[Estimate, Estimate]:
+def _likelihood_ratios(n_tp: int, n_fp: int, n_tn: int, n_fn: int, *, level: float) -> tuple[Estimate, Estimate]:
     n_events, n_nonevents = n_tp + n_fn, n_fp + n_tn
-    positive = _ratio(n_tp, n_events, n_fp, n_nonevents, level=level, z=z)
-    return positive, _ratio(n_fn, n_events, n_tn, n_nonevents, level=level, z=z)
+    positive = _ratio(n_tp, n_events, n_fp, n_nonevents, level=level)
+    return positive, _ratio(n_fn, n_events, n_tn, n_nonevents, level=level)
 
 
-def _ratio(a: int, m: int, b: int, n: int, *, level: float, z: float) -> Estimate:
+def _ratio(a: int, m: int, b: int, n: int, *, level: float) -> Estimate:
     """(a / m) / (b / n) with an interval on the log scale; without interval where a or b is 0."""
     method = "log"
     if m == 0 or n == 0 or (a == 0 and b == 0):
@@ -155,5 +141,5 @@ def _ratio(a: int, m: int, b: int, n: int, *, level: float, z: float) -> Estimat
     value = (a / m) / (b / n)
     if a == 0:
         return Estimate(value, level=level, method=method, note="no interval: no N+ patient in the cell")
-    se = math.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
+    z, se = normal_quantile(level), math.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
     return Estimate(value, value * math.exp(-z * se), value * math.exp(z * se), level, method)

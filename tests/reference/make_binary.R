@@ -40,11 +40,17 @@ calibration <- function(y, p) {
   joint <- summary(glm(y ~ l, family = binomial, control = num))$coefficients
   fit <- suppressWarnings(fitted(loess(y ~ p, span = .75, degree = 2, family = "gaussian",
                                        control = loess.control(surface = "direct", statistics = "exact"))))
+  # the band: sqrt(sum of squared weights times the binomial variance of the fitted share)
+  L <- suppressWarnings(sapply(seq_len(n), function(i) {
+    unit <- as.numeric(seq_len(n) == i)
+    fitted(loess(unit ~ p, span = .75, degree = 2, control = loess.control(surface = "direct", statistics = "approximate")))
+  }))
+  f01 <- pmin(1, pmax(0, fit)); se <- sqrt(as.numeric(L^2 %*% (f01 * (1 - f01))))
   e <- abs(fit - p); b <- (y - p)^2
   br <- unique(quantile(p, 0:10 / 10, type = 7)); g <- cut(p, br, include.lowest = TRUE)
   list(intercept = ci(large[1, 1], large[1, 2]), intercept_joint = ci(joint[1, 1], joint[1, 2]),
        slope = ci(joint[2, 1], joint[2, 2]), oe = sum(y) / sum(p) * c(1, exp(c(-1, 1) * qnorm(.975) * sqrt((1 - mean(y)) / sum(y)))),
-       ici = mean(e), e50 = median(e), e90 = as.numeric(quantile(e, .9)), emax = max(e), fit = as.numeric(fit),
+       ici = mean(e), e50 = median(e), e90 = as.numeric(quantile(e, .9)), emax = max(e), fit = as.numeric(fit), fit_se = se,
        brier = ci(mean(b), sd(b) / sqrt(n)), scaled_brier = 1 - mean(b) / (mean(y) * (1 - mean(y))),
        groups = list(n = as.numeric(table(g)), events = as.numeric(tapply(y, g, sum)), expected = as.numeric(tapply(p, g, sum))))
 }

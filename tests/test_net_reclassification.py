@@ -1,0 +1,51 @@
+"""Reclassification equals its definition in R, in the right direction, and says that it is secondary."""
+
+import math
+
+import pytest
+from binary_reference import R, two_models
+
+from onlm_lab.analysis import reclassification
+from onlm_lab.errors import OnlmError
+
+
+@pytest.mark.parametrize(("name", "a", "b"), [("asah", "p1", "p2"), ("tiny25", "score", "score2")])
+def test_nri_and_idi_equal_r_with_multinomial_errors(name, a, b):
+    want = R[name]["reclassification"]
+    got = reclassification(two_models(name, a, b), model_a=a, model_b=b, cuts=want["cuts"])
+    kinds = {"nri": want["categorical"], "nri_continuous": want["continuous"]}
+    for field, parts in kinds.items():
+        for suffix, key in (("", "total"), ("_events", "events"), ("_nonevents", "nonevents")):
+            estimate = getattr(got, field + suffix)
+            assert [estimate.value, estimate.low, estimate.high] == pytest.approx(parts[key], abs=1e-12), field + suffix
+    assert [got.idi.value, got.idi.low, got.idi.high] == pytest.approx(want["idi"], abs=1e-12)
+    assert got.idi_events.value + got.idi_nonevents.value == pytest.approx(got.idi.value)
+
+
+def test_the_table_holds_every_patient_and_swapping_models_turns_the_sign():
+    rows = two_models("asah", "p1", "p2")
+    forth = reclassification(rows, model_a="p1", model_b="p2", cuts=[0.2, 0.5])
+    back = reclassification(rows, model_a="p2", model_b="p1", cuts=[0.2, 0.5])
+    assert back.nri.value == pytest.approx(-forth.nri.value) and forth.idi.value > 0
+    assert forth.table["n"].sum() == 113 and len(forth.table) == 18
+    cell = forth.table.query("onlm == 1 and category_a == '<0.2' and category_b == '0.2 to <0.5'")["n"].item()
+    assert cell == 3  # R's table
+    assert any("secondary" in note for note in forth.notes)
+
+
+def test_a_model_that_moves_nobody_has_no_interval():
+    rows = two_models("asah", "p1", "p2")
+    rows["risk"] = 0.3
+    got = reclassification(rows, model_a="p1", model_b="p2", cuts=[0.2])
+    assert got.nri.value == 0 and math.isnan(got.nri.low) and "nobody moved" in got.nri.note
+
+
+def test_one_class_only_is_nan_with_a_note():
+    got = reclassification(two_models("asah", "p1", "p2").assign(onlm=1), model_a="p1", model_b="p2", cuts=[0.2])
+    assert math.isnan(got.nri.value) and not math.isnan(got.nri_events.value)
+    assert "all 113 patients are N+" in got.notes[-1]
+
+
+def test_cuts_must_rise_within_zero_and_one():
+    with pytest.raises(OnlmError, match=r"cuts must rise within \(0, 1\), such as \[0.1, 0.2\], got \[0.5, 0.2\]"):
+        reclassification(two_models("asah", "p1", "p2"), model_a="p1", model_b="p2", cuts=[0.5, 0.2])
