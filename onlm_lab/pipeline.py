@@ -239,7 +239,7 @@ def begin_run(study: Study) -> Run:
     prepared = runs.read_csv(work_file(study, "prepared.csv"))
     usable = prepared.loc[prepared["usable"] == 1, "patient_id"]
     patients = cohort[cohort["patient_id"].isin(usable)].sort_values("patient_id", kind="stable")
-    labelled = patients["onlm"].notna() & (patients["arm"] == "surgery")
+    labelled = patients["onlm"].notna() & (patients["arm"] != "sbrt")
     patients = patients.assign(role=labelled.map({True: "labelled", False: "unlabelled"}))
     n_positive = int((patients.loc[labelled, "onlm"] == 1).sum())
     n_negative = int(labelled.sum()) - n_positive
