@@ -158,19 +158,28 @@ def _odd_ones(headers: Sequence[Header], of: Callable[[Header], tuple]) -> list[
     return [header for header in headers if of(header) != usual]
 
 
+def _far_ones(headers: Sequence[Header], of: Callable[[Header], tuple], tolerance: float) -> list[Header]:
+    if len({of(header) for header in headers}) == 1:
+        return []
+    values = np.array([of(header) for header in headers])
+    far = np.abs(values - np.median(values, axis=0)).max(axis=1) > tolerance
+    return [header for header, odd in zip(headers, far, strict=True) if odd]
+
+
 def _mixed(headers: Sequence[Header]) -> list[Fault]:
-    checks: tuple[tuple[str, str, Callable[[Header], tuple]], ...] = (
-        ("mixed_sizes", "another number of rows or columns", lambda h: (h.rows, h.columns)),
-        ("mixed_pixel_spacing", "another pixel spacing", lambda h: tuple(round(v, 4) for v in h.pixel_spacing_mm)),
-        ("mixed_orientation", "another orientation", lambda h: tuple(round(v, 2) for v in h.orientation)),
-        ("mixed_frame_of_reference", "another frame of reference", lambda h: (h.frame_of_reference_uid,)),
-    )
-    faults = []
-    for code, what, of in checks:
-        if odd := _odd_ones(headers, of):
-            text = f"{len(odd)} of {len(headers)} slices have {what} than the rest: {_several(odd)}."
-            faults.append(Fault(code, text))
-    return faults
+    spacing_tolerance = 1e-3 * headers[0].pixel_spacing_mm[0]
+    odd_ones = {
+        "sizes": ("number of rows or columns", _odd_ones(headers, lambda h: (h.rows, h.columns))),
+        "pixel_spacing": ("pixel spacing", _far_ones(headers, lambda h: h.pixel_spacing_mm, spacing_tolerance)),
+        # 0.002 of a turned unit vector is half a millimetre at the edge of a chest.
+        "orientation": ("orientation", _far_ones(headers, lambda h: h.orientation, 2e-3)),
+        "frame_of_reference": ("frame of reference", _odd_ones(headers, lambda h: (h.frame_of_reference_uid,))),
+    }
+    return [
+        Fault(f"mixed_{name}", f"{len(odd)} of {len(headers)} slices have another {what}: {_several(odd)}.")
+        for name, (what, odd) in odd_ones.items()
+        if odd
+    ]
 
 
 def _spacing_faults(headers: Sequence[Header]) -> list[Fault]:

@@ -24,6 +24,7 @@ from onlm_lab.imaging.walk import IMPLICIT, START_BYTES, STRUCTURE_GROUP, walk
 CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError)  # of a cut-off header
+UNREADABLE = ("the header",)
 MANY_FILES = 3000  # from here on a second process pays for its start
 
 KEYWORDS = (
@@ -48,7 +49,7 @@ _Elements = Mapping[str, Any] | pydicom.Dataset
 class Header:
     """What one DICOM file says about itself. `file` is relative to the folder that was read."""
 
-    file: str
+    file: str = field(repr=False)  # its folders may bear the patient's name
     size_bytes: int
     modified_ns: int
     series_uid: str = ""
@@ -124,17 +125,21 @@ def read_header(folder: Path, file: str) -> Header | None:
     try:
         with open(path, "rb") as stream:
             start = stream.read(START_BYTES)
-            if start[128:132] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+            is_dicom = start[128:132] == b"DICM"
+            if not is_dicom and start[:2] not in (b"\x02\x00", b"\x08\x00"):
                 return None
             state = os.fstat(stream.fileno())
             walked = walk(start, state.st_size, wanted=_WANTED)
             if walked is not None:
                 data = {_KEYWORD[tag]: value for tag, value in walked.values.items()}
-                return _header(data, file, state, walked.transfer_syntax, walked.pixel_offset)
-            return _parse(stream, file, state)
+                found = _header(data, file, state, walked.transfer_syntax, walked.pixel_offset)
+            else:
+                found = _parse(stream, file, state)
     except (InvalidDicomError, EOFError, OSError, *_MALFORMED):
-        state = path.stat()
-        return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=("the header",))
+        found, state, is_dicom = None, path.stat(), True
+    if found is None and is_dicom:
+        return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE)
+    return found
 
 
 def _parse(stream: BinaryIO, file: str, state: os.stat_result) -> Header | None:

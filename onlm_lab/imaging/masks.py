@@ -182,7 +182,7 @@ def _refuse_skipping(planes: Mapping[int, object], name: str) -> None:
     steps = np.diff(sorted(planes))
     if steps.size and np.median(steps) > 1:
         raise SeriesError(
-            f"The mask in '{name}' is drawn on every {np.median(steps):g}th slice of the CT ({len(planes)} in all); it "
+            f"The mask in '{name}' is drawn on one slice in {np.median(steps):g} of the CT ({len(planes)} in all); it "
             "belongs to a series with thicker slices. Give the mask that was drawn on this series."
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.faults import Fault, find_faults, positions_mm, shear_degrees, slice_normal
-from onlm_lab.imaging.headers import Header, read_headers
+from onlm_lab.imaging.headers import UNREADABLE, Header, read_headers
 from onlm_lab.imaging.pixels import read_slice_hu
 from onlm_lab.imaging.privacy import digest_text, find_path, safe_path
 from onlm_lab.imaging.volume import CtVolume
@@ -40,7 +40,7 @@ class SeriesIndex:
         faults: warnings only; a series that must be refused has no index.
     """
 
-    folder: Path
+    folder: Path = field(repr=False)
     series_uid: str
     headers: tuple[Header, ...]
     spacing_mm: tuple[float, float, float]
@@ -86,11 +86,12 @@ def find_series(folder: str | os.PathLike, *, workers: int | None = None) -> pd.
     named = [header for header in headers if header.series_uid]
     rows = [_row(uid, members) for uid, members in _by_series(named).items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
+    n_unreadable = sum(header.unreadable == UNREADABLE for header in headers)
     table.attrs.update(
         n_files=n_files,
         n_not_dicom=n_files - len(headers),
-        n_unreadable=sum(header.unreadable == ("the header",) for header in headers),
-        n_without_series=len(headers) - len(named),
+        n_unreadable=n_unreadable,
+        n_without_series=len(headers) - len(named) - n_unreadable,
     )
     return table
 

@@ -1,0 +1,232 @@
+"""A mask lands on the voxels that were drawn, or is refused with the reason."""
+
+from __future__ import annotations
+
+import made_ct
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from made_ct import Scan
+from skimage.draw import polygon2mask
+
+from onlm_lab.errors import SeriesError
+from onlm_lab.imaging import centre_of_mass_mm, measure_tumour, read_mask, read_series
+from onlm_lab.imaging.masks import rasterise
+
+SCAN = Scan(shape=(8, 30, 36), spacing_mm=(2.0, 1.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory):
+    return read_series(made_ct.write_scan(tmp_path_factory.mktemp("scan"), SCAN))
+
+
+@pytest.fixture(scope="module")
+def lung1(request):
+    folder = request.getfixturevalue("shared_data")("lung1")
+    return folder, read_series(folder)
+
+
+def square(volume, z, low, high):
+    """A contour around pixels low..high (row and column) of slice z, on their outer edges."""
+    edges = [(low, low), (low, high + 1), (high + 1, high + 1), (high + 1, low)]
+    return volume.to_patient_mm([(z, row - 0.5, column - 0.5) for row, column in edges])
+
+
+def save(tmp_path, data):
+    made_ct.write(tmp_path, [data], ["mask.dcm"])
+    return tmp_path / "mask.dcm"
+
+
+def test_a_real_gtv_has_the_published_centre_of_mass_and_volume(lung1):
+    folder, volume = lung1
+    mask = read_mask(next(folder.rglob("1-1.dcm")), volume, "GTV-1")
+    centre_zyx = (np.array(centre_of_mass_mm(mask, volume)) - volume.origin_mm)[::-1]
+    np.testing.assert_array_equal(np.floor(centre_zyx), [114, 266, 175])  # published, truncated to whole mm
+    assert mask.sum() * volume.voxel_ml == pytest.approx(359, abs=1)
+    assert measure_tumour(volume, mask).longest_axial_mm == pytest.approx(103, abs=1)
+
+
+def test_a_real_gtv_equals_another_rasteriser_within_one_percent(lung1):
+    folder, volume = lung1
+    path = next(folder.rglob("1-1.dcm"))
+    mask = read_mask(path, volume, "GTV-1")
+    other = np.zeros_like(mask)
+    for contour in pydicom.dcmread(path).ROIContourSequence[5].ContourSequence:
+        points = volume.to_voxel(np.reshape(np.array(contour.ContourData, float), (-1, 3)))
+        other[int(np.rint(points[0, 0]))] ^= polygon2mask(mask.shape[1:], points[:, 1:])
+    assert abs(int(mask.sum()) - int(other.sum())) < 0.01 * other.sum()
+    assert (mask ^ other).sum() < 0.01 * other.sum()
+
+
+def test_regions_of_a_real_rtstruct_are_named_by_name_number_or_pattern(lung1):
+    folder, volume = lung1
+    path = next(folder.rglob("1-1.dcm"))
+    by_pattern = read_mask(path.parent, volume, "gtv*")
+    np.testing.assert_array_equal(by_pattern, read_mask(path, volume, 6))
+    listed = "1: Lung-Right, 2: Lung-Left, 3: Heart, 4: Esophagus, 5: Spinal-Cord, 6: GTV-1"
+    with pytest.raises(SeriesError, match=f"'1-1.dcm' holds 6 regions; name one: {listed}"):
+        read_mask(path, volume)
+    with pytest.raises(
+        SeriesError, match=f"2 regions of '1-1.dcm' match 'Lung\\*'; exactly one is wanted of: {listed}"
+    ):
+        read_mask(path, volume, "Lung*")
+
+
+def test_real_segments_have_the_voxels_of_their_frames(shared_data):
+    folder = shared_data("dicom_ct_seg")
+    volume = read_series(folder)
+    frames = pydicom.dcmread(folder / "liver.dcm").pixel_array
+    np.testing.assert_array_equal(
+        read_mask(folder / "liver.dcm", volume), frames.astype(bool)
+    )  # stored from the feet up
+    green, orange = (read_mask(folder / "partial_overlaps.dcm", volume, roi) for roi in ("GREEN", 2))
+    assert (green.sum(), orange.sum()) == (9602, 11888)
+    assert (green & orange).sum() > 0  # they overlap, and neither loses a voxel
+    with pytest.raises(SeriesError, match="holds 5 regions; name one: 1: GREEN, 2: ORANGE, 3: PURPLE"):
+        read_mask(folder / "partial_overlaps.dcm", volume)
+    with pytest.raises(SeriesError, match="holds 2 RTSTRUCT or SEG files, not one"):
+        read_mask(folder, volume)
+
+
+def test_a_real_nrrd_nodule_keeps_its_837_voxels(shared_data):
+    folder = shared_data("nrrd_nodule")
+    volume = read_series(folder / "lung1_image.nrrd")
+    mask = read_mask(folder / "lung1_label.nrrd", volume)
+    assert mask.sum() == 837 and sorted(set(np.nonzero(mask)[0])) == [32, 33, 34]
+    assert mask.sum() * volume.voxel_ml == pytest.approx(1.36, abs=0.005)
+
+
+def test_a_contour_fills_the_pixels_whose_centres_it_encloses(volume, tmp_path):
+    data = made_ct.rtstruct({"tumour": [square(volume, z, 5, 12) for z in (2, 3, 4)]})
+    mask = read_mask(save(tmp_path, data), volume)
+    expected = np.zeros(SCAN.shape, bool)
+    expected[2:5, 5:13, 5:13] = True
+    np.testing.assert_array_equal(mask, expected)
+    np.testing.assert_allclose(centre_of_mass_mm(mask, volume), volume.to_patient_mm([3, 8.5, 8.5]))
+
+
+def test_a_hole_is_empty_and_an_island_in_it_is_filled(volume, tmp_path):
+    rings = [square(volume, 3, low, high) for low, high in ((4, 20), (8, 16), (11, 13))]
+    apart = square(volume, 3, 24, 26)
+    mask = read_mask(save(tmp_path, made_ct.rtstruct({"t": [*rings, apart]})), volume)
+    expected = np.zeros(SCAN.shape, bool)
+    for low, high, value in ((4, 20, True), (8, 16, False), (11, 13, True), (24, 26, True)):
+        expected[3, low : high + 1, low : high + 1] = value
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_circle_has_its_area_and_neighbouring_polygons_share_no_pixel():
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    circle = np.stack([40.3 + 25 * np.sin(angles), 39.8 + 25 * np.cos(angles)], axis=1)
+    assert rasterise([circle], (80, 80)).sum() == pytest.approx(np.pi * 25**2, rel=0.005)
+    left, right = np.array([(0, 0), (0, 5), (9, 5), (9, 0)]), np.array([(0, 5), (0, 9), (9, 9), (9, 5)])
+    a, b = rasterise([left], (10, 10)), rasterise([right], (10, 10))
+    assert not (a & b).any() and (a | b).sum() == 81
+
+
+def test_a_segment_is_placed_by_its_frames_positions(volume, tmp_path):
+    core = np.zeros(SCAN.shape, bool)
+    core[2:5, 6:9, 20:24] = True
+    whole = core.copy()
+    whole[1:6, 4:11, 18:26] = True
+    path = save(tmp_path, made_ct.segmentation({"core": core, "whole": whole}, SCAN))
+    np.testing.assert_array_equal(read_mask(path, volume, "core"), core)
+    np.testing.assert_array_equal(read_mask(path, volume, 2), whole)
+
+
+def test_a_segment_on_a_cropped_finer_grid_covers_the_same_place(volume, tmp_path):
+    fine = SCAN.but(
+        shape=(8, 20, 24), spacing_mm=(2.0, 0.5, 0.5), origin_mm=tuple(volume.to_patient_mm([0, 9.75, 9.75]))
+    )
+    drawn = np.zeros(fine.shape, bool)
+    drawn[3, 4:12, 6:16] = True  # 8 x 10 half-millimetre pixels: rows 12-15 and columns 13-17 of the CT
+    mask = read_mask(save(tmp_path, made_ct.segmentation({"t": drawn}, fine)), volume)
+    assert np.argwhere(mask).min(axis=0).tolist() == [3, 12, 13] and mask.sum() == 4 * 5
+
+
+@pytest.mark.parametrize("name", ["mask.nii.gz", "mask.nrrd", "mask.mha"])
+def test_a_mask_file_is_placed_by_its_geometry_even_when_its_axes_run_the_other_way(volume, tmp_path, name):
+    expected = np.zeros(SCAN.shape, np.uint8)
+    expected[2:5, 6:9, 20:24] = 1
+    image = sitk.GetImageFromArray(expected)
+    image.SetSpacing(volume.spacing_mm[::-1])
+    image.SetOrigin(volume.origin_mm)
+    sitk.WriteImage(sitk.Flip(image, (True, True, False)), str(tmp_path / name))
+    np.testing.assert_array_equal(read_mask(tmp_path / name, volume), expected.astype(bool))
+
+
+def _image(volume, values):
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(volume.spacing_mm[::-1])
+    image.SetOrigin(volume.origin_mm)
+    return image
+
+
+def test_one_of_several_labels_has_to_be_named(volume, tmp_path):
+    values = np.zeros(SCAN.shape, np.uint8)
+    values[2], values[5, 3:6] = 1, 7
+    sitk.WriteImage(_image(volume, values), str(tmp_path / "m.nrrd"))
+    with pytest.raises(SeriesError, match="holds 2 labels; name one as roi: 1, 7"):
+        read_mask(tmp_path / "m.nrrd", volume)
+    with pytest.raises(SeriesError, match=r"has no label 3; there are: 1, 7"):
+        read_mask(tmp_path / "m.nrrd", volume, 3)
+    assert read_mask(tmp_path / "m.nrrd", volume, 7).sum() == 3 * 36
+
+
+def test_a_mask_that_is_empty_elsewhere_or_without_geometry_is_refused(volume, tmp_path):
+    values = np.zeros(SCAN.shape, np.uint8)
+    sitk.WriteImage(_image(volume, values), str(tmp_path / "empty.nrrd"))
+    with pytest.raises(SeriesError, match=r"'empty\.nrrd' is empty"):
+        read_mask(tmp_path / "empty.nrrd", volume)
+    values[2:5, 6:9, 20:24] = 1
+    far = _image(volume, values)
+    far.SetOrigin([500.0, 0.0, 0.0])
+    sitk.WriteImage(far, str(tmp_path / "far.nrrd"))
+    with pytest.raises(SeriesError, match=r"36 of 36 voxels of the mask 'far\.nrrd' lie outside the scan"):
+        read_mask(tmp_path / "far.nrrd", volume)
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "bare.nrrd"))
+    with pytest.raises(SeriesError, match=r"lost the geometry"):
+        read_mask(tmp_path / "bare.nrrd", volume)
+    with pytest.raises(SeriesError, match=r"'nowhere\.dcm' does not exist"):
+        read_mask(tmp_path / "nowhere.dcm", volume)
+    (tmp_path / "text.dcm").write_text("no")
+    with pytest.raises(SeriesError, match=r"'text\.dcm' is neither DICOM nor one of"):
+        read_mask(tmp_path / "text.dcm", volume)
+    (tmp_path / "text.nrrd").write_text("no")
+    with pytest.raises(SeriesError, match=r"'text\.nrrd' cannot be read"):
+        read_mask(tmp_path / "text.nrrd", volume)
+    ct = made_ct.write(tmp_path, made_ct.slices(SCAN)[:1], ["ct.dcm"]) / "ct.dcm"
+    with pytest.raises(SeriesError, match=r"'ct\.dcm' is a DICOM file of kind CT"):
+        read_mask(ct, volume)
+
+
+def test_contours_that_do_not_fit_the_scan_are_refused(volume, tmp_path):
+    def refused(contours, words, **options):
+        with pytest.raises(SeriesError, match=words):
+            read_mask(save(tmp_path, made_ct.rtstruct({"t": contours}, **options)), volume)
+
+    good = [square(volume, z, 5, 12) for z in (2, 3)]
+    refused(good, "another frame of reference", frame="1.2.3.4")
+    refused([], "'t' in 'mask.dcm' has no closed contour")
+    refused([square(volume, 20, 5, 12)], r"contour 1 of 'mask\.dcm' lies outside the scan: voxels z, y, x from \[20\.0")
+    refused([square(volume, 3, 25, 40)], "lies outside the scan")
+    refused([square(volume, z, 5, 12) for z in (1, 3, 5)], r"drawn on one slice in 2 of the CT \(3 in all\)")
+    lean = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 3], [0, 0, 3]])
+    refused([square(volume, 3, 5, 12) + lean], "not parallel to the CT's slices")
+    refused([square(volume, 3, 5, 4)], "is empty on the CT's grid")
+
+
+def test_a_segment_that_does_not_fit_the_scan_is_refused(volume, tmp_path):
+    drawn = np.zeros(SCAN.shape, bool)
+    drawn[3, 5:9, 5:9] = True
+
+    def refused(scan, words):
+        with pytest.raises(SeriesError, match=words):
+            read_mask(save(tmp_path, made_ct.segmentation({"t": drawn}, scan)), volume)
+
+    refused(SCAN.but(frame="1.2.3"), "another frame of reference")
+    refused(SCAN.but(origin_mm=(-10.0, -12.0, 50.0)), "lies outside the scan: on slice 78 of 8")
+    refused(SCAN.but(origin_mm=(300.0, -12.0, -100.0)), "Part of the mask in 'mask.dcm' lies outside the scan")
+    refused(SCAN.but(row=(0.8, 0.0, 0.6)), "is not parallel to the CT's slices")

@@ -1,0 +1,105 @@
+"""Nothing that tells who the patient is leaves the imaging room, whatever the folders are called."""
+
+from __future__ import annotations
+
+import made_ct
+import pytest
+from made_ct import Scan
+
+from onlm_lab.errors import OnlmError, SeriesError
+from onlm_lab.imaging import find_series, index_series, read_mask, read_series
+from onlm_lab.imaging.privacy import digest_text, find_path, identifying_elements, safe_path, safe_text
+
+NAME, PATIENT = "Zhuravlyova^Anna", "HOSP-4711"
+
+
+@pytest.mark.parametrize("part", ["Zhuravlyova", "anna_zhuravlyova", "HOSP-4711", "hosp4711.dcm", "4711", "CT Anna 2"])
+def test_a_path_part_that_names_the_patient_becomes_a_digest(part):
+    safe = safe_path(f"centre_1/{part}/slice_01", identifying=[NAME, PATIENT])
+    assert safe == f"centre_1/{digest_text(part)}/slice_01" and digest_text(part).startswith("id-")
+
+
+def test_a_name_in_chinese_is_known_in_a_folder():
+    assert safe_path("ct/王小明", identifying=["王^小明"]).startswith("ct/id-")
+
+
+@pytest.mark.parametrize("path", ["centre_1/series_2/slice_01", "ct/0001/1-001.dcm", "lung/a b/c.dcm", "1/2"])
+def test_other_path_parts_stay_readable(path):
+    assert safe_path(path, identifying=[NAME, PATIENT, "", "^"]) == path
+    assert safe_path(path) == path
+
+
+def test_free_text_that_names_the_patient_becomes_a_digest():
+    assert safe_text("GTV Zhuravlyova", identifying=[NAME]).startswith("id-")
+    assert safe_text("GTV-1", identifying=[NAME]) == "GTV-1"
+
+
+def _planted(root):
+    made = made_ct.slices(Scan())
+    for data in made:
+        data.PatientName, data.PatientID, data.AccessionNumber = NAME, PATIENT, "ACC-99887"
+        data.PatientBirthDate, data.SeriesDescription = "19510203", "for Dr Zhuravlyova"
+    names = [f"Anna_Zhuravlyova/HOSP-4711/{k}.dcm" for k in range(len(made))]
+    return made_ct.write(root / "Zhuravlyova study", made, names)
+
+
+def test_a_planted_name_is_in_no_table_no_fact_and_no_message(tmp_path):
+    folder = _planted(tmp_path)
+    table = find_series(folder)
+    shown = [
+        table.to_csv(),
+        repr(table.attrs),
+        repr(read_series(folder).acquisition),
+        repr(index_series(folder).headers),
+    ]
+    for k in (3, 5):
+        (folder / "Anna_Zhuravlyova" / "HOSP-4711" / f"{k}.dcm").unlink()
+    with pytest.raises(SeriesError, match="slices are missing") as raised:
+        read_series(folder)
+    shown.append(str(raised.value))
+    with pytest.raises(SeriesError) as raised:
+        read_series(folder, "1.2")
+    shown.append(str(raised.value))
+    for text in shown:
+        for secret in ("zhuravlyova", "anna", "4711", "99887", "19510203"):
+            assert secret not in text.lower()
+
+
+def test_a_planted_name_is_in_no_message_about_a_mask(tmp_path):
+    folder = _planted(tmp_path)
+    volume = read_series(folder)
+    data = made_ct.rtstruct({"GTV": [], "Anna old": []})
+    data.PatientName, data.PatientID = NAME, PATIENT
+    made_ct.write(tmp_path, [data], ["Zhuravlyova.dcm"])
+    for roi in (None, "GTV", "nodule"):
+        with pytest.raises(SeriesError) as raised:
+            read_mask(tmp_path / "Zhuravlyova.dcm", volume, roi)
+        assert "zhuravlyova" not in str(raised.value).lower() and "anna" not in str(raised.value).lower()
+
+
+def test_a_safe_path_of_the_table_opens_the_folder_that_it_stands_for(tmp_path):
+    folder = _planted(tmp_path)
+    safe = find_series(folder).path[0]
+    assert safe.count("id-") == 2
+    assert find_path(folder / safe) == folder / "Anna_Zhuravlyova" / "HOSP-4711"
+    assert read_series(folder / safe).shape == (8, 20, 24)
+    with pytest.raises(SeriesError, match="'id-0000000000' does not exist"):
+        read_series(folder / "id-0000000000")
+
+
+def test_identifying_elements_are_counted_and_their_values_not_shown(tmp_path):
+    folder = _planted(tmp_path)
+    (folder / "readme.txt").write_text("not DICOM")
+    table = identifying_elements(folder).set_index("keyword")
+    assert table.n_files["PatientName"] == table.n_files["AccessionNumber"] == 8
+    assert table.tag["PatientBirthDate"] == "(0010,0030)"
+    assert "InstitutionName" not in table.index and "private" not in table.index
+    assert NAME not in table.to_csv() and "19510203" not in table.to_csv()
+    assert identifying_elements(folder).attrs == {"n_files": 8, "n_not_dicom": 1}
+    with pytest.raises(OnlmError, match="'nowhere' is not a folder"):
+        identifying_elements(tmp_path / "nowhere")
+
+
+def test_private_elements_of_a_real_scanner_are_counted(shared_data):
+    table = identifying_elements(shared_data("dicom_ge_tilt")).set_index("keyword")
+    assert table.n_files["private"] == 28 and table.n_files["PatientID"] == 28 and "StudyDate" not in table.index
