@@ -65,7 +65,7 @@ def by_centre(
     table, effects = [], []
     for k, name in enumerate(names):
         inside = code == k
-        part = replace(given, frame=given.frame[inside], onlm=given.onlm[inside], risk=given.risk[inside])
+        part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
         row, effect = _centre(part, least=min_patients, level=level)
         table.append({"centre": name} | row)
         if effect is not None:

@@ -9,7 +9,6 @@ nothing cancels, give all of them in O(n). Cleveland and Devlin 1988, doi:10.108
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
@@ -147,8 +146,8 @@ def _fit_block(data: Tabulated, points: np.ndarray, bandwidth: np.ndarray, *, sp
 def _window_sums(
     z: np.ndarray, weight: np.ndarray, middle: int, ends: list[np.ndarray], *, top: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of weight z^j, j = 0..top, left and right of each point inside its window: two (points, top + 1)."""
-    left, right = np.empty((len(ends[0]), top + 1)), np.empty((len(ends[0]), top + 1))
+    """Sums of weight z^j, j = 0..top, left and right of each point inside its window: two (top + 1, points)."""
+    left, right = np.empty((top + 1, len(ends[0]))), np.empty((top + 1, len(ends[0])))
     term = weight.astype(float)
     running = np.empty(len(z) + 1)
     for j in range(top + 1):
@@ -156,22 +155,24 @@ def _window_sums(
         np.cumsum(term[middle:], out=running[middle + 1 :])
         running[:middle] = -np.cumsum(term[:middle][::-1])[::-1]
         edge = [running[e] for e in ends]
-        left[:, j], right[:, j] = edge[1] - edge[0], edge[2] - edge[1]
+        left[j], right[j] = edge[1] - edge[0], edge[2] - edge[1]
         term = term * z
     return left, right
 
 
 def _shifted(sums: np.ndarray, shift: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Sums of powers about the middle -> sums of powers of u about each point, by the binomial theorem."""
-    n = sums.shape[1]
-    powers = shift[:, None] ** np.arange(n)
-    out = np.empty_like(sums)
-    for k in range(n):
-        factor = np.array([comb(k, j) for j in range(k + 1)])
-        out[:, k] = np.sum(factor * powers[:, k::-1] * sums[:, : k + 1], axis=1)
-    return out * stretch[:, None] ** np.arange(n)
+    """Sums of powers about the middle -> sums of powers of u about each point: binomial theorem, a triangle of sums."""
+    out = sums.copy()
+    for first in range(1, len(out)):
+        for k in range(len(out) - 1, first - 1, -1):
+            out[k] += shift * out[k - 1]
+    factor = np.ones_like(stretch)
+    for k in range(1, len(out)):
+        factor = factor * stretch
+        out[k] *= factor
+    return out
 
 
 def _weighted(left: np.ndarray, right: np.ndarray, *, n: int) -> np.ndarray:
-    """Tricube-weighted moments 0..n-1 from plain ones; left of the point |u|^j is (-1)^j u^j."""
-    return sum(f * (right[:, j : j + n] + (-1.0) ** j * left[:, j : j + n]) for j, f in _TRICUBE)
+    """Tricube-weighted moments 0..n-1, (points, n), from plain ones; left of the point |u|^j is (-1)^j u^j."""
+    return sum(f * (right[j : j + n] + (-1.0) ** j * left[j : j + n]) for j, f in _TRICUBE).T

@@ -145,7 +145,8 @@ def _binned(column: pd.Series, *, name: str, edges: Sequence[float]) -> tuple[li
 
 
 def _part(given: Labelled, inside: np.ndarray) -> Labelled:
-    return replace(given, frame=given.frame[inside], onlm=given.onlm[inside], risk=given.risk[inside])
+    """One level: its labels and risks (copying its other columns would cost more than the statistics)."""
+    return replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
 
 
 def _few(part: Labelled, *, least: int) -> str:
