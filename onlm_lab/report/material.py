@@ -1,0 +1,86 @@
+"""What a report is made from: the run, its rows, and the files that the steps before it left beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from onlm_lab import runs
+from onlm_lab.figures import theme
+from onlm_lab.panels.patients import models_of, splits_of, tested
+from onlm_lab.runs import Run
+from onlm_lab.study import Study
+
+LABELLED, UNLABELLED = "labelled", "unlabelled"
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """All that the sections read.
+
+    Attributes:
+        run, study: the run, and the study as it was when the run began.
+        patients: every patient of the run: cohort columns, label, arm, endpoints.
+        rows: all predictions joined with the patients.
+        tested: rows of the first testing set (first repeat), of all models; empty where there is none.
+        split: which testing set that is.
+        models: model ids, the primary one first.
+        flow, status, prepared, series: tables between steps; empty where the step left none.
+        oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
+        mark: words across every figure; empty for real data.
+    """
+
+    run: Run
+    study: Study
+    patients: pd.DataFrame
+    rows: pd.DataFrame
+    tested: pd.DataFrame
+    split: str
+    models: tuple[str, ...]
+    flow: pd.DataFrame
+    status: pd.DataFrame
+    prepared: pd.DataFrame
+    series: pd.DataFrame
+    oracle: dict[str, dict[str, Any]]
+    mark: str
+
+    @property
+    def primary(self) -> str:
+        return self.models[0]
+
+    @property
+    def labelled(self) -> pd.DataFrame:
+        """Patients with a reference standard, from the surgery arm."""
+        return self.patients[self.patients["onlm"].notna()]
+
+
+def gather(run: Run, *, work: Path) -> Material:
+    """Read everything once.
+
+    Args:
+        run: a finished run.
+        work: the folder with the files between steps; what is not there is left out of the report, in words.
+
+    Raises:
+        OnlmError: the run has no patients or no predictions.
+    """
+    study, rows, patients = run.study, run.rows(), run.patients
+    models = models_of(rows, first=study.primary_model)
+    splits = splits_of(rows)
+    oracle = work / "oracle.json"
+    return Material(
+        run=run, study=study, patients=patients, rows=rows, models=models, split=splits[0] if splits else "",
+        tested=tested(rows) if splits else rows.iloc[:0],
+        flow=_table(work / "flow.csv"), status=_table(work / "status.csv"), prepared=_table(work / "prepared.csv"),
+        series=_table(work / "series.csv"),
+        oracle=json.loads(oracle.read_text(encoding="utf-8")) if study.made_up and oracle.is_file() else {},
+        mark=theme.MADE_UP if study.made_up else "",
+    )  # fmt: skip
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return runs.read_csv(path) if path.is_file() else pd.DataFrame()

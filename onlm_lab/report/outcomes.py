@@ -1,0 +1,101 @@
+"""Sections on what became of the patients, by predicted group: surgery and SBRT apart, never in one figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from onlm_lab import analysis
+from onlm_lab.errors import OnlmError
+from onlm_lab.figures import theme
+from onlm_lab.figures.outcomes import endpoint_words
+from onlm_lab.panels.outcomes import ADJUVANT, OBSERVATIONAL, endpoints_of, is_competing, outcome_panel
+from onlm_lab.panels.patients import of_arm
+from onlm_lab.report.material import Material
+from onlm_lab.report.performance import attempt
+from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
+from onlm_lab.report.words import p_cell
+from onlm_lab.results import Estimate
+
+SURGERY = (
+    f"{ADJUVANT} Risks of patients with a reference standard are out-of-fold; those of the others come from the final "
+    "model."
+)
+SBRT = (
+    "SBRT patients have no pathological N: they never entered training and never count in an AUC. Their risks come "
+    "from the final model, fitted on all patients with a reference standard. What they can show is whether a higher "
+    "predicted risk goes with more regional (nodal) recurrence and shorter survival."
+)
+
+
+def surgery(material: Material) -> Section:
+    """Survival and recurrence by predicted group after surgery."""
+    return Section(
+        "outcomes-surgery", "Outcomes after surgery, by predicted group", tuple(_arm(material, "surgery", SURGERY))
+    )
+
+
+def sbrt(material: Material) -> Section:
+    """Survival and recurrence by predicted group after SBRT."""
+    return Section("outcomes-sbrt", "Outcomes after SBRT, by predicted group", tuple(_arm(material, "sbrt", SBRT)))
+
+
+def _arm(material: Material, arm: str, said: str) -> list[Block]:
+    name = {"surgery": "surgery", "sbrt": "SBRT"}[arm]
+    if not (material.patients["arm"] == arm).any():
+        return [Text(f"This study has no {name} arm.")]
+    patients = material.rows[material.rows["arm"] == arm]
+    endpoints = endpoints_of(patients, wanted=material.study.analysis.endpoints)
+    if not endpoints:
+        return [Text(f"No follow-up is recorded for the {name} arm: nothing can be said about outcomes.")]
+    blocks: list[Block] = [box(f"{said} {OBSERVATIONAL}"), *attempt(lambda: [_followup(material, arm=arm)])]
+    for endpoint in endpoints:
+        blocks += attempt(lambda e=endpoint: _outcome(material, arm=arm, endpoint=e))
+    blocks += attempt(lambda: _hazards(material, arm=arm, endpoints=endpoints))
+    return blocks
+
+
+def _followup(material: Material, *, arm: str) -> Text:
+    """Deaths and median follow-up by reverse Kaplan-Meier (Schemper, Smith 1996, doi:10.1016/0197-2456(96)00075-X)."""
+    curves = analysis.kaplan_meier(of_arm(material.rows, model=material.primary, arm=arm), endpoint="os")
+    median = float(curves.groups["followup_days"].iloc[0])
+    long = "not reached" if pd.isna(median) else f"{median / 365.25:.1f} years"
+    return Text(f"{curves.n:,} patients, {curves.n_events:,} deaths; median follow-up {long} (reverse Kaplan-Meier).")
+
+
+def _outcome(material: Material, *, arm: str, endpoint: str) -> list[Block]:
+    panel = outcome_panel(
+        material.rows, model=material.primary, endpoint=endpoint, arm=arm,
+        horizon_days=material.study.analysis.horizon_days, mark=material.mark,
+    )  # fmt: skip
+    said = panel.sentence.split(" Groups by ")[0]
+    return [Text(said), figure(panel.figure, id=f"fig-{endpoint}-{arm}"), *(note(n) for n in panel.notes)]
+
+
+def _hazards(material: Material, *, arm: str, endpoints: tuple[str, ...]) -> list[Block]:
+    patients = of_arm(material.rows, model=material.primary, arm=arm)
+    rows: list[dict[str, str]] = []
+    refused: list[Block] = []
+    for endpoint in endpoints:
+        try:
+            rows.append(_hazard(patients, endpoint=endpoint))
+        except OnlmError as refusal:
+            refused.append(note(f"Hazard ratio for {endpoint_words(endpoint)} not shown: {refusal}"))
+    caption = (
+        f"Hazard ratio per 10 percentage points of predicted risk ({material.primary}), unadjusted; cause-specific "
+        "where other events compete."
+    )
+    return [*([table(pd.DataFrame(rows), caption=caption)] if rows else []), *refused]
+
+
+def _hazard(patients: pd.DataFrame, *, endpoint: str) -> dict[str, str]:
+    cause = 1 if is_competing(patients, endpoint=endpoint) else None
+    fitted = analysis.cox(patients, endpoint=endpoint, covariates=["risk"], cause=cause)
+    row = fitted.table.to_dict("records")[0]
+    overall = fitted.ph_test[fitted.ph_test["covariate"] == "GLOBAL"]["p_value"]
+    return {
+        "Endpoint": endpoint_words(endpoint),
+        "HR per 10 points (95 % interval)": theme.with_interval(Estimate(row["hr"], row["low"], row["high"])),
+        "P": p_cell(row["p_value"]),
+        "Events / patients": f"{fitted.n_events:,} / {fitted.n:,}",
+        "Proportional hazards, P": p_cell(float(overall.iloc[0])) if len(overall) else "–",
+    }

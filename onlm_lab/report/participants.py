@@ -1,0 +1,221 @@
+"""Sections on who took part, what is known of them, what is missing, and how they were imaged."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from onlm_lab import schema
+from onlm_lab.panels.cohort import baseline_table, flow_panel
+from onlm_lab.report import words
+from onlm_lab.report.material import Material
+from onlm_lab.report.section import Block, Section, Text, figure, note, table
+
+IMAGE_FACTS = {
+    "spacing_mm": ("Slice spacing (mm)", 2), "thickness_mm": ("Slice thickness (mm)", 2),
+    "pixel_spacing_mm": ("Pixel (mm)", 2), "kvp": ("Tube voltage (kV)", 0),
+}  # fmt: skip
+SURROGATE = (
+    "The label is a surrogate. The table records no clinical N, so pathological N stands alone: some N+ patients may "
+    "have been known to be N+ before treatment, and would then not be occult."
+)
+
+
+def participants(material: Material) -> Section:
+    """Flow with reasons, by rule and by centre; whose CT could not be used; who entered the run."""
+    blocks: list[Block] = []
+    if len(material.flow):
+        panel = flow_panel(material.flow, mark=material.mark)
+        blocks += [Text(panel.sentence), figure(panel.figure, id="fig-flow", wide=True)]
+    else:
+        blocks.append(Text("No screening is on file for this run: who was left out, and why, is not known here."))
+    blocks.append(Text(_entered(material)))
+    blocks.append(table(_by_centre(material), caption="Patients by centre."))
+    if len(material.status):
+        blocks.append(note(
+            "A patient is counted once: at the first rule that fails, else at the first that stays undetermined "
+            "because a value that it needs is missing. Undetermined is never taken for a pass. The log of every "
+            "patient and rule is decisions.csv in the study's work folder."
+        ))  # fmt: skip
+    return Section("participants", "Participants", tuple([*blocks, *_unusable(material)]))
+
+
+def _entered(material: Material) -> str:
+    patients, labelled = material.patients, material.labelled
+    n_positive = int((labelled["onlm"] == 1).sum())
+    arms = [
+        f"{words.plural(int((patients['arm'] == arm).sum()), 'patient')} treated by {name}"
+        for arm, name in (("surgery", "surgery"), ("sbrt", "SBRT"))
+    ]
+    return (
+        f"{words.plural(len(patients), 'patient')} from {words.plural(patients['centre'].nunique(), 'centre')} entered "
+        f"this run: {' and '.join(arms)}. {words.plural(len(labelled), 'patient')} of the surgery arm "
+        f"{'has' if len(labelled) == 1 else 'have'} a reference standard: {words.share(n_positive, len(labelled))} N+."
+    )
+
+
+def _by_centre(material: Material) -> pd.DataFrame:
+    patients = material.patients
+    counted = pd.DataFrame({
+        "In this run": patients.groupby("centre").size(),
+        "N+": (patients["onlm"] == 1).groupby(patients["centre"]).sum(),
+        "N0": (patients["onlm"] == 0).groupby(patients["centre"]).sum(),
+        "SBRT": (patients["arm"] == "sbrt").groupby(patients["centre"]).sum(),
+    })  # fmt: skip
+    counted["Surgery, no label"] = counted["In this run"] - counted["N+"] - counted["N0"] - counted["SBRT"]
+    if len(material.flow):
+        screened = flow_panel(material.flow).table.set_index("centre").iloc[:-1]
+        screened.columns = ["Screened", "Excluded", "Undetermined", "Eligible"]
+        counted = screened.join(counted, how="left").fillna(0).astype(int)
+    counted.loc["All centres"] = counted.sum()
+    shown = counted.map(lambda n: f"{int(n):,}")
+    return shown.rename_axis("Centre").reset_index()
+
+
+def _unusable(material: Material) -> list[Block]:
+    """Eligible patients whose CT could not be used, by reason."""
+    prepared = material.prepared
+    if prepared.empty or "usable" not in prepared:
+        return []
+    lost = prepared[prepared["usable"] != 1]
+    if lost.empty:
+        return []
+    counted = lost["reason"].fillna("no reason recorded").value_counts()
+    shown = pd.DataFrame({"Reason": counted.index, "Patients": [f"{n:,}" for n in counted]})
+    said = f"{words.share(len(lost), len(prepared))} eligible patients did not enter: their CT could not be used."
+    return [Text(said), table(shown, caption="Eligible, but left out for the CT.")]
+
+
+def reference_standard(material: Material) -> Section:
+    """How N+ was established, how thoroughly, and who has no label and why."""
+    labelled, label = material.labelled, material.study.label
+    blocks: list[Block] = [Text(
+        "Reference standard: pathological N after surgery. N+ means pathological N1-N3 in a patient whose nodes looked "
+        "clean before treatment; N0 means no metastasis with at least one node examined. Neoadjuvant treatment, NX and "
+        "positive invasive staging leave the label missing. SBRT patients have none by design."
+    )]  # fmt: skip
+    if label.surrogate:
+        blocks = [Text(
+            "Reference standard: pathological N after surgery; N+ means N1-N3. SBRT patients have none by design."
+        ), Text(SURROGATE, tone="box")]  # fmt: skip
+    if "pathological_n" in labelled:
+        stages = labelled["pathological_n"].value_counts().sort_index()
+        counted = ", ".join(f"{n:,} {stage}" for stage, n in stages.items())
+        blocks.append(Text(f"Pathological N of the {len(labelled):,} labelled patients: {counted}."))
+    blocks.append(table(_yield(labelled), caption="Nodes examined: median (quartiles)."))
+    if label.min_nodes is None and label.min_n2_stations is None:
+        blocks.append(note("No minimum number of nodes or stations was set; few examined nodes make a pN0 uncertain."))
+    else:
+        least = [
+            f"{least} {noun}"
+            for least, noun in ((label.min_nodes, "nodes"), (label.min_n2_stations, "mediastinal stations"))
+            if least is not None
+        ]
+        blocks.append(note(f"Set in study.toml as the least to be trusted: {', '.join(least)}."))
+    missing = material.patients[material.patients["onlm"].isna()]
+    if len(missing):
+        counted = missing["onlm_missing_reason"].fillna("no reason recorded").value_counts()
+        shown = pd.DataFrame({"Why there is no label": counted.index, "Patients": [f"{n:,}" for n in counted]})
+        blocks.append(table(shown, caption="Patients of this run without a reference standard."))
+    return Section("reference-standard", "Reference standard", tuple(blocks))
+
+
+def _yield(labelled: pd.DataFrame) -> pd.DataFrame:
+    groups = {"All": labelled, "N0": labelled[labelled["onlm"] == 0], "N+": labelled[labelled["onlm"] == 1]}
+    none = pd.Series(dtype=float)
+    return pd.DataFrame(
+        {
+            "Patients": f"{name} (n = {len(rows):,})",
+            "Nodes": words.middle(rows.get("nodes_examined", none)),
+            "Mediastinal stations": words.middle(rows.get("n2_stations_examined", none)),
+        }
+        for name, rows in groups.items()
+    )
+
+
+def missing_values(material: Material) -> Section:
+    """How many values each predictor lacks, in labelled patients and after SBRT, and what was done about it."""
+    labelled, sbrt = material.labelled, material.patients[material.patients["arm"] == "sbrt"]
+    rows = [
+        {
+            "Predictor": words.column(name),
+            "Labelled patients": _lacking(labelled, name),
+            **({"SBRT patients": _lacking(sbrt, name)} if len(sbrt) else {}),
+        }
+        for name in material.study.training.predictors
+    ]
+    said = (
+        "A missing value is never filled from other patients. The model receives the mean of the training patients in "
+        "its place and, beside it, a sign that the value was missing."
+    )
+    return Section(
+        "missing", "Missing values", (Text(said), table(pd.DataFrame(rows), caption="Missing, of patients."))
+    )
+
+
+def _lacking(rows: pd.DataFrame, name: str) -> str:
+    if name not in rows:
+        return "not recorded"
+    return words.share(int(rows[name].isna().sum()), len(rows))
+
+
+def imaging(material: Material) -> Section:
+    """The CT protocol by centre, as the DICOM headers say it."""
+    prepared = material.prepared
+    facts = [name for name in (*IMAGE_FACTS, "manufacturer", "kernel") if name in prepared]
+    if not facts:
+        return Section("imaging", "Imaging", (Text("This run used no CT images."),))
+    usable = prepared[prepared["usable"] == 1].merge(material.patients[["patient_id", "centre"]], on="patient_id")
+    groups = [*usable.groupby("centre", sort=True), ("All centres", usable)]
+    rows = []
+    for centre, scans in groups:
+        row = {"Centre": str(centre), "Patients": f"{len(scans):,}"}
+        row |= {title: words.middle(scans[name], digits=digits) for name, (title, digits) in IMAGE_FACTS.items()
+                if name in scans}  # fmt: skip
+        if centre != "All centres":
+            row |= {title: _commonest(scans.get(name)) for name, title in
+                    (("manufacturer", "Manufacturer"), ("kernel", "Kernel")) if name in scans}  # fmt: skip
+        rows.append(row)
+    patch = material.study.patch
+    said = (
+        f"From each CT a cube of {patch.size_mm:g} mm around the tumour was resampled to {patch.spacing_mm:g} mm on "
+        "the patient's own axes."
+    )
+    blocks: list[Block] = [
+        Text(said),
+        table(pd.DataFrame(rows), caption="Imaging protocol from the DICOM headers: median (quartiles)."),
+    ]
+    if "quality" in usable:
+        blocks.append(
+            note(f"Quality score of the patch region: {words.middle(usable['quality'], digits=2)}; 1 is best.")
+        )
+    return Section("imaging", "Imaging", tuple(blocks))
+
+
+def _commonest(values: pd.Series | None) -> str:
+    if values is None or values.dropna().empty:
+        return "not recorded"
+    counted = values.dropna().value_counts()
+    return ", ".join(f"{name} ({n})" for name, n in counted.head(3).items())
+
+
+def table_one_section(material: Material) -> Section:
+    """Who the patients are: by label in those who have one, and by arm; SMD and missing counts in both."""
+    own = [
+        schema.Column(name=n, table="clinical", type=c.type, unit=c.unit, allowed=c.allowed, timing=c.timing)
+        for n, c in material.study.columns.items()
+    ]
+    blocks: list[Block] = []
+    labelled = material.labelled
+    if len(labelled):
+        shown = baseline_table(labelled, by="onlm", extra_columns=own)
+        blocks.append(table(shown, caption="Table 1a. Patients with a reference standard, by pathological N."))
+    if material.patients["arm"].nunique() > 1:
+        shown = baseline_table(material.patients, by="arm", extra_columns=own)
+        blocks.append(table(shown, caption="Table 1b. All patients of this run, by arm."))
+    else:
+        blocks.append(Text("One arm only: there is no comparison by arm."))
+    blocks.append(note(
+        "SMD: absolute standardised mean difference; above 0.1 the groups are often called unlike. Percentages are of "
+        "known values. What was known only after treatment is shown here but never predicts."
+    ))  # fmt: skip
+    return Section("table-1", "Table 1: who the patients are", tuple(blocks))

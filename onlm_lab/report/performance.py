@@ -1,0 +1,276 @@
+"""Sections on how well the risk tells N+ from N0, whether it means what it says, and in whom it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from onlm_lab import figures
+from onlm_lab.errors import OnlmError
+from onlm_lab.figures import theme
+from onlm_lab.panels.panel import Panel
+from onlm_lab.panels.patients import TESTED, of_model, splits_of, tested, threshold_words
+from onlm_lab.panels.performance import (
+    calibration_panel,
+    comparison_panel,
+    decision_panel,
+    operating_panel,
+    roc_panel,
+)
+from onlm_lab.panels.subgroups import columns_of, interaction_table, subgroup_panel
+from onlm_lab.report import words
+from onlm_lab.report.material import Material
+from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
+from onlm_lab.results import Estimate
+
+N_THRESHOLDS = 39
+TOO_GOOD = 0.95
+LEAKAGE = (
+    "An AUC above 0.95 in internal testing is a reason to look for leakage before believing it. Check that every "
+    "predictor was known before treatment; that the CT was made before it (no clips, drains or post-operative change); "
+    "that no patient stands in the table twice under two names; that N+ and N0 patients were scanned and cut alike; "
+    "and that nobody was picked by the outcome."
+)
+
+
+def attempt(build: Callable[[], list[Block]]) -> list[Block]:
+    """The blocks, or the sentence that says why there are none."""
+    try:
+        return build()
+    except OnlmError as refusal:
+        return [Text(f"Not shown: {refusal}")]
+
+
+def panel_blocks(panel: Panel, *, id: str, wide: bool = False) -> list[Block]:
+    """A panel's sentence, figure and notes."""
+    return [Text(panel.sentence), figure(panel.figure, id=id, wide=wide), *(note(n) for n in panel.notes)]
+
+
+def spread(row: dict[str, object], name: str, *, digits: int = 2, as_percent: bool = False) -> str:
+    """A cell 'value (low to high)' from the columns name, name_low, name_high."""
+    found = Estimate(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"]))
+    return theme.with_interval(found, digits=digits, as_percent=as_percent)
+
+
+def discrimination(material: Material) -> Section:
+    """ROC curves, AUCs of all models (and of the oracle, where the truth is known), paired differences."""
+    return Section(
+        "discrimination", "Discrimination: does the risk separate N+ from N0?", tuple(attempt(lambda: _auc(material)))
+    )
+
+
+def _auc(material: Material) -> list[Block]:
+    panel = roc_panel(material.tested, models=material.models, mark=material.mark)
+    rows = [
+        {
+            "Model": row["model_id"], "AUC (95 % interval)": spread(row, "auc"),
+            "N+ / patients": f"{row['n_positive']} / {row['n']}", "Interval": row["interval"],
+        }
+        for row in panel.table.to_dict("records")
+    ]  # fmt: skip
+    rows += [_oracle_row(name, said) for name, said in material.oracle.items()]
+    blocks = [
+        *panel_blocks(panel, id="fig-roc"),
+        table(pd.DataFrame(rows), caption=f"AUC, {words.SPLITS[material.split]}."),
+    ]
+    if material.oracle:
+        blocks.append(note(
+            "Oracle: the same patients ranked by the risk that the made-up world itself used. No model can be expected "
+            "to do better; with real patients it is never known. clinical: from the table's columns as they truly are; "
+            "full: with what only the image shows."
+        ))  # fmt: skip
+    if float(panel.table["auc"].max()) > TOO_GOOD:
+        blocks.insert(0, box(LEAKAGE))
+    for split in splits_of(material.rows)[1:]:
+        blocks += attempt(lambda split=split: [_other_split(material, split=split)])
+    if len(material.models) > 1:
+        blocks += attempt(lambda: _differences(material))
+    else:
+        blocks.append(Text("One model only: there is no difference of AUC to show."))
+    return blocks
+
+
+def _oracle_row(name: str, said: dict[str, object]) -> dict[str, str]:
+    auc = Estimate(float(said["auc"]), float(said.get("low", float("nan"))), float(said.get("high", float("nan"))))
+    n, n_positive = said.get("n"), said.get("n_events", said.get("n_positive"))
+    return {
+        "Model": f"oracle, {name} (knows the truth)", "AUC (95 % interval)": theme.with_interval(auc),
+        "N+ / patients": f"{n_positive} / {n}" if n and n_positive else "–", "Interval": str(said.get("method", "–")),
+    }  # fmt: skip
+
+
+def _other_split(material: Material, *, split: str) -> Block:
+    panel = roc_panel(tested(material.rows, split=split), models=material.models, mark=material.mark)
+    rows = [
+        {
+            "Model": r["model_id"],
+            "AUC (95 % interval)": spread(r, "auc"),
+            "N+ / patients": f"{r['n_positive']} / {r['n']}",
+        }
+        for r in panel.table.to_dict("records")
+    ]
+    return table(pd.DataFrame(rows), caption=f"AUC, {words.SPLITS[split]}; final model.")
+
+
+def _differences(material: Material) -> list[Block]:
+    panel = comparison_panel(material.tested, model=material.primary, others=material.models[1:], mark=material.mark)
+    return panel_blocks(panel, id="fig-auc-differences", wide=True)
+
+
+def calibration(material: Material) -> Section:
+    """Calibration curves with intercept, slope, O:E, ICI and Brier of every model."""
+
+    def build() -> list[Block]:
+        panel = calibration_panel(material.tested, models=material.models, mark=material.mark)
+        shown = pd.DataFrame(
+            {
+                "Model": r["model_id"], "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
+                "Observed : expected": spread(r, "oe_ratio"), "ICI": theme.number(r["ici"], digits=3),
+                "Brier": theme.number(r["brier"], digits=3), "Scaled Brier": theme.percent(r["scaled_brier"]),
+            }
+            for r in panel.table.to_dict("records")
+        )  # fmt: skip
+        return [
+            *panel_blocks(panel, id="fig-calibration"),
+            table(
+                shown, caption="Calibration, each with its 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."
+            ),
+            note(
+                "Risks were calibrated on inner folds of the training patients only, never on the patients shown here."
+            ),
+        ]
+
+    return Section("calibration", "Calibration: do predicted risks mean what they say?", tuple(attempt(build)))
+
+
+def decision(material: Material) -> Section:
+    """Decision curves of every model beside working up everybody and nobody."""
+    plan = material.study.analysis
+    low, high = plan.threshold_range
+    grid = [round(low + (high - low) * i / (N_THRESHOLDS - 1), 6) for i in range(N_THRESHOLDS)]
+
+    def build() -> list[Block]:
+        panel = decision_panel(
+            material.tested, thresholds=grid, models=material.models, n_bootstrap=plan.bootstrap,
+            seed=material.study.seed, mark=material.mark,
+        )  # fmt: skip
+        asked = [t for t in (0.05, 0.10, 0.15, 0.20, 0.30) if low <= t <= high]
+        near = [min(grid, key=lambda g, t=t: abs(g - t)) for t in asked]
+        rows = panel.table[panel.table["threshold"].isin(near)]
+        shown = pd.DataFrame(
+            {
+                "Threshold": theme.percent(r["threshold"], digits=1), "Strategy": _strategy(r["model_id"]),
+                "Net benefit (95 % interval)": spread(
+                    r | {"net_benefit_low": r["low"], "net_benefit_high": r["high"]}, "net_benefit", digits=3
+                ),
+                "Work-ups avoided per 100": theme.number(r["interventions_avoided"], digits=0),
+            }
+            for r in rows[rows["model_id"] != "treat_none"].sort_values("threshold", kind="stable").to_dict("records")
+        )  # fmt: skip
+        return [
+            *panel_blocks(panel, id="fig-decision"),
+            table(shown, caption="Net benefit at a few thresholds (of working up nobody: 0).", folded=True),
+        ]
+
+    return Section("decision", "Decision curve: would acting on the risk help?", tuple(attempt(build)))
+
+
+def _strategy(model: str) -> str:
+    return "work up everybody" if model == "treat_all" else model
+
+
+def operating_point(material: Material) -> Section:
+    """What each model's threshold, fixed in training for a target sensitivity, does in patients it has not seen."""
+    target = theme.percent(material.study.training.target_sensitivity)
+
+    def build() -> list[Block]:
+        measured = roc_panel(material.tested, models=material.models).table
+        shown = pd.DataFrame(
+            {
+                "Model": r["model_id"],
+                "Threshold": threshold_words(of_model(material.tested, model=r["model_id"]), threshold=None),
+                **{label: spread(r, key, as_percent=True) for key, label in (
+                    ("sensitivity", "Sensitivity"), ("specificity", "Specificity"), ("ppv", "PPV"), ("npv", "NPV"))},
+                "N+ / patients": f"{r['n_positive']} / {r['n']}",
+            }
+            for r in measured.to_dict("records")
+        )  # fmt: skip
+        panel = operating_panel(material.tested, model=material.primary, mark=material.mark)
+        return [
+            Text(
+                f"Each threshold was fixed on training patients alone, as the highest that reached {target} "
+                "sensitivity there; it went unchanged to patients who had no part in choosing it. What it reaches here "
+                "is a result, not a target."
+            ),
+            table(shown, caption="Operating point of each model, 95 % intervals (Wilson)."),
+            *panel_blocks(panel, id="fig-operating-point"),
+            note("PPV and NPV hold at the share of N+ seen here; they change with it."),
+        ]
+
+    return Section("operating-point", f"Operating point at {target} sensitivity", tuple(attempt(build)))
+
+
+def subgroups(material: Material) -> Section:
+    """A forest of the AUC over the study's subgroups, and the interaction tests with their corrected P values."""
+    plan = material.study.analysis
+
+    def build() -> list[Block]:
+        columns = columns_of(material.tested, wanted=plan.subgroups)
+        told = {"model": material.primary, "columns": columns, "bins": plan.bins}
+        panel = subgroup_panel(material.tested, **told, mark=material.mark)
+        tests = interaction_table(material.tested, **told)
+        shown = pd.DataFrame(
+            {
+                "Factor": words.column(r["column"]), "Chi-squared (df)": _chi(r), "P": words.p_cell(r["p_value"]),
+                "P, Holm": words.p_cell(r["p_holm"]), "P, Benjamini-Hochberg": words.p_cell(r["p_bh"]),
+            }
+            for r in tests.to_dict("records")
+        )  # fmt: skip
+        blocks = panel_blocks(panel, id="fig-subgroups", wide=True)
+        if len(shown):
+            blocks.append(table(shown, caption="Does the risk work differently? One likelihood-ratio test a factor."))
+        blocks.append(note("The factors were stated in study.toml before any result was seen."))
+        return blocks
+
+    return Section("subgroups", "Subgroups: in whom does it work?", tuple(attempt(build)))
+
+
+def _chi(row: dict[str, object]) -> str:
+    return "too few events" if pd.isna(row["chi2"]) else f"{row['chi2']:.2f} ({int(row['df'])})"
+
+
+def centres(material: Material) -> Section:
+    """Every centre's AUC, sensitivity and observed-to-expected ratio, too few events said and not hidden."""
+
+    def build() -> list[Block]:
+        told = {"model": material.primary, "columns": ["centre"], "mark": material.mark}
+        panel = subgroup_panel(material.tested, **told)
+        shown = pd.DataFrame(
+            {
+                "Centre": r["level"], "N+ / patients": f"{int(r['n_positive'])} / {int(r['n'])}",
+                "AUC": _or_few(r, "auc"), "Sensitivity": _or_few(r, "sensitivity", as_percent=True),
+                "Specificity": _or_few(r, "specificity", as_percent=True),
+                "Observed : expected": _or_few(r, "oe_ratio"),
+            }
+            for r in panel.table.to_dict("records")
+        )  # fmt: skip
+        scheme = material.study.training.scheme
+        how = (
+            "each centre was left out of training in turn"
+            if scheme == "leave_one_centre_out"
+            else "every centre also contributed training patients, so this is not external testing"
+        )
+        return [
+            Text(f"{figures.label_of(material.primary)} model by centre; {how}."),
+            table(shown, caption=f"By centre, {TESTED[material.split].split(':')[0]}, 95 % intervals."),
+        ]
+
+    if material.tested.empty or material.tested["centre"].nunique() < 2:
+        said = Text("One centre only: nothing can be said about other hospitals.")
+        return Section("centres", "Centres", (said,))
+    return Section("centres", "Centres: does it work in each hospital?", tuple(attempt(build)))
+
+
+def _or_few(row: dict[str, object], name: str, *, as_percent: bool = False) -> str:
+    return "too few" if pd.isna(row[name]) else spread(row, name, as_percent=as_percent)

@@ -1,0 +1,100 @@
+"""What a report is built of: sections with a stable id, and in them sentences, tables and figures."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+_TAG = re.compile(r"<[^>]*>")
+MOBILE_MARGIN = {"t": 16}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph: something said, a note in small print, or a box that the reader must not miss."""
+
+    text: str
+    tone: Literal["say", "note", "box"] = "say"
+    kind: ClassVar[str] = "text"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of finished text; the first column names the row. `folded`: shown when asked for."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str
+    folded: bool = False
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A figure as compact JSON; its title and subtitle stand beside it as text, so that they wrap and can be found."""
+
+    id: str
+    title: str
+    subtitle: str
+    json: str
+    height: int
+    wide: bool = False  # has words on both sides: on a narrow screen it is moved sideways instead of squeezed
+    kind: ClassVar[str] = "figure"
+
+
+@dataclass(frozen=True, eq=False)
+class Verbatim:
+    """Text as a program wrote it, folded under its name."""
+
+    name: str
+    text: str
+    kind: ClassVar[str] = "verbatim"
+
+
+Block = Text | Table | Figure | Verbatim
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One section; `id` is its anchor and never changes."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def note(text: str) -> Text:
+    return Text(text, tone="note")
+
+
+def box(text: str) -> Text:
+    return Text(text, tone="box")
+
+
+def table(frame: pd.DataFrame, *, caption: str, folded: bool = False) -> Table:
+    """A table from a DataFrame of text; what is missing is a dash."""
+    shown = frame.astype(object).where(frame.notna(), "–")
+    rows = tuple(tuple(str(cell) for cell in row) for row in shown.itertuples(index=False, name=None))
+    return Table(tuple(str(c) for c in frame.columns), rows, caption, folded)
+
+
+def figure(drawn: go.Figure, *, id: str, wide: bool = False) -> Figure:
+    """A figure for the page: title and subtitle taken out into text, the space that they left given back."""
+    title = _plain(drawn.layout.title.text)
+    subtitle = _plain(drawn.layout.title.subtitle.text)
+    copy = go.Figure(drawn)
+    given_back = max(0, (copy.layout.margin.t or 74) - MOBILE_MARGIN["t"])
+    height = int(copy.layout.height or 420) - given_back
+    copy.update_layout(title=None, margin=MOBILE_MARGIN, height=height)
+    # "<" would let a name from the data close the script element that carries the figure.
+    return Figure(id, title, subtitle, copy.to_json().replace("<", "\\u003c"), height, wide)
+
+
+def _plain(text: str | None) -> str:
+    """A figure's text without plotly's tags, as the characters that it shows."""
+    return html.unescape(_TAG.sub(" ", text or "")).strip()

@@ -1,0 +1,74 @@
+"""One self-contained HTML file: everything that a reader needs is in it, and nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from onlm_lab import steps
+from onlm_lab.figures import theme
+from onlm_lab.report import outcomes, participants, performance, provenance
+from onlm_lab.report.material import Material, gather
+from onlm_lab.report.section import Section
+from onlm_lab.report.summary import five_lines
+from onlm_lab.runs import Run
+
+SECTIONS: tuple[Callable[[Material], Section], ...] = (
+    participants.participants, participants.table_one_section, participants.missing_values,
+    participants.reference_standard, participants.imaging, provenance.model_specification,
+    performance.discrimination, performance.calibration, performance.decision, performance.operating_point,
+    performance.subgroups, performance.centres, outcomes.surgery, outcomes.sbrt, provenance.software,
+    provenance.limits,
+)  # fmt: skip
+
+
+def write_report(run: Run, *, work: Path) -> Path:
+    """Write `report.html` into the run's folder, whole or not at all.
+
+    Args:
+        run: a finished run.
+        work: the study's folder of files between steps (flow.csv, prepared.csv, series.csv, oracle.json); what is not
+            there is left out, in words.
+
+    Returns:
+        The file.
+
+    Raises:
+        OnlmError: the run has no patients or no predictions.
+    """
+    out = run.folder / "report.html"
+    steps.write_text(out, render(gather(run, work=work)))
+    return out
+
+
+def render(material: Material) -> str:
+    """The page as text. Every value from data is escaped."""
+    from jinja2 import Environment, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = page.from_string(files("onlm_lab.report").joinpath("template.html").read_text(encoding="utf-8"))
+    study = material.study
+    return template.render(
+        name=study.name,
+        mark=material.mark,
+        run=material.run.id,
+        licence=study.study.licence,
+        warnings=_warnings(material),
+        lines=five_lines(material),
+        sections=[build(material) for build in SECTIONS],
+        plotly=get_plotlyjs(),
+        font=theme.FONT,
+        colours={"ink": theme.INK, "quiet": theme.QUIET, "grid": theme.GRID},
+    )
+
+
+def _warnings(material: Material) -> list[str]:
+    """What the reader must know before any number."""
+    said = []
+    if material.study.label.surrogate:
+        said.append(participants.SURROGATE)
+    if provenance.partly_post_operative(material):
+        said.append(provenance.POST_OPERATIVE)
+    return said
