@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Type = Literal["text", "category", "number", "integer", "boolean"]
 Timing = Literal["id", "pre_treatment", "post_treatment", "outcome"]
 NUMERIC = ("number", "integer", "boolean")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)

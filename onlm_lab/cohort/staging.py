@@ -1,7 +1,8 @@
 """Clinical T and stage by AJCC 8, the consolidation-to-tumour ratio, and where recorded and derived disagree.
 
-AJCC 8: Goldstraw et al., J Thorac Oncol 2016;11:39-51, doi:10.1016/j.jtho.2015.09.009; size of subsolid tumours:
-Travis et al., J Thorac Oncol 2016;11:1204-1223, doi:10.1016/j.jtho.2016.03.025.
+AJCC 8: Goldstraw et al., J Thorac Oncol 2016;11:39-51, doi:10.1016/j.jtho.2015.09.009; size of subsolid tumours after
+Travis et al., J Thorac Oncol 2016;11:1204. The class of a pure ground-glass nodule (Tis up to 30 mm, T1a above) still
+has to be checked against that paper before it is quoted; the protocol excludes such nodules anyway.
 """
 
 from __future__ import annotations
