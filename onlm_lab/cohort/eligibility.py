@@ -52,13 +52,18 @@ class Screening:
     protocol: str
     notes: tuple[str, ...] = ()
 
-    def _repr_html_(self) -> str:
-        counts = self.status["status"].value_counts()
-        said = ", ".join(f"{counts.get(k, 0)} {k}" for k in ("eligible", "excluded", "undetermined"))
-        flow = self.flow
-        table = flow[flow["centre"] == "all"].drop(columns="centre").to_html(index=False, escape=True)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return f"<b>Screening by {html.escape(self.protocol)}: {said}</b>{notes}{table}"
+
+def _html(self: Screening) -> str:
+    """Counts, notes and the flow of all centres, escaped."""
+    counts = self.status["status"].value_counts()
+    said = ", ".join(f"{counts.get(k, 0)} {k}" for k in ("eligible", "excluded", "undetermined"))
+    flow = self.flow
+    table = flow[flow["centre"] == "all"].drop(columns="centre").to_html(index=False, escape=True)
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+    return f"<b>Screening by {html.escape(self.protocol)}: {said}</b>{notes}{table}"
+
+
+Screening._repr_html_ = _html
 
 
 def known(value: Any) -> bool:
