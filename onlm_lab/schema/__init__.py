@@ -1,0 +1,72 @@
+"""What every column is called, its unit, range and timing; and the one door by which a spreadsheet comes in.
+
+    rows = read_table("clinical.csv", table="clinical")     # DataError with every fault at once
+    write_table(rows, "copy.csv")                           # the same bytes for the same table
+
+Inside a DataFrame: text and categories are str (missing: None); numbers, integers and booleans are float64 (missing:
+NaN; booleans 0.0 and 1.0), so that every statistic takes them as they are. `PatientRows`, `FollowupRows`,
+`AnnotationRows`, `Predictions` and `AnalysisRows` are pandera schemas built from the same table of columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onlm_lab.schema.checking import check, check_known_patients, pandera_schema
+from onlm_lab.schema.dictionary import (
+    COLUMNS,
+    DESCRIPTORS,
+    ENDPOINTS,
+    KEYS,
+    N_STAGES,
+    NUMERIC,
+    SITES,
+    STAGES,
+    T_STAGES,
+    TREATMENTS,
+    Column,
+    column,
+    columns,
+    declared,
+    nearest,
+)
+from onlm_lab.schema.reading import read_table
+from onlm_lab.schema.writing import table_text, write_table
+
+__all__ = [
+    "COLUMNS",
+    "DESCRIPTORS",
+    "ENDPOINTS",
+    "KEYS",
+    "NUMERIC",
+    "N_STAGES",
+    "SITES",
+    "STAGES",
+    "TREATMENTS",
+    "T_STAGES",
+    "Column",
+    "check",
+    "check_known_patients",
+    "column",
+    "columns",
+    "declared",
+    "nearest",
+    "read_table",
+    "table_text",
+    "write_table",
+]
+
+_SCHEMAS = {
+    "PatientRows": "clinical",
+    "FollowupRows": "followup",
+    "AnnotationRows": "annotations",
+    "Predictions": "predictions",
+    "AnalysisRows": "analysis",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The pandera schemas, built when first asked for: pandera takes half a second to import."""
+    if name in _SCHEMAS:
+        return pandera_schema(tuple(columns(_SCHEMAS[name]).values()))
+    raise AttributeError(f"module 'onlm_lab.schema' has no attribute '{name}'")
