@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.analysis.concordance import harrell
+from onlm_lab.analysis.concordance import concordance
 from onlm_lab.analysis.hazard import cox
 from onlm_lab.errors import OnlmError
 
@@ -166,6 +166,11 @@ def test_deaths_on_day_zero_count():
     )
 
 
+def test_when_all_deaths_fall_on_one_day_no_change_over_time_can_be_tested():
+    fit = cox(LUNG.assign(os_days=np.where(LUNG["os_event"] == 1, 0, 9)), endpoint="os", covariates=["age"])
+    assert np.isfinite(fit.table["coef"][0]) and fit.ph_test["chi2"].isna().all()
+
+
 def test_patients_with_a_missing_covariate_are_counted():
     rows = at_random(60).assign(
         age=[None, 3.0] + [1.0, 2.0, 2.0, 5.0] * 14 + [1.0, 2.0], sex=["male", None] + ["male", "female"] * 29
@@ -190,13 +195,13 @@ def test_concordance_equals_a_count_over_all_pairs():
             if event[i] and (days[i] < days[j] or (days[i] == days[j] and not event[j])):
                 total += 1
                 better += (risk[i] > risk[j]) + 0.5 * (risk[i] == risk[j])
-    value, _ = harrell(risk, days, event, stratum=np.zeros(70, dtype=int))
+    value, _ = concordance(risk, days, event)
     assert value == pytest.approx(better / total, rel=1e-12)
 
 
 def test_concordance_without_a_comparable_pair_is_nan():
     nobody = np.array([False, False])
-    assert math.isnan(harrell(np.array([1, 2]), np.array([3, 4]), nobody, stratum=np.zeros(2, dtype=int))[0])
+    assert math.isnan(concordance(np.array([1, 2]), np.array([3, 4]), nobody)[0])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ TINY["patient_id"] = TINY["id"].astype(str)
 CASES = {
     "km_lung": (LUNG, None),
     "km_lung_sex": (LUNG, "sex"),
-    "km_lung_ecog": (LUNG.assign(ecog=LUNG["ecog"].astype("Int64")), "ecog"),
+    "km_lung_ecog": (LUNG, "ecog"),
     "km_ties_sex": (TIES, "sex"),
     "km_pbc_stage": (PBC, "stage"),
     "km_tiny": (TINY, "group"),

@@ -1,4 +1,4 @@
-"""Cumulative incidence where other events compete: exact ties, Aalen's variance, Gray's test; also `fine_gray`."""
+"""Cumulative incidence where other events compete: exact ties, Aalen's variance, Gray's test."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import pandas as pd
 from onlm_lab.analysis.endpoint import endpoint_kind, read_followup, read_groups
 from onlm_lab.analysis.gray import gray_test
 from onlm_lab.analysis.product_limit import Z95, Steps, before, count_steps, median_followup, survival
-from onlm_lab.analysis.subdistribution import fine_gray
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import IncidenceCurves
-
-__all__ = ["cumulative_incidence", "fine_gray"]
 
 CAUSES = (1, 2)
 

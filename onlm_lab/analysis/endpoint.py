@@ -118,7 +118,7 @@ def read_groups(rows: pd.DataFrame, *, by: str | None) -> tuple[np.ndarray, list
         )
     number = {level: i for i, level in enumerate(levels)}
     codes = column.map(number).to_numpy(dtype=int)
-    return codes, [str(v) for v in levels], [f"no patient with {by} = {v}" for v in empty]
+    return codes, [level_name(v) for v in levels], [f"no patient with {by} = {v}" for v in empty]
 
 
 def sorted_levels(column: pd.Series) -> tuple[list, list]:
@@ -132,6 +132,11 @@ def sorted_levels(column: pd.Series) -> tuple[list, list]:
         return sorted(values), []
     except TypeError:
         return sorted(values, key=str), []
+
+
+def level_name(value: object) -> str:
+    """A level as text: 1 and 1.0 are both "1"."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def merge_equal_times(days: np.ndarray) -> np.ndarray:

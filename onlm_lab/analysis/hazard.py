@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from onlm_lab.analysis import partial_likelihood
-from onlm_lab.analysis.concordance import harrell
+from onlm_lab.analysis.concordance import concordance
 from onlm_lab.analysis.covariates import Design, design_matrix, hazard_table
 from onlm_lab.analysis.endpoint import Followup, endpoint_kind, read_followup
 from onlm_lab.errors import OnlmError
@@ -133,7 +133,7 @@ def _concordance(
     cluster: np.ndarray | None,
 ) -> Estimate:
     score = np.round(fit.linear_predictor, 10)  # the same covariates are the same score, whatever the last bit
-    value, se = harrell(score, followup.days, event, stratum=stratum, cluster=cluster)
+    value, se = concordance(score, followup.days, event, stratum=stratum, cluster=cluster)
     half = float(norm.ppf(0.975)) * se
     method = "Harrell's C, infinitesimal jackknife, clipped to [0, 1]"
     return Estimate(

@@ -76,3 +76,10 @@ def median_followup(days: np.ndarray, state: np.ndarray) -> float:
         return float("nan")
     steps = count_steps(days, state)
     return time_of_survival(steps.days, survival(steps.at_risk, steps.n_state[:, 0]))
+
+
+def uncensored_before(days: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, Steps]:
+    """G(t-), the share not yet censored just before each patient's time; events come before censorings at a tie."""
+    steps = count_steps(days, state)
+    still = np.maximum(steps.at_risk - steps.n_state[:, 1:].sum(axis=1), 1)
+    return before(survival(still, steps.n_state[:, 0]))[np.searchsorted(steps.days, days)], steps

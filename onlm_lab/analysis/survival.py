@@ -1,4 +1,4 @@
-"""Time to an event without competitors: Kaplan-Meier by group, medians, the log-rank test; `cox` is in hazard.py."""
+"""Time to an event without competitors: Kaplan-Meier by group, medians and the log-rank test."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from scipy.stats import chi2 as chi2_distribution
 
 from onlm_lab.analysis import product_limit
 from onlm_lab.analysis.endpoint import Followup, endpoint_kind, read_followup, read_groups
-from onlm_lab.analysis.hazard import cox
 from onlm_lab.analysis.product_limit import Steps, count_steps, median_followup, time_of_survival
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import LogRank, SurvivalCurves
-
-__all__ = ["cox", "kaplan_meier", "log_rank"]
 
 
 def kaplan_meier(

@@ -1,4 +1,5 @@
-# R's numbers for tests/test_survival.py, test_hazard.py, test_competing_risks.py and test_subdistribution.py.
+# R's numbers for tests/test_survival.py, test_hazard.py, test_competing_risks.py, test_subdistribution.py,
+# test_effect_modification.py, test_restricted_mean.py and test_prognostic_accuracy.py.
 # Run in this folder: Rscript --vanilla make_survival.R   (Debian: r-base-core r-cran-survival r-cran-cmprsk)
 # Writes survival_reference.csv (case, key, value; 17 digits) and the columns of the public tables that the tests use:
 # lung, pbc and mgus2 come with the R package survival; tiny_survival.csv (made up: ties, 4 events) is kept beside this script.
@@ -22,6 +23,8 @@ pbc2 <- data.frame(
   edema = pbc2$edema, bili = pbc2$bili, albumin = pbc2$albumin, protime = pbc2$protime, stage = pbc2$stage,
   trt = ifelse(pbc2$trt == 1, "Dpen", "placebo"), sex = pbc2$sex
 )
+bili <- data.frame(days = pbc$time, event = as.integer(pbc$status == 2), bili = pbc$bili) # all 418, for timeROC
+write.csv(bili, "pbc_bili.csv", row.names = FALSE, quote = FALSE)
 mgus <- data.frame(
   days = mgus2$ptime, state = ifelse(mgus2$pstat == 1, 1, ifelse(mgus2$death == 1, 2, 0)),
   age = mgus2$age, sex = ifelse(mgus2$sex == "F", "female", "male"), hgb = mgus2$hgb, mspike = mgus2$mspike
@@ -131,6 +134,39 @@ fine("fg_pbc", pbc2, cbind(age = pbc2$age, albumin = pbc2$albumin), 1)
 fine("fg_ties", coarse, cbind(age = coarse$age, albumin = coarse$albumin), 1)
 fine("fg_ties_cause2", coarse, cbind(age = coarse$age, albumin = coarse$albumin), 2)
 fine("fg_tiny", transform(tiny, days = time, state = cr), cbind(score = tiny$score), 1)
+
+# --- interaction, restricted mean survival, Uno's C ---------------------------------------------------------------
+interact <- function(case, data, adjust = "") {
+  with <- coxph(as.formula(paste("Surv(days, event) ~ treatment * factor(group)", adjust)), data, control = tight)
+  none <- coxph(as.formula(paste("Surv(days, event) ~ treatment + factor(group)", adjust)), data, control = tight)
+  chi2 <- 2 * (with$loglik[2] - none$loglik[2])
+  df <- length(coef(with)) - length(coef(none))
+  put(case, c("chi2", "df", "p"), c(chi2, df, pchisq(chi2, df, lower.tail = FALSE)))
+  for (g in sort(unique(data$group))) {
+    one <- coxph(as.formula(paste("Surv(days, event) ~ treatment", adjust)), subset(data, group == g), control = tight)
+    ci <- confint(one)[1, ]
+    put(case, paste(c("hr", "low", "high", "n", "n_events"), g, sep = ":"),
+      c(exp(coef(one)[1]), exp(ci), one$n, one$nevent))
+  }
+}
+interact("interaction_lung", transform(subset(lung2, !is.na(ecog) & ecog < 3), treatment = sex, group = ecog))
+interact("interaction_lung_age", transform(subset(lung2, !is.na(ecog) & ecog < 3), treatment = sex, group = ecog), "+ age")
+restricted <- function(case, formula, data, tau) {
+  s <- summary(survfit(formula, data = data), rmean = tau)$table
+  g <- sub(".*=", "", rownames(s))
+  put(case, paste("rmst", g, sep = ":"), s[, "rmean"])
+  put(case, paste("se", g, sep = ":"), s[, "se(rmean)"])
+}
+restricted("rmst_lung_365", Surv(days, event) ~ sex, lung2, 365)
+restricted("rmst_lung_700", Surv(days, event) ~ sex, lung2, 700)
+restricted("rmst_ties_6", Surv(days, event) ~ sex, ties, 6)
+uno <- function(case, data, score, tau) {
+  data$score <- score
+  fit <- concordance(Surv(days, event) ~ score, data, reverse = TRUE, timewt = "n/G2", ymax = tau)
+  put(case, c("c", "se"), c(fit$concordance, sqrt(fit$var)))
+}
+uno("uno_pbc", pbc2, log(pbc2$bili), 3000)
+uno("uno_ties", ties, ties$age, 9)
 
 write.csv(transform(out, value = format(value, digits = 17, trim = TRUE)), "survival_reference.csv",
   row.names = FALSE, quote = FALSE)
