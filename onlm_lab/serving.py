@@ -42,10 +42,15 @@ _INDEX = """{% extends 'voila/templates/lab/index.html.j2' %}
   <meta name="referrer" content="no-referrer">
   <style>
     .jp-mod-noOutputs.jp-mod-noInput { display: none; }
-    body { margin: 0; overflow: auto !important; height: auto !important; background: #f4f6f9; }
+    html, body, #main, #jp-main-content-panel, #rendered_cells {
+      position: static !important; contain: none !important; height: auto !important; width: auto !important;
+      min-height: 0 !important; overflow: visible !important; }
+    body { margin: 0; background: #f4f6f9; }
     body, body .jp-Notebook, #rendered_cells, #rendered_cells > div { padding: 0 !important; margin: 0 !important; }
     #rendered_cells .jp-Cell, #rendered_cells .jp-Cell-outputWrapper, #rendered_cells .jp-OutputArea,
     #rendered_cells .jp-OutputArea-child, #rendered_cells .jp-OutputArea-output { padding: 0 !important; margin: 0 !important; }
+    #rendered_cells .jp-OutputArea, #rendered_cells .jp-OutputArea-child, #rendered_cells .jp-OutputArea-output {
+      display: block !important; overflow: visible !important; width: 100% !important; }
     #rendered_cells .jp-OutputPrompt, #rendered_cells .jp-InputPrompt { display: none !important; }
   </style>
   {{ super.super() }}

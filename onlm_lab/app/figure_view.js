@@ -64,14 +64,27 @@ function wrap(text, font, width) {
   return lines;
 }
 
-function fit(layout, width) {
-  // Plotly does not wrap titles: break title and subtitle to the width there is and make room for them.
+function plain(text) {
+  // Texts of a figure are escaped for plotly; on the page they are text nodes.
+  const words = text.replace(/<br>/g, " ").replace(/<[^>]*>/g, "");
+  return words.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+}
+
+function onPage(layout, width) {
+  // On the page the title is text above the figure, which wraps and can be read aloud.
+  const { title, ...rest } = layout;
+  const margin = { ...layout.margin, t: 14 };
+  return { ...rest, width, height: (layout.height ?? 420) - ((layout.margin?.t ?? 74) - 14), margin };
+}
+
+function asPicture(layout, width) {
+  // A saved figure carries its title. Plotly does not wrap: break it to the width and make room.
   const title = layout.title ?? {};
   const family = layout.font?.family ?? "sans-serif";
   const room = width - 28;
-  const head = wrap(title.text ?? "", `${title.font?.size ?? 15}px ${family}`, room);
+  const head = wrap(title.text ?? "", `600 ${title.font?.size ?? 15}px ${family}`, room);
   const sub = wrap(title.subtitle?.text ?? "", `${title.subtitle?.font?.size ?? 12}px ${family}`, room);
-  const extra = 20 * (head.length - 1) + 16 * (sub.length - 1);
+  const extra = 22 * (head.length - 1) + 16 * (sub.length - 1);
   const margin = { ...layout.margin };
   margin.t = (margin.t ?? 74) + extra;
   return {
@@ -79,7 +92,11 @@ function fit(layout, width) {
     width,
     height: (layout.height ?? 420) + extra,
     margin,
-    title: { ...title, text: head.join("<br>"), subtitle: { ...title.subtitle, text: sub.join("<br>") } },
+    title: {
+      ...title,
+      pad: { ...title.pad, t: 12 + 9 * (head.length - 1) },
+      text: head.join("<br>"),       subtitle: { ...title.subtitle, text: sub.join("<br>") },
+    },
   };
 }
 
@@ -142,6 +159,9 @@ function render({ model, el }) {
   const plot = document.createElement("div");
   plot.className = "onlm-plot";
   plot.setAttribute("role", "img");
+  const heading = document.createElement("h3");
+  const under = document.createElement("p");
+  under.className = "onlm-under";
   const tools = document.createElement("div");
   tools.className = "onlm-tools";
   const details = document.createElement("details");
@@ -150,12 +170,14 @@ function render({ model, el }) {
   const place = document.createElement("div");
   place.className = "onlm-table";
   details.append(summary, place);
-  el.append(plot, tools, details);
+  el.append(heading, under, plot, tools, details);
 
   const picture = (format) => async () => {
     const Plotly = await loadPlotly(model);
-    const { width, height } = plot.getBoundingClientRect();
-    const url = await Plotly.toImage(plot, { format, width, height, scale: format === "png" ? 3 : 1 });
+    const figure = JSON.parse(model.get("figure"));
+    const layout = asPicture(figure.layout, drawnWidth);
+    const size = { width: layout.width, height: layout.height, scale: format === "png" ? 3 : 1 };
+    const url = await Plotly.toImage({ data: figure.data, layout }, { format, ...size });
     save(`${model.get("name")}.${format}`, await (await fetch(url)).blob());
   };
   const asCsv = () =>
@@ -174,7 +196,9 @@ function render({ model, el }) {
     drawnWidth = width;
     const figure = JSON.parse(model.get("figure"));
     plot.setAttribute("aria-label", model.get("description"));
-    await Plotly.react(plot, figure.data, fit(figure.layout, width), { displayModeBar: false, responsive: false });
+    heading.textContent = plain(figure.layout.title?.text ?? "");
+    under.textContent = plain(figure.layout.title?.subtitle?.text ?? "");
+    await Plotly.react(plot, figure.data, onPage(figure.layout, width), { displayModeBar: false, responsive: false });
     plot.dataset.drawn = String(Number(plot.dataset.drawn ?? 0) + 1);
   };
   const table = () => {

@@ -111,7 +111,7 @@ def _page(run: Run) -> widgets.Widget:
 
 def _choose_defaults(view: View) -> None:
     plan, state, rows = view.study.analysis, view.state, view.rows
-    models = patients.models_of(rows, first=plan.primary_model)
+    models = patients.models_of(rows, first=view.study.primary_model)
     if not models:
         raise OnlmError("predictions: there is no row. Finish the run with `onlm run STUDY`.")
     splits = patients.splits_of(rows)
@@ -128,7 +128,7 @@ def _choose_defaults(view: View) -> None:
 def _sides(view: View) -> dict[str, widgets.Widget]:
     """The left panel: what holds for every tab under "", the rest by tab."""
     rows, state, plan = view.rows, view.state, view.study.analysis
-    models = patients.models_of(rows, first=plan.primary_model)
+    models = patients.models_of(rows, first=view.study.primary_model)
     always = [controls.choice(state, name="model", label="Model", options={m: m for m in models})]
     splits = patients.splits_of(rows)
     if len(splits) > 1:
@@ -251,9 +251,9 @@ def _tiles_html(view: View) -> str:
     except OnlmError as error:
         return shell.sentence_html(str(error))
     tiles = "".join(
-        f"<dl class='onlm-tile' data-tile='{html.escape(t.name, quote=True)}'><dt>{html.escape(t.name)}</dt>"
-        f"<dd class='value'>{html.escape(t.value)}</dd><dd class='interval'>{html.escape(t.interval)}</dd>"
-        f"<dd class='note'>{html.escape(t.note)}</dd></dl>"
+        f"<div class='onlm-tile' data-tile='{html.escape(t.name, quote=True)}'>"
+        f"<div class='name'>{html.escape(t.name)}</div><div class='value'>{html.escape(t.value)}</div>"
+        f"<div class='interval'>{html.escape(t.interval)}</div><div class='note'>{html.escape(t.note)}</div></div>"
         for t in shown
     )
     one = rows[rows["model_id"] == state.model]

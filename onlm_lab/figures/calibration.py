@@ -25,7 +25,7 @@ def plot_calibration(calibration: Calibration | Sequence[Calibration], *, mark: 
         title="Do predicted risks mean what they say?",
         subtitle=f"{who}; band: 95 % interval{apparent}", height=470, mark=mark,
     )  # fmt: skip
-    top = max([0.05, *(float(c.curve["risk"].max()) for c in found if len(c.curve))])
+    top = max([0.05, *(float(c.curve[["risk", "observed"]].max().max()) for c in found if len(c.curve))])
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="perfect calibration", hoverinfo="skip", showlegend=False,
         line={"color": theme.QUIET, "width": 1, "dash": "dot"},
@@ -48,10 +48,9 @@ def _add_model(figure: go.Figure, one: Calibration, *, style: theme.Style, with_
         figure.add_scatter(x=band["risk"], y=band["low"], name=f"{one.model_id}, lower limit", line={"width": 0},
                            **shared)  # fmt: skip
         figure.add_scatter(x=band["risk"], y=band["high"], name=f"{one.model_id}, upper limit", fill="tonexty",
-                           fillcolor=theme.faint(style.colour), line={"width": 0}, **shared)  # fmt: skip
-    label = (
-        f"{theme.safe(one.model_id)}: slope {theme.with_interval(one.slope)}, O:E {theme.with_interval(one.oe_ratio)}"
-    )
+                           fillcolor=theme.faint(style.colour, alpha=0.10), line={"width": 0}, **shared)  # fmt: skip
+    slope, ratio = theme.with_interval(one.slope), theme.with_interval(one.oe_ratio)
+    label = f"{theme.safe(one.model_id)}: slope {slope},<br>O:E {ratio}"
     figure.add_scatter(
         x=curve["risk"], y=curve["observed"], mode="lines", name=label, legendgroup=one.model_id,
         line={"color": style.colour, "width": 2.2, "dash": style.dash},

@@ -43,7 +43,7 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
                          annotation={"text": f"{threshold:.0%}", "font": {"color": red}})  # fmt: skip
     best = float(table.loc[table["model_id"] != "treat_all", "net_benefit"].max())
     top = max(best, float(table["net_benefit"].max()), 0.01)
-    figure.update_xaxes(title_text="Threshold: risk from which nodes would be worked up (%)", tickformat=".0%",
+    figure.update_xaxes(title_text="Threshold: act from this risk on (%)", tickformat=".0%",
                         range=[float(table["threshold"].min()), float(table["threshold"].max())])  # fmt: skip
     figure.update_yaxes(title_text="Net benefit (N+ found per patient)", range=[-0.3 * top, 1.15 * top])
     return figure

@@ -72,7 +72,7 @@ def plot_incidence(
 def time_ticks(last_days: float) -> list[float]:
     """Days at which the axis has its ticks and the table its columns: whole years, or halves, at most about six."""
     for step in (182.625, 365.25, 730.5, 1826.25, 3652.5):
-        if last_days / step <= 6.2:
+        if last_days / step <= 7.2:
             return [step * i for i in range(int(last_days / step) + 1)]
     return [0.0, last_days]
 
@@ -88,7 +88,7 @@ def _steps_with_table(
     body, table = 300, _ROW * len(names) + 8
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[body, table],
                            vertical_spacing=72 / (body + table + 72))  # fmt: skip
-    theme.dress(figure, title=title, subtitle=subtitle, height=body + table + 72 + 74 + 40, mark=mark)
+    theme.dress(figure, title=title, subtitle=subtitle, height=body + table + 72 + 74 + 44, mark=mark)
     for name in names:
         steps = curve[curve["group"].astype(str) == name].sort_values("days")
         _add_steps(figure, steps, name=name, value=value, style=styles[name], start=start)
@@ -97,7 +97,8 @@ def _steps_with_table(
         at = at[at["cause"] == curve["cause"].iloc[0]]
     _add_table(figure, at, names=names, styles=styles)
     text = [f"{d / 365.25:g}" for d in ticks]
-    span = [-0.02 * last, 1.03 * last]
+    span = [-0.03 * last, 1.03 * last]
+    figure.update_layout(margin={"b": 12})
     figure.update_xaxes(range=span, tickvals=ticks, ticktext=text, showticklabels=True, row=1, col=1,
                         title_text="Years since treatment", title_standoff=2)  # fmt: skip
     figure.update_xaxes(range=span, tickvals=ticks, showticklabels=False, showgrid=False, ticks="", showline=False,
@@ -137,11 +138,11 @@ def _add_table(figure: go.Figure, at: pd.DataFrame, *, names: Sequence[str], sty
         figure.add_scatter(
             x=rows["days"], y=[i] * len(rows), text=[f"{n:d}" for n in rows["at_risk"]], mode="text", showlegend=False,
             name=f"{theme.safe(name)}, at risk", textfont={"color": styles[name].colour, "size": 12}, row=2, col=1,
-            hoverinfo="skip",
+            hoverinfo="skip", cliponaxis=False,
         )  # fmt: skip
     labels = [f"<span style='color:{styles[n].colour}'>{theme.safe(n)}</span>" for n in names]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=labels, range=[len(names) - 0.5, -0.5], ticks="",
-                        showgrid=False, showline=False, row=2, col=1)  # fmt: skip
+                        showgrid=False, showline=False, ticklabelstandoff=12, row=2, col=1)  # fmt: skip
     figure.add_annotation(
         text="Patients at risk", xref="paper", x=0, xanchor="left", yref="y2 domain", y=1, yanchor="bottom", yshift=2,
         showarrow=False, font={"size": 12, "color": theme.QUIET},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,6 +15,7 @@ MEASURES = {
     "auc": "AUC", "sensitivity": "Sensitivity (%)", "specificity": "Specificity (%)",
     "oe_ratio": "Observed : expected N+",
 }  # fmt: skip
+_LONGEST = 18  # letters of a level's name
 _QUESTIONS = {
     "auc": "In whom does the risk separate N+ from N0?",
     "sensitivity": "In whom are N+ patients found?",
@@ -30,6 +32,19 @@ def label_of(column: str) -> str:
             return f"{column.removesuffix(suffix).replace('_', ' ').capitalize()} ({unit})"
     short = {"kps": "KPS", "ecog": "ECOG", "suv_max": "SUVmax"}
     return short.get(column, column.replace("_", " ").capitalize())
+
+
+def unit_words(unit: object) -> str:
+    """'per 10 percentage points', 'yes against no'; empty where the unit is 1 or none."""
+    text = "" if unit is None else str(unit)
+    return "" if text in ("", "1", "per 1") else text
+
+
+def level_words(level: object) -> str:
+    """A level as a reader would say it, short enough to stand beside a forest."""
+    text = str(level).replace(">=", "≥ ").replace("<", "< ") if str(level)[:1] in "<>" else str(level)
+    text = text.replace("_", " ").replace(" to < ", " to < ")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def plot_subgroups(
@@ -72,10 +87,10 @@ def plot_hazard_ratios(model: HazardModel, *, mark: str = "") -> go.Figure:
     """A forest of hazard ratios on a log axis."""
     lines = []
     for row in model.table.to_dict("records"):
-        unit = f" (per {row['unit']})" if row.get("unit") else ""
+        unit = "".join(f"<br>{part}" for part in textwrap.wrap(unit_words(row.get("unit")), 18))
         value = Estimate(row["hr"], row["low"], row["high"])
         lines.append({
-            "label": theme.safe(f"{label_of(str(row['covariate']))}{unit}"), "x": row["hr"], "low": row["low"],
+            "label": f"{theme.safe(label_of(str(row['covariate'])))}{unit}", "x": row["hr"], "low": row["low"],
             "high": row["high"], "text": f"{theme.with_interval(value)}<br>{theme.p_value(row['p_value'])}",
         })  # fmt: skip
     figure = theme.blank(
@@ -94,7 +109,7 @@ def _line(row: dict[str, object], *, measure: str, as_percent: bool) -> dict[str
     value, low, high = row[measure], row[f"{measure}_low"], row[f"{measure}_high"]
     text = theme.with_interval(Estimate(value, low, high), as_percent=as_percent)
     return {
-        "label": f"{theme.safe(str(row['level']))}  {int(row['n_positive'])}/{int(row['n'])}",
+        "label": f"{theme.safe(level_words(row['level']))}  {int(row['n_positive'])}/{int(row['n'])}",
         "x": value, "low": low, "high": high,
         "text": "too few" if pd.isna(value) else text, "note": theme.safe(str(row.get("note") or "")),
     }  # fmt: skip
@@ -118,6 +133,8 @@ def _draw(figure: go.Figure, lines: list[dict[str, object]], *, percent: bool) -
         tickvals=list(range(len(lines))), ticktext=[line["label"] for line in lines], ticks="", showgrid=False,
         range=[len(lines) - 0.4, -0.6],
     )  # fmt: skip
+    figure.update_yaxes(tickfont={"size": 11})
+    figure.update_xaxes(tickangle=0, nticks=5)
     for i, line in enumerate(lines):
         if line.get("text"):
             figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=8, y=i, text=line["text"], showarrow=False,

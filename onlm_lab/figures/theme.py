@@ -34,7 +34,7 @@ STYLES = (
     Style("#0072B2", "solid", "circle"),
     Style("#E69F00", "dash", "diamond"),
     Style("#009E73", "dashdot", "square"),
-    Style("#D55E00", "longdash", "triangle-up"),
+    Style("#D55E00", "9px,3px", "triangle-up"),
     Style("#CC79A7", "dot", "x"),
     Style("#56B4E9", "longdashdot", "cross"),
 )
@@ -98,13 +98,13 @@ def dress(figure: go.Figure, *, title: str, subtitle: str = "", height: int = 42
         plot_bgcolor=SURFACE,
         title={
             "text": title, "x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container",
-            "yanchor": "top", "pad": {"l": 12, "t": 12}, "font": {"size": 15, "color": INK},
+            "yanchor": "top", "pad": {"l": 12, "t": 12}, "font": {"size": 15, "color": INK, "weight": 600},
             "subtitle": {"text": subtitle, "font": {"size": 12, "color": QUIET}},
         },
         margin={"l": 56, "r": 20, "t": 74, "b": 56},
         legend={
             "orientation": "h", "x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "container",
-            "yanchor": "bottom", "font": {"size": 12},
+            "yanchor": "bottom", "font": {"size": 12}, "tracegroupgap": 0,
         },
         hovermode="closest",
         hoverlabel={"font": {"family": FONT}},

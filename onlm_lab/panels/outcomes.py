@@ -93,7 +93,7 @@ def hazard_panel(
     competing = is_competing(rows, endpoint=endpoint)
     fitted = analysis.cox(patients, endpoint=endpoint, covariates=list(covariates), cause=1 if competing else None)
     parts = [
-        f"{figures.label_of(str(r['covariate']))}{' per ' + r['unit'] if r['unit'] else ''}: {r['hr']:.2f} "
+        f"{figures.label_of(str(r['covariate']))} {figures.unit_words(r['unit'])}: {r['hr']:.2f} "
         f"({r['low']:.2f} to {r['high']:.2f})"
         for r in fitted.table.to_dict("records")
     ]
