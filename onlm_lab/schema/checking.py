@@ -167,10 +167,12 @@ def _where(rows: list[int], ids: list[Any]) -> str:
 
 
 def few(rows: list[int]) -> str:
+    """The first five numbers, and how many more there are."""
     return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
 
 
 def shortened(text: str) -> str:
+    """A cell's text, at most 40 characters of it."""
     return text if len(text) <= 40 else text[:37] + "..."
 
 
