@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -227,7 +228,7 @@ def write_patch(
     }
     place = cache_dir / "rows" / f"{name}.json"
     before = _read_row(place)
-    _write(place, json.dumps(row, indent=1).encode())
+    _write(place, json.dumps(row, indent=1, allow_nan=False).encode())
     if before is not None and before["file"] != file:
         (cache_dir / before["file"]).unlink(missing_ok=True)
     return path
@@ -320,7 +321,9 @@ def _plain_spec(spec: PatchSpec) -> dict[str, Any]:
 
 
 def _plain_value(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    """A fact as JSON knows it; an unknown number (NaN) is null."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _digest(content: Any) -> str:

@@ -26,7 +26,7 @@ def ball(radius_mm, spacing=SPACING, shape=(40, 72, 72)):
 
 def test_a_sphere_has_its_volume_and_its_diameter_in_every_direction():
     _, mask = ball(14.0)
-    facts = measure_tumour(ct(np.where(mask, 30, -800)), mask)
+    facts = measure_tumour(mask, ct(np.where(mask, 30, -800)))
     assert facts.volume_ml == pytest.approx(4 / 3 * np.pi * 1.4**3, rel=0.01)
     assert facts.longest_axial_mm == pytest.approx(28.0, abs=0.7)
     assert facts.longest_3d_mm == pytest.approx(28.0, abs=1.25)
@@ -37,7 +37,7 @@ def test_the_longest_diameter_equals_that_of_a_marching_cubes_surface():
     rng = np.random.default_rng(4)
     blob = np.pad(rng.random((6, 9, 8)) > 0.4, 1)
     vertices = marching_cubes(blob.astype(float), 0.5, spacing=SPACING)[0]
-    facts = measure_tumour(ct(np.zeros(blob.shape)), blob)
+    facts = measure_tumour(blob, ct(np.zeros(blob.shape)))
     assert facts.longest_3d_mm == pytest.approx(pdist(vertices).max(), abs=1e-4)
     assert facts.longest_axial_mm <= facts.longest_3d_mm
 
@@ -45,11 +45,11 @@ def test_the_longest_diameter_equals_that_of_a_marching_cubes_surface():
 def test_a_bar_is_as_long_as_its_voxels():
     mask = np.zeros((5, 9, 9), bool)
     mask[2, 4, 1:8] = True
-    facts = measure_tumour(ct(np.zeros(mask.shape)), mask)
+    facts = measure_tumour(mask, ct(np.zeros(mask.shape)))
     assert facts.longest_axial_mm == facts.longest_3d_mm == pytest.approx(7 * 0.7)
     mask = np.zeros((5, 9, 9), bool)
     mask[:, 4, 4] = True
-    facts = measure_tumour(ct(np.zeros(mask.shape)), mask)
+    facts = measure_tumour(mask, ct(np.zeros(mask.shape)))
     assert facts.longest_3d_mm == pytest.approx(5 * 1.25) and facts.longest_axial_mm == pytest.approx(0.7)
     assert facts.touches_edge
 
@@ -57,7 +57,7 @@ def test_a_bar_is_as_long_as_its_voxels():
 def test_the_solid_core_of_a_part_solid_tumour_gives_its_diameter_and_ratio():
     distance, mask = ball(12.0)
     hu = np.where(distance <= 6.0, 40, np.where(mask, -600, -850))
-    facts = measure_tumour(ct(hu), mask)
+    facts = measure_tumour(mask, ct(hu))
     assert facts.solid_axial_mm == pytest.approx(12.0, abs=0.7)
     assert facts.ctr == pytest.approx(0.5, abs=0.03)
     assert facts.solid_volume_fraction == pytest.approx(1 / 8, rel=0.05)
@@ -68,7 +68,7 @@ def test_the_solid_core_of_a_part_solid_tumour_gives_its_diameter_and_ratio():
 def test_the_cut_decides_what_is_solid_and_is_kept_with_the_result():
     distance, mask = ball(12.0)
     volume = ct(np.where(distance <= 6.0, -200, np.where(mask, -600, -850)))
-    low, high = measure_tumour(volume, mask), measure_tumour(volume, mask, solid_cut_hu=-160)
+    low, high = measure_tumour(mask, volume), measure_tumour(mask, volume, solid_cut_hu=-160)
     assert (low.solid_cut_hu, high.solid_cut_hu) == (-300.0, -160.0)
     assert low.ctr == pytest.approx(0.5, abs=0.03)
     assert high.ctr == high.solid_axial_mm == high.solid_volume_fraction == 0
@@ -78,7 +78,7 @@ def test_the_cut_decides_what_is_solid_and_is_kept_with_the_result():
 
 def test_a_solid_tumour_has_a_ratio_of_one():
     _, mask = ball(9.0)
-    assert measure_tumour(ct(np.where(mask, 30, -800)), mask).ctr == 1.0
+    assert measure_tumour(mask, ct(np.where(mask, 30, -800))).ctr == 1.0
 
 
 def test_specks_of_noise_in_ground_glass_do_not_span_it():
@@ -88,12 +88,12 @@ def test_specks_of_noise_in_ground_glass_do_not_span_it():
     edge = np.argwhere(mask & (distance > 11.0))[::97]
     speckled[tuple(edge.T)] = 0
     assert len(edge) > 5
-    assert measure_tumour(ct(speckled), mask).solid_axial_mm == measure_tumour(ct(hu), mask).solid_axial_mm
+    assert measure_tumour(mask, ct(speckled)).solid_axial_mm == measure_tumour(mask, ct(hu)).solid_axial_mm
 
 
 def test_an_empty_or_misplaced_mask_is_refused():
     volume = ct(np.zeros((4, 5, 6)))
     with pytest.raises(SeriesError, match="mask is empty"):
-        measure_tumour(volume, np.zeros((4, 5, 6), bool))
+        measure_tumour(np.zeros((4, 5, 6), bool), volume)
     with pytest.raises(SeriesError, match=r"mask has shape \(6, 5, 4\), the CT \(4, 5, 6\)"):
-        measure_tumour(volume, np.ones((6, 5, 4), bool))
+        measure_tumour(np.ones((6, 5, 4), bool), volume)

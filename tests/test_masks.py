@@ -45,7 +45,7 @@ def test_a_real_gtv_has_the_published_centre_of_mass_and_volume(lung1):
     centre_zyx = (np.array(centre_of_mass_mm(mask, volume)) - volume.origin_mm)[::-1]
     np.testing.assert_array_equal(np.floor(centre_zyx), [114, 266, 175])  # published, truncated to whole mm
     assert mask.sum() * volume.voxel_ml == pytest.approx(359, abs=1)
-    assert measure_tumour(volume, mask).longest_axial_mm == pytest.approx(103, abs=1)
+    assert measure_tumour(mask, volume).longest_axial_mm == pytest.approx(103, abs=1)
 
 
 def test_a_real_gtv_equals_another_rasteriser_within_one_percent(lung1):

@@ -198,10 +198,14 @@ def test_a_killed_run_leaves_whole_rows_and_the_next_one_cuts_only_the_rest(tmp_
 def test_a_row_is_plain_json_that_anyone_can_read(tmp_path):
     folder = filled(tmp_path / "cache")
     write_patch(
-        folder, patient_id="D", patch=patch(), key="k", facts={"n": np.int64(3), "x": np.float32(0.5), "ok": np.True_}
+        folder,
+        patient_id="D",
+        patch=patch(),
+        key="k",
+        facts={"n": np.int64(3), "x": np.float32(0.5), "ok": np.True_, "kvp": np.nan},
     )
     (row,) = [json.loads(path.read_text()) for path in (folder / "rows").glob("D-*")]
-    assert row["facts"] == {"n": 3, "x": 0.5, "ok": True} and row["patient_id"] == "D"
+    assert row["facts"] == {"n": 3, "x": 0.5, "ok": True, "kvp": None} and row["patient_id"] == "D"
 
 
 def test_the_cache_needs_neither_torch_nor_dicom():

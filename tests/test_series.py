@@ -109,6 +109,7 @@ def test_each_slice_is_rescaled_by_its_own_slope_and_intercept(tmp_path):
     volume = read_series(made_ct.write(tmp_path, made))
     assert np.abs(volume.hu.astype(int) - SLOPED.hu()).max() <= 1  # slope 2 stores whole steps of 2 HU
     np.testing.assert_array_equal(volume.hu[[0, 1, 3, 4]], SLOPED.hu()[[0, 1, 3, 4]])
+    assert volume.acquisition["warnings"] == ("mixed_rescale",)
 
 
 def test_bits_above_those_stored_are_not_part_of_the_value(tmp_path):
@@ -229,6 +230,10 @@ def _no_slope(made):
     made[0].RescaleSlope = 0
 
 
+def _no_intercept(made):
+    del made[1].RescaleIntercept, made[4].RescaleIntercept
+
+
 def _other_frame(made):
     made[3].FrameOfReferenceUID = "1.2.3"
 
@@ -254,7 +259,8 @@ def _wider(made):
         (_scout, "localizer", r"1 of 6 files are localizers, not axial slices: '000'"),
         (_frames, "multi_frame", r"'000' at z = -100\.00 mm holds several frames"),
         (_colour, "not_grey", r"'000' at z = -100\.00 mm is a colour picture"),
-        (_no_slope, "no_rescale", r"rescale to Hounsfield units is unusable in '000'"),
+        (_no_slope, "no_rescale", r"1 of 6 files lack a usable RescaleSlope and RescaleIntercept: '000'"),
+        (_no_intercept, "no_rescale", r"2 of 6 files lack a usable RescaleSlope and RescaleIntercept: '001'.*'004'"),
     ],
 )
 def test_each_fault_is_refused_by_name_with_the_slice_that_has_it(tmp_path, break_it, code, words):
@@ -317,6 +323,36 @@ def test_files_that_are_not_dicom_are_left_out_and_counted(tmp_path):
     assert len(table) == 1 and table.path[0] == "scan"
     assert (table.attrs["n_files"], table.attrs["n_not_dicom"]) == (8, 1)
     assert (table.attrs["n_unreadable"], table.attrs["n_without_series"]) == (1, 0)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 60, 140, 400])
+def test_a_slice_whose_file_broke_off_is_never_just_left_out(tmp_path, n_bytes):
+    folder = made_ct.write_scan(tmp_path, SLOPED)
+    (folder / "005").write_bytes((folder / "005").read_bytes()[:n_bytes])  # the last slice: it leaves no gap
+    with pytest.raises(SeriesError, match=r"1 DICOM files beside the CT's 5 slices have a broken header \('005'\)"):
+        read_series(folder)
+    (folder / "005").rename(folder / ".005")
+    if n_bytes < 128:  # hidden files of a desktop are no slices
+        assert read_series(folder).shape[0] == 5
+
+
+def test_random_damage_never_gives_another_shape_of_volume_or_a_crash(tmp_path):
+    rng = np.random.default_rng(8)
+    folder = made_ct.write_scan(tmp_path, SLOPED)
+    whole = (folder / "003").read_bytes()
+    outcomes = set()
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[rng.integers(132, 1200)] = rng.integers(256)
+        start = rng.integers(132, 1200)
+        del damaged[start : start + rng.integers(0, 3)]
+        (folder / "003").write_bytes(damaged)
+        find_series(folder)
+        try:
+            outcomes.add(read_series(folder).shape)
+        except SeriesError:
+            outcomes.add("refused")
+    assert outcomes <= {(6, 12, 10), "refused"} and "refused" in outcomes
 
 
 def test_a_ct_without_modality_is_known_by_its_storage_class(tmp_path):

@@ -56,12 +56,12 @@ class TumourFacts:
         return asdict(self)
 
 
-def measure_tumour(volume: CtVolume, mask: np.ndarray, *, solid_cut_hu: float = -300.0) -> TumourFacts:
+def measure_tumour(mask: np.ndarray, volume: CtVolume, *, solid_cut_hu: float = -300.0) -> TumourFacts:
     """Size, density and solid part of a tumour.
 
     Args:
+        mask: bool (z,y,x) on the grid of the CT, as `read_mask` gives it.
         volume: the CT.
-        mask: bool (z,y,x) on its grid, as `read_mask` gives it.
         solid_cut_hu: the Hounsfield value that separates solid from ground glass. Which one is right is disputed
             (-160, -300 and others are in use), so it is part of the result.
 
@@ -72,7 +72,7 @@ def measure_tumour(volume: CtVolume, mask: np.ndarray, *, solid_cut_hu: float = 
         >>> hu = np.full((5, 5, 5), 40, np.int16)
         >>> volume = CtVolume(hu, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)[:, ::-1], "", {})
         >>> mask = np.zeros(hu.shape, bool); mask[2, 2, 1:4] = True
-        >>> measure_tumour(volume, mask).longest_axial_mm
+        >>> measure_tumour(mask, volume).longest_axial_mm
         3.0
     """
     if mask.shape != volume.shape:

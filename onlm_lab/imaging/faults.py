@@ -15,7 +15,9 @@ from onlm_lab.imaging.privacy import safe_path
 SAME_POSITION_MM = 0.01  # positions are written with two decimals or more
 GRID_FRACTION = 0.1  # a slice may lie this part of a spacing off the even grid (positions written with one decimal)
 DRIFT_MM = 0.5  # how far slices may drift sideways over the whole series before it counts as a tilt
-WARNINGS = frozenset({"lossy_compression", "mixed_image_types", "padding_in_tissue_range"})  # read, and named
+WARNINGS = frozenset(
+    {"lossy_compression", "mixed_image_types", "mixed_rescale", "padding_in_tissue_range"}
+)  # read, and named
 TISSUE_HU = (-900.0, 3071.0)
 
 
@@ -137,11 +139,10 @@ def _unsupported(headers: Sequence[Header]) -> list[Fault]:
     if scouts:
         text = f"{len(scouts)} of {len(headers)} files are localizers, not axial slices: {_several(scouts)}."
         faults.append(Fault("localizer", text))
-    values = [header for header in headers if set(header.unreadable) & {"RescaleSlope", "RescaleIntercept"}]
-    if values or any(header.slope == 0 or not np.isfinite(header.slope * header.intercept) for header in headers):
-        faults.append(
-            Fault("no_rescale", f"The rescale to Hounsfield units is unusable in {_several(values or headers)}.")
-        )
+    bad = [header for header in headers if not math.isfinite(header.slope * header.intercept) or header.slope == 0]
+    if bad:
+        text = f"{len(bad)} of {len(headers)} files lack a usable RescaleSlope and RescaleIntercept: {_several(bad)}."
+        faults.append(Fault("no_rescale", text))
     return faults
 
 
@@ -265,6 +266,10 @@ def _remarks(headers: Sequence[Header]) -> list[Fault]:
         faults.append(Fault("lossy_compression", f"{len(lossy)} of {len(headers)} slices were compressed with loss."))
     if odd := _odd_ones(headers, lambda header: header.image_type):
         faults.append(Fault("mixed_image_types", f"{len(odd)} of {len(headers)} slices have another ImageType."))
+    if odd := _odd_ones(headers, lambda header: (repr(header.slope), repr(header.intercept))):
+        faults.append(
+            Fault("mixed_rescale", f"{len(odd)} of {len(headers)} slices have another rescale: {_several(odd)}.")
+        )
     low, high = TISSUE_HU
     if inside := [header for header in headers if low <= padding_hu(header) <= high]:
         text = f"The padding value of {_several(inside)} is also a tissue's value, so it was not read as air."

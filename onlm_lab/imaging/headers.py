@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom.config import IGNORE
 from pydicom.datadict import tag_for_keyword
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 from pydicom.uid import UID
@@ -23,7 +24,7 @@ from onlm_lab.imaging.walk import IMPLICIT, START_BYTES, STRUCTURE_GROUP, walk
 
 CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-_MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError)  # of a cut-off header
+MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, BytesLengthException)
 UNREADABLE = ("the header",)
 MANY_FILES = 3000  # from here on a second process pays for its start
 
@@ -68,8 +69,8 @@ class Header:
     bits_allocated: int = 0
     bits_stored: int = 0
     signed: bool = False
-    slope: float = 1.0
-    intercept: float = 0.0
+    slope: float = float("nan")  # a CT without its rescale has no Hounsfield units
+    intercept: float = float("nan")
     padding: int | None = None
     padding_limit: int | None = None
     lossy: bool = False
@@ -83,6 +84,7 @@ class Header:
     model: str = ""
     contrast: bool = False
     patient_position: str = ""
+    is_directory: bool = False  # a DICOMDIR
     unreadable: tuple[str, ...] = ()  # elements whose value is not what its type demands
     identifying: tuple[str, ...] = field(default=(), repr=False)  # never leaves this package
 
@@ -126,16 +128,20 @@ def read_header(folder: Path, file: str) -> Header | None:
         with open(path, "rb") as stream:
             start = stream.read(START_BYTES)
             is_dicom = start[128:132] == b"DICM"
+            state = os.fstat(stream.fileno())
+            if not is_dicom and not start[:128].strip(b"\0") and not path.name.startswith("."):
+                return Header(  # empty, or broken off within DICOM's blank preamble
+                    file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE
+                )
             if not is_dicom and start[:2] not in (b"\x02\x00", b"\x08\x00"):
                 return None
-            state = os.fstat(stream.fileno())
             walked = walk(start, state.st_size, wanted=_WANTED)
             if walked is not None:
                 data = {_KEYWORD[tag]: value for tag, value in walked.values.items()}
                 found = _header(data, file, state, walked.transfer_syntax, walked.pixel_offset)
             else:
                 found = _parse(stream, file, state)
-    except (InvalidDicomError, EOFError, OSError, *_MALFORMED):
+    except (InvalidDicomError, EOFError, OSError, *MALFORMED):
         found, state, is_dicom = None, path.stat(), True
     if found is None and is_dicom:
         return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE)
@@ -185,8 +191,8 @@ def _header(data: _Elements, file: str, state: os.stat_result, syntax: str, offs
         bits_allocated=_value(data, "BitsAllocated", int, 0, bad),
         bits_stored=_value(data, "BitsStored", int, 0, bad),
         signed=_value(data, "PixelRepresentation", int, 0, bad) == 1,
-        slope=_value(data, "RescaleSlope", float, 1.0, bad),
-        intercept=_value(data, "RescaleIntercept", float, 0.0, bad),
+        slope=_value(data, "RescaleSlope", float, float("nan"), bad),
+        intercept=_value(data, "RescaleIntercept", float, float("nan"), bad),
         padding=_value(data, "PixelPaddingValue", int, None, bad),
         padding_limit=_value(data, "PixelPaddingRangeLimit", int, None, bad),
         lossy=text["LossyImageCompression"] == "01",
@@ -200,6 +206,7 @@ def _header(data: _Elements, file: str, state: os.stat_result, syntax: str, offs
         model=text["ManufacturerModelName"],
         contrast=bool(text["ContrastBolusAgent"]),
         patient_position=text["PatientPosition"],
+        is_directory=text["SOPClassUID"] == "1.2.840.10008.1.3.10",
         unreadable=tuple(bad),
         identifying=tuple(item for item in (text["PatientName"], text["PatientID"]) if item),
     )
@@ -217,7 +224,7 @@ def _value(data: _Elements, keyword: str, convert: Any, default: Any, bad: list[
     try:
         value = data.get(keyword)
         return default if value is None or value == "" else convert(value)
-    except _MALFORMED:
+    except MALFORMED:
         bad.append(keyword)
         return default
 
@@ -238,9 +245,14 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(float(item) for item in _many(value))
 
 
+def syntax_name(header: Header) -> str:
+    """The transfer syntax in words; one that DICOM does not know keeps its number."""
+    return UID(header.transfer_syntax, IGNORE).name
+
+
 def native_order(header: Header) -> str | None:
     """The byte order ("<" or ">") of uncompressed pixels that can be read in place; None where a decoder is needed."""
-    syntax = UID(header.transfer_syntax)
+    syntax = UID(header.transfer_syntax, IGNORE)
     plain = header.bits_allocated == 16 and header.samples == 1 and header.n_frames == 1 and header.pixel_offset > 0
     if not plain or not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated:
         return None

@@ -11,7 +11,7 @@ from pydicom.errors import InvalidDicomError
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.faults import TISSUE_HU, padding_hu, slice_name, stored_value
-from onlm_lab.imaging.headers import Header, native_order
+from onlm_lab.imaging.headers import MALFORMED, Header, native_order, syntax_name
 from onlm_lab.imaging.volume import OUTSIDE_HU
 
 INT16 = np.iinfo(np.int16)
@@ -55,16 +55,8 @@ def _decode(folder: Path, header: Header) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom remarks on odd but readable values
             return pydicom.dcmread(folder / header.file, force=True).pixel_array
-    except (
-        InvalidDicomError,
-        OSError,
-        EOFError,
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        NotImplementedError,
-    ) as error:
-        syntax = pydicom.uid.UID(header.transfer_syntax).name
+    except (InvalidDicomError, OSError, EOFError, RuntimeError, *MALFORMED) as error:
+        syntax = syntax_name(header)
         raise SeriesError(
             f"The pixels of {slice_name(header)} cannot be decoded (transfer syntax {syntax}). Export the series "
             "again, uncompressed."

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from pydicom.uid import UID
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.faults import Fault, find_faults, positions_mm, shear_degrees, slice_normal
-from onlm_lab.imaging.headers import UNREADABLE, Header, read_headers
+from onlm_lab.imaging.headers import UNREADABLE, Header, read_headers, syntax_name
 from onlm_lab.imaging.pixels import read_slice_hu
 from onlm_lab.imaging.privacy import digest_text, find_path, safe_path
 from onlm_lab.imaging.volume import CtVolume
@@ -106,6 +105,7 @@ def index_series(folder: str | os.PathLike, series_uid: str | None = None) -> Se
     root = _folder(folder)
     headers, n_files = read_headers(root)
     members = _choose(root, _by_series([header for header in headers if header.series_uid]), series_uid, n_files)
+    _refuse_strays(headers, members)
     faults = find_faults(members)
     refusals = [fault for fault in faults if fault.refuses]
     if refusals:
@@ -180,7 +180,7 @@ def _row(uid: str, members: list[Header]) -> dict[str, Any]:
     faults = find_faults(members) if first.modality == "CT" else ()
     codes = tuple(dict.fromkeys(fault.code for fault in faults))
     uneven = {"no_geometry", "multi_frame", "mixed_orientation", "missing_slices", "variable_spacing"} & set(codes)
-    syntaxes = sorted({UID(header.transfer_syntax).name for header in members})
+    syntaxes = sorted({syntax_name(header) for header in members})
     return {
         "uid": uid,
         "modality": first.modality,
@@ -231,6 +231,19 @@ def _choose(root: Path, series: dict[str, list[Header]], series_uid: str | None,
     return next(iter(found.values()))
 
 
+def _refuse_strays(headers: Sequence[Header], members: Sequence[Header]) -> None:
+    """A broken file among the slices may be one of them, and a lost first or last slice leaves no gap to see."""
+    folders = {os.path.dirname(header.file) for header in members}
+    broken = [h for h in headers if not h.series_uid and not h.is_directory and os.path.dirname(h.file) in folders]
+    if broken:
+        identifying = {text for header in members for text in header.identifying}
+        names = ", ".join(f"'{safe_path(header.file, identifying=identifying)}'" for header in broken[:3])
+        raise SeriesError(
+            f"{len(broken)} DICOM files beside the CT's {len(members)} slices have a broken header ({names}) and may "
+            "be slices of it. Copy them again, or move them elsewhere."
+        )
+
+
 def _listed(series: dict[str, list[Header]]) -> str:
     shown = [f"{uid} ({len(members)} slices)" for uid, members in list(series.items())[:10]]
     return ", ".join(shown) + (f" and {len(series) - 10} more" if len(series) > 10 else "")
@@ -256,7 +269,7 @@ def _placed(root: Path, headers: tuple[Header, ...], faults: tuple[Fault, ...]) 
             "thickness_mm": first.thickness_mm,
             "contrast": first.contrast,
             "patient_position": first.patient_position,
-            "transfer_syntax": UID(first.transfer_syntax).name,
+            "transfer_syntax": syntax_name(first),
             "frame_of_reference_uid": first.frame_of_reference_uid,
             "warnings": tuple(fault.code for fault in faults),
         },
