@@ -295,6 +295,41 @@ class HazardModel:
     notes: tuple[str, ...] = ()
 
 
+@result
+class Interaction:
+    """Hazard ratio of a treatment in each group, fitted in the group alone, and the likelihood-ratio test that they are
+    equal. `table`: group, hr, low, high, n, n_events; `contrast`: which level against which."""
+
+    table: pd.DataFrame
+    chi2: float
+    df: int
+    p_value: float
+    contrast: str
+    endpoint: str
+    treatment: str
+    group: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@result
+class Rmst:
+    """Mean days lived up to `tau_days`, by group. `table`: group, rmst_days, low, high, n, n_events. `difference`: the
+    last group minus the first, in days; NaN with other than two groups."""
+
+    table: pd.DataFrame
+    difference: Estimate
+    tau_days: float
+    endpoint: str
+    by: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 def _step_table(curve: pd.DataFrame, *, days: list[float], keys: list[str], carried: list[str]) -> pd.DataFrame:
     """Read step curves at given days, group by group (rows must be sorted by days within a group)."""
     out = []

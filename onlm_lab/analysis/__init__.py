@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.decision import net_benefit as net_benefit
     from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
     from onlm_lab.analysis.discrimination import roc as roc
+    from onlm_lab.analysis.effect_modification import interaction as interaction
     from onlm_lab.analysis.hazard import cox as cox
     from onlm_lab.analysis.net_reclassification import reclassification as reclassification
+    from onlm_lab.analysis.prognostic_accuracy import time_dependent_auc as time_dependent_auc
+    from onlm_lab.analysis.prognostic_accuracy import uno_c as uno_c
+    from onlm_lab.analysis.restricted_mean import rmst as rmst
+    from onlm_lab.analysis.subdistribution import fine_gray as fine_gray
     from onlm_lab.analysis.subgroup import by_subgroup as by_subgroup
     from onlm_lab.analysis.survival import kaplan_meier as kaplan_meier
     from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
@@ -36,6 +41,11 @@ _HOME = {
     "kaplan_meier": "survival",
     "cox": "hazard",
     "cumulative_incidence": "competing_risks",
+    "fine_gray": "subdistribution",
+    "interaction": "effect_modification",
+    "rmst": "restricted_mean",
+    "uno_c": "prognostic_accuracy",
+    "time_dependent_auc": "prognostic_accuracy",
 }
 
 __all__ = sorted(_HOME)

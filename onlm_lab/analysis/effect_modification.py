@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2 as chi2_distribution
@@ -13,30 +11,11 @@ from onlm_lab.analysis.endpoint import endpoint_kind, read_followup, read_groups
 from onlm_lab.analysis.partial_likelihood import fit_cox
 from onlm_lab.analysis.product_limit import Z95
 from onlm_lab.errors import OnlmError
-from onlm_lab.results import result
+from onlm_lab.results import Interaction
 
 OBSERVATIONAL = (
     "observational comparison: treatments were chosen for patients, so the ratios are not effects of treatment"
 )
-
-
-@result
-class Interaction:
-    """Hazard ratio of a treatment in each group, fitted in the group alone, and the likelihood-ratio test that they are
-    equal. `table`: group, hr, low, high, n, n_events; `contrast`: which level against which."""
-
-    table: pd.DataFrame
-    chi2: float
-    df: int
-    p_value: float
-    contrast: str
-    endpoint: str
-    treatment: str
-    group: str
-    n: int
-    n_events: int
-    n_excluded: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def interaction(

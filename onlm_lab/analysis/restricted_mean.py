@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis.endpoint import endpoint_kind, read_followup, read_groups
 from onlm_lab.analysis.product_limit import Z95, Steps, count_steps, survival
 from onlm_lab.errors import OnlmError
-from onlm_lab.results import Estimate, result
-
-
-@result
-class Rmst:
-    """Mean days lived up to `tau_days`, by group. `table`: group, rmst_days, low, high, n, n_events. `difference`: the
-    last group minus the first, in days; NaN with other than two groups."""
-
-    table: pd.DataFrame
-    difference: Estimate
-    tau_days: float
-    endpoint: str
-    by: str
-    n: int
-    n_events: int
-    n_excluded: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+from onlm_lab.results import Estimate, Rmst
 
 
 def rmst(
