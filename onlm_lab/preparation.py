@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Task:
     series_uid: str | None
     centre_mm: tuple[float, float, float] | None
     mask: Path | None
+    mask_roi: str | None
     cache: Path
     spec: patches.PatchSpec
 
@@ -120,7 +121,7 @@ def _task(
         centre = None
     return Task(
         patient_id=patient, source=study.path(path), series_uid=uid, centre_mm=centre,
-        mask=study.path(mask) if mask else None, cache=cache, spec=spec,
+        mask=study.path(mask) if mask else None, mask_roi=said.get("mask_roi") or None, cache=cache, spec=spec,
     )  # fmt: skip
 
 
@@ -156,7 +157,7 @@ def prepare_one(task: Task) -> dict[str, Any]:
 
 def _cut(task: Task) -> None:
     index = imaging.index_series(task.source, task.series_uid)
-    mask_digest = steps.file_digest(task.mask) if task.mask else ""
+    mask_digest = steps.digest(task.mask, task.mask_roi) if task.mask else ""
     key = patches.row_key(
         task.spec, series_uid=index.series_uid, files_digest=index.digest, mask_digest=mask_digest,
         centre_mm=task.centre_mm or (), reader_version=imaging.READER_VERSION,
@@ -168,9 +169,9 @@ def _cut(task: Task) -> None:
     facts |= {"n_slices": index.shape[0], "series_faults": ";".join(index.acquisition.get("warnings", ()))}
     centre = task.centre_mm
     if task.mask is not None:
-        mask = imaging.read_mask(task.mask, volume)
+        mask = imaging.read_mask(task.mask, volume, task.mask_roi)
         centre = centre or imaging.centre_of_mass_mm(mask, volume)
-        facts |= {f"ct_{name}": value for name, value in asdict(imaging.measure_tumour(mask, volume)).items()}
+        facts |= {f"ct_{name}": value for name, value in imaging.measure_tumour(mask, volume).as_dict().items()}
     patch = imaging.cut_patch(volume, centre, task.spec)
     facts |= assess_quality(volume, centre_mm=centre, size_mm=task.spec.size_mm).as_dict()
     patches.write_patch(task.cache, patient_id=task.patient_id, patch=patch, key=key, facts=facts)

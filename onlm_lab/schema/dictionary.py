@@ -152,6 +152,7 @@ def _columns() -> tuple[Column, ...]:
         c("tumour_y_mm", "number", admin, "Tumour centre, y (LPS)", "mm"),
         c("tumour_z_mm", "number", admin, "Tumour centre, z (LPS)", "mm"),
         c("mask_path", "text", admin, "Tumour mask, relative to the study"),
+        c("mask_roi", "text", admin, "Name of the region in an RTSTRUCT, or segment in a SEG, that holds several"),
     ]
     table = "predictions"
     found += [
