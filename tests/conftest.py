@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SHARED = Path(os.environ.get("ONLM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -34,3 +38,51 @@ def shared_reference():
         return path
 
     return find
+
+
+SMALL = {"folds": 3, "epochs": 30, "patience": 8}  # of [training]
+N_PATIENTS, N_CENTRES, SEED = 90, 3, 7
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory, worker_id) -> Path:
+    """The folder of a small made-up trial, taken through `onlm run` to the end: built once, whatever the workers.
+
+    Read it, never write into it: copy what a test wants to change.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    folder, done = shared / "trial", shared / "trial.done"
+    with FileLock(shared / "trial.lock"):
+        if not done.is_file():
+            _onlm("virtual", folder, "--patients", N_PATIENTS, "--centres", N_CENTRES, "--seed", SEED)
+            _make_small(folder / "study.toml")
+            _onlm("run", folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trial_run(trial):
+    """The run of that trial."""
+    from onlm_lab.runs import open_run
+
+    return open_run(trial)
+
+
+def _onlm(*words: object) -> None:
+    command = [sys.executable, "-m", "onlm_lab.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stdout + done.stderr)[-2000:]
+        raise RuntimeError(f"The trial that the tests share could not be made; `onlm {words[0]}` said:\n{said}")
+
+
+def _make_small(path: Path) -> None:
+    """Settings that a test can wait for."""
+    import tomli_w
+
+    said = tomllib.loads(path.read_text(encoding="utf-8"))
+    said["training"] = said.get("training", {}) | SMALL
+    said["analysis"] = said.get("analysis", {}) | {"bootstrap": 50}
+    path.write_text(tomli_w.dumps(said), encoding="utf-8")

@@ -30,6 +30,7 @@ class Material:
         split: which testing set that is.
         models: model ids, the primary one first.
         flow, status, prepared, series: tables between steps; empty where the step left none.
+        surrogate_flow, unmapped: how a public table became this study, and what of it could not be used; else empty.
         oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
         mark: words across every figure; empty for real data.
     """
@@ -45,6 +46,8 @@ class Material:
     status: pd.DataFrame
     prepared: pd.DataFrame
     series: pd.DataFrame
+    surrogate_flow: pd.DataFrame
+    unmapped: pd.DataFrame
     oracle: dict[str, dict[str, Any]]
     mark: str
 
@@ -77,6 +80,7 @@ def gather(run: Run, *, work: Path) -> Material:
         tested=tested(rows) if splits else rows.iloc[:0],
         flow=_table(work / "flow.csv"), status=_table(work / "status.csv"), prepared=_table(work / "prepared.csv"),
         series=_table(work / "series.csv"),
+        surrogate_flow=_table(work.parent / "surrogate_flow.csv"), unmapped=_table(work.parent / "unmapped.csv"),
         oracle=json.loads(oracle.read_text(encoding="utf-8")) if study.made_up and oracle.is_file() else {},
         mark=theme.MADE_UP if study.made_up else "",
     )  # fmt: skip

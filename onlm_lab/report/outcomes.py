@@ -13,9 +13,10 @@ from onlm_lab.panels.patients import of_arm
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
-from onlm_lab.report.words import p_cell
+from onlm_lab.report.words import p_cell, share
 from onlm_lab.results import Estimate
 
+EVENTS = {"os": "death", "rfs": "recurrence or death"}
 SURGERY = (
     f"{ADJUVANT} Risks of patients with a reference standard are out-of-fold; those of the others come from the final "
     "model."
@@ -50,8 +51,24 @@ def _arm(material: Material, arm: str, said: str) -> list[Block]:
     blocks: list[Block] = [box(f"{said} {OBSERVATIONAL}"), *attempt(lambda: [_followup(material, arm=arm)])]
     for endpoint in endpoints:
         blocks += attempt(lambda e=endpoint: _outcome(material, arm=arm, endpoint=e))
+    if arm == "surgery":
+        blocks += _by_reference_standard(material, endpoints=endpoints)
     blocks += attempt(lambda: _hazards(material, arm=arm, endpoints=endpoints))
     return blocks
+
+
+def _by_reference_standard(material: Material, *, endpoints: tuple[str, ...]) -> list[Block]:
+    """Events in patients found N0 and found N+: does the label itself go with what became of them?"""
+    rows = []
+    for endpoint in endpoints:
+        kind = "state" if is_competing(material.labelled, endpoint=endpoint) else "event"
+        row = {"Endpoint": EVENTS.get(endpoint, endpoint_words(endpoint))}
+        for name, label in (("N0", 0), ("N+", 1)):
+            happened = material.labelled.loc[material.labelled["onlm"] == label, f"{endpoint}_{kind}"].dropna()
+            row[f"Found {name}"] = share(int((happened == 1).sum()), len(happened))
+        rows.append(row)
+    caption = "Patients with the event, by pathological N. Counts alone: follow-up differs from patient to patient."
+    return [table(pd.DataFrame(rows), caption=caption)]
 
 
 def _followup(material: Material, *, arm: str) -> Text:

@@ -22,7 +22,7 @@ SURROGATE = (
 
 def participants(material: Material) -> Section:
     """Flow with reasons, by rule and by centre; whose CT could not be used; who entered the run."""
-    blocks: list[Block] = []
+    blocks = _from_public_table(material)
     if len(material.flow):
         panel = flow_panel(material.flow, mark=material.mark)
         blocks += [Text(panel.sentence), figure(panel.figure, id="fig-flow", wide=True)]
@@ -37,6 +37,28 @@ def participants(material: Material) -> Section:
             "patient and rule is decisions.csv in the study's work folder."
         ))  # fmt: skip
     return Section("participants", "Participants", tuple([*blocks, *_unusable(material)]))
+
+
+SURROGATE_RULES = {
+    "pathological_n_known": "Pathological N known", "pt1a_to_pt2a": "pT1a to pT2a",
+    "pathological_m0": "Pathological M0",
+}  # fmt: skip
+
+
+def _from_public_table(material: Material) -> list[Block]:
+    """How the rows of a public table became the patients of this study."""
+    if material.surrogate_flow.empty:
+        return []
+    flow = material.surrogate_flow.assign(rule=material.surrogate_flow["rule"].replace(SURROGATE_RULES))
+    panel = flow_panel(flow, mark=material.mark)
+    blocks: list[Block] = [
+        Text(f"The public table, before the protocol's rules: {panel.sentence.replace('screened', 'read')}"),
+        figure(panel.figure, id="fig-surrogate-flow", wide=True),
+    ]
+    if len(material.unmapped):
+        blocks.append(table(material.unmapped.astype(str), folded=True,
+                            caption="What of the public table could not be mapped, and why."))  # fmt: skip
+    return blocks
 
 
 def _entered(material: Material) -> str:

@@ -10,7 +10,7 @@ from onlm_lab import figures
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.panels.panel import Panel
-from onlm_lab.panels.patients import TESTED, of_model, splits_of, tested, threshold_words
+from onlm_lab.panels.patients import TESTED, of_model, splits_of, tested
 from onlm_lab.panels.performance import (
     calibration_panel,
     comparison_panel,
@@ -92,11 +92,10 @@ def _auc(material: Material) -> list[Block]:
 
 
 def _oracle_row(name: str, said: dict[str, object]) -> dict[str, str]:
-    auc = Estimate(float(said["auc"]), float(said.get("low", float("nan"))), float(said.get("high", float("nan"))))
-    n, n_positive = said.get("n"), said.get("n_events", said.get("n_positive"))
+    auc = Estimate(float(said["value"]), float(said["low"]), float(said["high"]))
     return {
         "Model": f"oracle, {name} (knows the truth)", "AUC (95 % interval)": theme.with_interval(auc),
-        "N+ / patients": f"{n_positive} / {n}" if n and n_positive else "–", "Interval": str(said.get("method", "–")),
+        "N+ / patients": "the same", "Interval": str(said.get("method", "")),
     }  # fmt: skip
 
 
@@ -189,7 +188,7 @@ def operating_point(material: Material) -> Section:
         shown = pd.DataFrame(
             {
                 "Model": r["model_id"],
-                "Threshold": threshold_words(of_model(material.tested, model=r["model_id"]), threshold=None),
+                "Threshold": _threshold(of_model(material.tested, model=r["model_id"])),
                 **{label: spread(r, key, as_percent=True) for key, label in (
                     ("sensitivity", "Sensitivity"), ("specificity", "Specificity"), ("ppv", "PPV"), ("npv", "NPV"))},
                 "N+ / patients": f"{r['n_positive']} / {r['n']}",
@@ -209,6 +208,11 @@ def operating_point(material: Material) -> Section:
         ]
 
     return Section("operating-point", f"Operating point at {target} sensitivity", tuple(attempt(build)))
+
+
+def _threshold(rows: pd.DataFrame) -> str:
+    low, high = (theme.percent(float(t), digits=1) for t in (rows["threshold"].min(), rows["threshold"].max()))
+    return low if low == high else f"{low.removesuffix(' %')} to {high}, by fold"
 
 
 def subgroups(material: Material) -> Section:

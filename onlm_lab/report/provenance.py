@@ -53,8 +53,8 @@ def model_specification(material: Material) -> Section:
     if with_images:
         rows += [
             ("Images", f"axial, coronal and sagittal plane through the tumour, {model.neighbours} neighbour(s) on each "
-             f"side at {model.gap_mm:g} mm as channels; {model.image_px} px; window {model.window_low_hu:g} to "
-             f"{model.window_high_hu:g} HU"),
+             f"side at {model.gap_mm:g} mm as channels; {model.image_px} px; window "
+             f"{model.window_low_hu:g} to {model.window_high_hu:g} HU".replace("-", "−")),
             ("Backbone", f"{model.backbone}, weights: {model.weights}; {MODES[model.mode]}"),
         ]  # fmt: skip
     rows += [

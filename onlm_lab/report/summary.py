@@ -49,7 +49,7 @@ def _separation(material: Material) -> str:
     said = ", ".join(f"{r.model_id} {theme.with_interval(figures.preferred_auc(r))}" for r in rocs)
     text = f"AUC in {words.SPLITS[material.split]}: {said}."
     if material.oracle:
-        known = ", ".join(f"{name} {float(o['auc']):.2f}" for name, o in material.oracle.items())
+        known = ", ".join(f"{name} {float(o['value']):.2f}" for name, o in material.oracle.items())
         text += f" Knowing the truth would give: {known}."
     return text
 

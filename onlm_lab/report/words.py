@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from onlm_lab import figures
 from onlm_lab.figures import theme
+from onlm_lab.panels.cohort import characteristic
 from onlm_lab.results import Estimate
 
 SPLITS = {
     "oof": "internal testing (out-of-fold)", "test": "internal testing (held-out patients)",
     "external": "external testing",
-}  # fmt: skip
-LEVELS = {
-    "pure_ggo": "pure ground glass", "part_solid": "part-solid", "other_nsclc": "other NSCLC", "sbrt": "SBRT",
 }  # fmt: skip
 
 
@@ -39,12 +36,7 @@ def middle(values: pd.Series, *, digits: int = 0) -> str:
 
 def column(name: str) -> str:
     """A column's name in words, with its unit."""
-    return figures.label_of(name)
-
-
-def level(value: object) -> str:
-    """A level of a category in words."""
-    return LEVELS.get(str(value), str(value).replace("_", " "))
+    return characteristic(name)
 
 
 def plural(n: int, one: str, many: str = "") -> str:
@@ -54,4 +46,4 @@ def plural(n: int, one: str, many: str = "") -> str:
 
 def p_cell(value: float) -> str:
     """A P value for a table's cell: '0.032', '< 0.001', or a dash."""
-    return theme.p_value(value).removeprefix("P ").removeprefix("= ") or "–"
+    return theme.p_value(value).removeprefix("P ").removeprefix("= ").replace(" ", "\u00a0") or "–"

@@ -1,0 +1,277 @@
+"""The report: self-contained, marked, honest about what is missing, and its numbers are those of results.json."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_run import NASTY, write_run
+
+from onlm_lab import analysis, schema
+from onlm_lab.errors import OnlmError
+from onlm_lab.figures import theme
+from onlm_lab.report import write_report
+from onlm_lab.runs import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SECTIONS = [
+    "participants", "table-1", "missing", "reference-standard", "imaging", "model", "discrimination", "calibration",
+    "decision", "operating-point", "subgroups", "centres", "outcomes-surgery", "outcomes-sbrt", "software", "limits",
+]  # fmt: skip
+FIGURES = [
+    "fig-roc", "fig-auc-differences", "fig-calibration", "fig-decision", "fig-operating-point", "fig-subgroups",
+    *(f"fig-{endpoint}-{arm}" for arm in ("surgery", "sbrt") for endpoint in ("os", "rfs", "recurrence", "regional")),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Run, str]:
+    """A run of made-up numbers and its report."""
+    folder = tmp_path_factory.mktemp("made")
+    run = write_run(folder / "run")
+    return run, write_report(run, work=folder / "work").read_text(encoding="utf-8")
+
+
+def section(page: str, id: str) -> str:
+    """The HTML of one section."""
+    return re.search(rf'<section id="{id}".*?</section>', page, flags=re.DOTALL).group()
+
+
+def words(markup: str) -> str:
+    """What a reader sees of some HTML."""
+    bare = re.sub(r"<script.*?</script>|<[^>]*>", " ", markup, flags=re.DOTALL)
+    return " ".join(html.unescape(bare).split())
+
+
+def figures(page: str) -> dict[str, dict]:
+    found = re.findall(r'<figure id="([^"]*)">.*?<script type="application/json">(.*?)</script>', page, flags=re.DOTALL)
+    return {name: json.loads(text) for name, text in found}
+
+
+def rewritten(run: Run, folder: Path, *, patients=None, predictions=None, toml: str = "") -> Run:
+    """A copy of a run with other tables."""
+    shutil.copytree(run.folder, folder)
+    if patients is not None:
+        schema.write_table(patients, folder / "patients.csv")
+    if predictions is not None:
+        schema.write_table(predictions, folder / "predictions.csv")
+    if toml:
+        (folder / "study.toml").write_text(toml, encoding="utf-8")
+    return Run(folder)
+
+
+def test_the_sections_stand_in_their_order_and_each_is_linked_from_the_top(made):
+    page = made[1]
+    assert re.findall(r'<section id="([^"]*)"', page) == SECTIONS
+    assert re.findall(r'<a href="#([^"]*)"', page) == SECTIONS
+    assert list(figures(page)) == FIGURES
+
+
+def test_every_section_and_every_figure_of_made_up_data_is_marked(made):
+    page = made[1]
+    for id in SECTIONS:
+        assert "MADE-UP DATA" in words(section(page, id)).split(".")[0], id
+    for name, figure in figures(page).items():
+        marks = [a for a in figure["layout"]["annotations"] if a.get("name") == "mark"]
+        assert [m["text"] for m in marks] == ["MADE-UP DATA"], name
+    assert words(page.split("<header>")[0]).endswith("MADE-UP DATA")
+    assert "@top-center" in page and 'content: "MADE-UP DATA' in page
+
+
+def test_real_data_bear_no_mark_but_are_for_research_only(tmp_path):
+    run = write_run(tmp_path / "run", made_up=False)
+    page = write_report(run, work=tmp_path / "work").read_text(encoding="utf-8")
+    body = page.split("</style>")[1].split("<script>")[0]
+    assert "MADE-UP" not in body
+    assert "Research use only" in words(body)
+
+
+def test_the_five_lines_say_what_the_calls_say(made):
+    run, page = made
+    top = words(re.search(r'id="summary".*?</section>', page, flags=re.DOTALL).group())
+    rows = run.rows(split="oof")
+    for model in ("clinical", "image", "fused"):
+        roc = analysis.roc(rows, model=model)
+        shown = roc.auc_logit if roc.prefer_logit else roc.auc
+        assert f"{model} {theme.with_interval(shown)}" in top
+    point = analysis.operating_point(rows, model="fused")
+    assert f"{point.n_tp} of {point.n_tp + point.n_fn} N+ found" in top
+    assert f"{point.n_tn} of {point.n_tn + point.n_fp} N0 spared" in top
+    sbrt = run.rows(split="unlabelled").query("model_id == 'fused'")
+    curves = analysis.cumulative_incidence(sbrt.assign(by=sbrt["predicted_positive"] == 1), by="by")
+    at = curves.at(days=[1095]).query("cause == 1")
+    for risk, group in (("True", "high risk"), ("False", "low risk")):
+        share = at.loc[at["group"].astype(str) == risk, "incidence"].item()
+        assert re.search(rf"\b{100 * share:.0f} % \(\d+ to \d+\) predicted {group}", top), top
+    assert f"{run.patients['onlm'].eq(1).sum()} of them N+" in top
+
+
+def test_the_primary_model_leads_and_all_models_stand_beside_it(made):
+    text = words(section(made[1], "discrimination"))
+    assert text.index("fused 0.") < text.index("clinical 0.") < text.index("image 0.")
+    assert "fused minus clinical" in text and "fused minus image" in text
+
+
+def test_a_name_from_the_data_is_text_and_never_markup(made):
+    page = made[1]
+    assert NASTY not in page
+    assert html.escape(NASTY) in section(page, "centres")
+
+
+def test_the_oracle_stands_beside_the_models_only_where_the_truth_is_known(made, tmp_path):
+    run, page = made
+    assert "oracle" not in words(section(page, "discrimination"))
+    oracle = {
+        "clinical": {"value": 0.751, "low": 0.69, "high": 0.81},
+        "full": {"value": 0.902, "low": 0.86, "high": 0.94},
+    }
+    (tmp_path / "oracle.json").write_text(json.dumps(oracle))
+    text = words(section(write_report(run, work=tmp_path).read_text(encoding="utf-8"), "discrimination"))
+    assert "oracle, clinical (knows the truth) 0.75 (0.69 to 0.81)" in text
+    assert "oracle, full (knows the truth) 0.90 (0.86 to 0.94)" in text
+
+
+def test_an_auc_above_095_opens_with_a_box_that_says_what_to_check(made, tmp_path):
+    run, page = made
+    assert "leakage" not in words(section(page, "discrimination"))
+    told = run.predictions.merge(run.patients[["patient_id", "onlm"]], on="patient_id")
+    told["risk"] = told["risk"].where(told["onlm"] != 1, 0.9 + 0.1 * told["risk"])
+    leaky = rewritten(run, tmp_path / "run", predictions=told.drop(columns="onlm"))
+    text = words(section(write_report(leaky, work=tmp_path).read_text(encoding="utf-8"), "discrimination"))
+    assert "above 0.95 in internal testing is a reason to look for leakage" in text
+
+
+def test_a_study_without_sbrt_says_so_and_a_study_without_followup_says_so(made, tmp_path):
+    run = made[0]
+    surgery = run.patients[run.patients["arm"] == "surgery"]
+    kept = [c for c in surgery if not c.endswith(("_days", "_event", "_state"))]
+    known = run.predictions[run.predictions["patient_id"].isin(surgery["patient_id"])]
+    bare = rewritten(run, tmp_path / "run", patients=surgery[kept], predictions=known)
+    page = write_report(bare, work=tmp_path).read_text(encoding="utf-8")
+    assert "This study has no SBRT arm." in words(section(page, "outcomes-sbrt"))
+    assert "No follow-up is recorded" in words(section(page, "outcomes-surgery"))
+    assert "This study has no SBRT arm." in words(page.split("<nav")[0])
+
+
+def test_one_model_alone_has_no_difference_to_show(made, tmp_path):
+    run = made[0]
+    alone = rewritten(run, tmp_path / "run", predictions=run.predictions.query("model_id == 'clinical'"))
+    page = write_report(alone, work=tmp_path).read_text(encoding="utf-8")
+    assert "One model only" in words(section(page, "discrimination"))
+    assert "fig-auc-differences" not in figures(page)
+
+
+def test_too_few_events_are_said_and_not_computed(tmp_path):
+    run = write_run(tmp_path / "run", n_surgery=24, n_sbrt=6)
+    page = write_report(run, work=tmp_path).read_text(encoding="utf-8")
+    assert "too few" in words(section(page, "centres"))
+    assert re.findall(r'<section id="([^"]*)"', page) == SECTIONS
+
+
+def test_a_surrogate_label_and_a_post_operative_predictor_are_said_before_any_number(made, tmp_path):
+    run = made[0]
+    patients = run.patients.assign(histology="adenocarcinoma", histology_source="resection")
+    toml = (
+        '[study]\nname = "S"\nlicence = "CC BY 3.0, doi:10.1/x"\n[label]\nsurrogate = true\n'
+        '[training]\npredictors = ["histology"]\n[analysis]\nbootstrap = 50\n'
+    )
+    changed = rewritten(run, tmp_path / "run", patients=patients, toml=toml)
+    page = write_report(changed, work=tmp_path).read_text(encoding="utf-8")
+    top = words(page.split("<nav")[0].split("</style>")[1])
+    assert top.index("surrogate") < top.index("What to know")
+    assert top.index("Partly post-operative") < top.index("What to know")
+    assert "CC BY 3.0, doi:10.1/x" in top
+    assert "surrogate" in words(section(page, "reference-standard"))
+    assert "Partly post-operative" in words(section(page, "model"))
+
+
+def test_the_flow_is_counted_once_and_lost_ct_stands_with_its_reason(made, tmp_path):
+    run = made[0]
+    flow = pd.DataFrame(
+        [("all", "adult", 9, 1, 0, 8), ("all", "consent", 8, 0, 2, 6), ("North", "adult", 5, 1, 0, 4),
+         ("North", "consent", 4, 0, 2, 2), ("South", "adult", 4, 0, 0, 4), ("South", "consent", 4, 0, 0, 4)],
+        columns=["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left"],
+    )  # fmt: skip
+    flow.to_csv(tmp_path / "flow.csv", index=False)
+    prepared = pd.DataFrame({"patient_id": ["P0001", "P0002", "x"], "usable": [1, 1, 0],
+                             "reason": [None, None, "no annotation"], "spacing_mm": [1.0, 5.0, None],
+                             "kernel": ["B30f", "B30f", None]})  # fmt: skip
+    prepared.to_csv(tmp_path / "prepared.csv", index=False)
+    page = write_report(run, work=tmp_path).read_text(encoding="utf-8")
+    text = words(section(page, "participants"))
+    assert "Of 9 patients screened, 6 (67 %) are eligible." in text
+    assert re.search(r"North 5 1 2 2 ", text) and re.search(r"South 4 0 0 4 ", text)
+    assert "1 of 3 (33 %) eligible patients did not enter" in text and "no annotation 1" in text
+    assert "All centres 2 3.00 (2.00 to 4.00)" in words(section(page, "imaging"))
+
+
+def test_a_run_without_predictions_is_refused_in_a_sentence_and_nothing_is_written(made, tmp_path):
+    run = rewritten(made[0], tmp_path / "run")
+    (run.folder / "predictions.csv").unlink()
+    (run.folder / "report.html").unlink()
+    with pytest.raises(OnlmError, match=r"has no predictions\.csv yet"):
+        write_report(run, work=tmp_path)
+    assert not (run.folder / "report.html").exists()
+
+
+def test_the_report_needs_no_torch_and_no_ct_reader(made):
+    code = (
+        "import sys; from pathlib import Path; from onlm_lab.runs import Run; "
+        "from onlm_lab.report import write_report; write_report(Run(Path(sys.argv[1])), work=Path('nowhere')); "
+        "print(sorted({'torch', 'pydicom', 'SimpleITK', 'timm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(made[0].folder)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_numbers_of_the_trials_report_are_those_of_results_json(trial_run, trial):
+    page = (trial_run.folder / "report.html").read_text(encoding="utf-8")
+    text = words(section(page, "discrimination"))
+    for model in trial_run.study.training.models:
+        roc = trial_run.results[model]["roc"]
+        auc = roc["auc_logit"] if roc["prefer_logit"] else roc["auc"]
+        assert (
+            f"{model} {auc['value']:.2f} ({auc['low']:.2f} to {auc['high']:.2f}) {roc['n_events']} / {roc['n']}" in text
+        )
+    known = json.loads((trial / "work" / "oracle.json").read_text())
+    assert f"oracle, full (knows the truth) {known['full']['value']:.2f}" in text
+    assert "MADE-UP DATA" in text
+    assert "not recorded" not in words(section(page, "imaging"))
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+def test_in_a_browser_every_figure_is_drawn_nothing_is_fetched_and_400_pixels_suffice(made):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 400, "height": 800})
+        asked, wrong = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto((made[0].folder / "report.html").as_uri())
+        page.wait_for_function("document.documentElement.dataset.ready")
+        drawn = page.evaluate(
+            "[...document.querySelectorAll('figure')].filter(f => f.querySelector('.plot .trace')).length"
+        )
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        pwned = page.evaluate("window.pwned")
+        browser.close()
+    assert asked == [(made[0].folder / "report.html").as_uri()]
+    assert wrong == []
+    assert drawn == len(FIGURES)
+    assert wide <= 400
+    assert pwned is None
