@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,11 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Grid:
-    """Voxel centres: origin (x, y, z) of voxel [0, 0, 0], spacing and shape in array order (z, y, x)."""
+    """Voxel centres: spacing and shape in array order (z, y, x); `first_slice` cuts a slab out of a longer scan.
+
+    `origin_mm` (x, y, z) is voxel [0, 0, 0] of slice 0 of the whole scan, so that a slab computes the very same
+    coordinates as the whole.
+    """
 
     origin_mm: tuple[float, float, float]
     spacing_mm: tuple[float, float, float]
@@ -24,19 +28,15 @@ class Grid:
 
     def axes(self) -> tuple[NDArray, NDArray, NDArray]:
         """The z, y and x coordinates in mm, one array an axis."""
-        starts = self.origin_mm[::-1]
+        starts, firsts = self.origin_mm[::-1], (self.first_slice, 0, 0)
         return tuple(
-            (start + step * np.arange(n)).astype(np.float32)
-            for start, step, n in zip(starts, self.spacing_mm, self.shape, strict=True)
+            start + step * (first + np.arange(n))
+            for start, step, first, n in zip(starts, self.spacing_mm, firsts, self.shape, strict=True)
         )
 
     def slab(self, first: int, stop: int) -> Grid:
         """The slices [first, stop) as a grid of their own."""
-        x, y, z = self.origin_mm
-        origin = (x, y, z + first * self.spacing_mm[0])
-        return Grid(
-            origin, self.spacing_mm, (stop - first, *self.shape[1:]), self.thickness_mm, self.first_slice + first
-        )
+        return replace(self, shape=(stop - first, *self.shape[1:]), first_slice=self.first_slice + first)
 
 
 def scanner_grid(scanner: Scanner) -> Grid:
@@ -67,51 +67,60 @@ def spread(n: int, rng: np.random.Generator) -> NDArray:
 
 @dataclass(frozen=True)
 class Box:
-    """The part of a grid round something small, finely sampled along z, and the average back to slices."""
+    """The part of a grid round something small, finely sampled along z, and the weights that lead back to slices."""
 
     where: tuple[slice, slice, slice]
     dz: Array
     dy: Array
     dx: Array
-    average: Array
+    weights: Array
 
 
 def box_of(grid: Grid, low: NDArray, high: NDArray, *, about: NDArray) -> Box | None:
     """None where the grid holds nothing of the box. dz, dy, dx are offsets from `about`."""
     where, offsets = [], []
-    margin = grid.thickness_mm / 2
     for axis, points in zip((2, 1, 0), grid.axes(), strict=True):
-        reach = margin if axis == 2 else 0.0
+        reach = grid.thickness_mm / 2 if axis == 2 else 0.0
         first, stop = np.searchsorted(points, [low[axis] - reach, high[axis] + reach])
         if stop <= first:
             return None
         where.append(slice(int(first), int(stop)))
         offsets.append((points[first:stop] - about[axis]).astype(np.float32))
-    dz, average = _fine_slices(offsets[0], grid)
-    return Box(tuple(where), dz[:, None, None], offsets[1][None, :, None], offsets[2][None, None, :], average)
+    dz, weights = _fine_slices(grid, where[0], about_mm=float(about[2]))
+    return Box(tuple(where), dz[:, None, None], offsets[1][None, :, None], offsets[2][None, None, :], weights)
 
 
-def _fine_slices(offsets: Array, grid: Grid) -> tuple[Array, Array]:
-    """Sample positions about 1 mm apart along z, and the matrix that averages them over each slice's thickness."""
+def _fine_slices(grid: Grid, where: slice, *, about_mm: float) -> tuple[Array, NDArray]:
+    """Sample positions about 1 mm apart along z, and how much of each belongs to each slice.
+
+    The samples lie on one lattice for the whole scan: a slab samples where the whole scan does.
+    """
     spacing, thickness = grid.spacing_mm[0], grid.thickness_mm
     n_fine = max(1, round(spacing / 1.1))
     step = spacing / n_fine
     margin = int(np.ceil(thickness / 2 / step))
-    fine = offsets[0] - spacing / 2 + step * (np.arange(-margin, len(offsets) * n_fine + margin) + 0.5)
-    overlap = np.minimum(fine[None, :] + step / 2, offsets[:, None] + thickness / 2) - np.maximum(
-        fine[None, :] - step / 2, offsets[:, None] - thickness / 2
+    first, stop = grid.first_slice + where.start, grid.first_slice + where.stop
+    lattice = np.arange(first * n_fine - margin, stop * n_fine + margin)
+    fine = (lattice + 0.5) * step - spacing / 2
+    middle = np.arange(first, stop) * spacing
+    overlap = np.minimum(fine[None, :] + step / 2, middle[:, None] + thickness / 2) - np.maximum(
+        fine[None, :] - step / 2, middle[:, None] - thickness / 2
     )
-    average = np.clip(overlap, 0, None)
-    return fine.astype(np.float32), (average / average.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights = np.round(np.clip(overlap, 0, None) / thickness, 6).astype(np.float32)
+    return (grid.origin_mm[2] + fine - about_mm).astype(np.float32), weights
 
 
 def blend(hu: Array, box: Box, cover: Array, weighted_hu: Array) -> None:
     """Lays a painted thing over the scan: cover in [0, 1] and cover x HU, both finely sampled along z."""
-    flat = (cover.shape[0], -1)
-    shape = (box.average.shape[0], *cover.shape[1:])
     target = hu[box.where]
-    target *= 1 - (box.average @ cover.reshape(flat)).reshape(shape)
-    target += (box.average @ weighted_hu.reshape(flat)).reshape(shape)
+    for k, row in enumerate(box.weights):
+        # sums in a fixed order, not a matrix product: its last digit depends on shapes and threads
+        kept, added = np.zeros_like(cover[0]), np.zeros_like(cover[0])
+        for j in np.flatnonzero(row):
+            kept += row[j] * cover[j]
+            added += row[j] * weighted_hu[j]
+        target[k] *= 1 - kept
+        target[k] += added
 
 
 def paint_tube(

@@ -35,7 +35,7 @@ def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...]
     rng = np.random.default_rng((*seed, 3))
     centre = np.array(tumour.centre_mm)
     total, core = tumour.total_diameter_mm / 2, tumour.solid_diameter_mm / 2
-    spike_mm = tumour.spiculation * (8.0 + 0.35 * total)
+    spike_mm = tumour.spiculation * (8.5 + 0.4 * total)
     reach = total * 1.25 + spike_mm + softness_mm
     spikes = spread(30, rng)
     lobes, lobe_phase = spread(4, rng) * 3.2, rng.uniform(0, 2 * np.pi, 4)
@@ -58,7 +58,7 @@ def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...]
         layers.append((_spike_cover(box, r, spikes, total, spike_mm, softness_mm), 20.0))
     if core > 0:
         inside = soft(r - core * shape, softness_mm)
-        layers.append((inside, _core_hu(box, inside, patches, patch_radii, tumour, softness_mm)))
+        layers.append((inside, _core_hu(box, core, patches, patch_radii, tumour, softness_mm)))
     for alpha, density in layers:
         cover += alpha - cover * alpha
         weighted += alpha * (density - weighted)
@@ -66,30 +66,41 @@ def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...]
 
 
 def _spike_cover(box: Box, r: Array, spikes: NDArray, total: float, spike_mm: float, softness_mm: float) -> Array:
-    """Straight spikes that start inside the tumour and taper towards their tips."""
+    """Straight spikes that start at the rim, so that they are no solid part of a halo, and taper to their tips."""
     length = total + spike_mm
     cover = np.zeros_like(r)
     for u in spikes.astype(np.float32):
         t = box.dz * u[2] + box.dy * u[1] + box.dx * u[0]
         aside = np.sqrt(np.maximum(r * r - t * t, 0))
         width = np.clip((length - t) / max(spike_mm, 1.0), 0, 1.0) * 1.9 + 0.8
-        np.maximum(cover, soft(np.maximum(aside - width, t - length), softness_mm) * (t > 0), out=cover)
+        outside = np.maximum(np.maximum(aside - width, t - length), 0.8 * total - t)
+        np.maximum(cover, soft(outside, softness_mm), out=cover)
     return cover
 
 
 def _core_hu(
-    box: Box, inside: Array, patches: NDArray, radii: NDArray, tumour: Tumour, softness_mm: float
+    box: Box, core_mm: float, patches: NDArray, radii: NDArray, tumour: Tumour, softness_mm: float
 ) -> Array | float:
     """HU of the solid part: dark patches with a brighter rest, so that the mean tells nothing of them."""
     if tumour.necrosis <= 0:
         return tumour.core_hu
-    dark = np.zeros_like(inside)
+    dark = np.zeros(np.broadcast_shapes(box.dz.shape, box.dy.shape, box.dx.shape), np.float32)
     for (x, y, z), radius in zip(patches.astype(np.float32), radii, strict=True):
         distance = np.sqrt((box.dx - x) ** 2 + (box.dy - y) ** 2 + (box.dz - z) ** 2) - np.float32(radius)
         np.maximum(dark, soft(distance, softness_mm), out=dark)
-    share = float((dark * inside).sum() / max(float(inside.sum()), 1e-6))
+    share = _dark_share(core_mm, patches, radii, softness_mm)
     drop = NECROSIS_DROP_HU * tumour.necrosis * min(1.0, 0.3 / max(share, 1e-6))
     return tumour.core_hu - drop * dark + drop * share / max(1 - share, 0.3) * (1 - dark)
+
+
+def _dark_share(core_mm: float, patches: NDArray, radii: NDArray, softness_mm: float) -> float:
+    """Which part of the core the dark patches take, on a fixed set of points: the same for every slab of a scan."""
+    line = np.linspace(-1, 1, 21) * core_mm
+    points = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1)
+    inside = soft(np.linalg.norm(points, axis=-1) - core_mm, softness_mm)
+    away = [np.linalg.norm(points - p, axis=-1) - r for p, r in zip(patches, radii, strict=True)]
+    dark = soft(np.min(away, axis=0), softness_mm)
+    return float((dark * inside).sum() / inside.sum())
 
 
 def tumour_strands(tumour: Tumour, *, seed: tuple[int, ...], wall_mm: float) -> list[Tube]:

@@ -98,7 +98,7 @@ def _heart_edge(y: float, z: float, *, side: int, scale: float) -> float:
 
 
 def _anatomy(grid: Grid, *, scale: float, softness_mm: float) -> Array:
-    z, y, x = grid.axes()
+    z, y, x = (axis.astype(np.float32) for axis in grid.axes())
     yy, xx = y[:, None] / scale, x[None, :] / scale
 
     def ellipse(cx: float, cy: float, a: float, b: float) -> Array:

@@ -75,18 +75,18 @@ class World:
     sbrt_per_kps10: float = -0.85
 
     # --- what the table says about N+ (log odds)
-    intercept: float = -6.2
+    intercept: float = -5.95
     per_doubling_solid: float = 0.85
-    per_ctr: float = 10.5
-    per_sd_cea: float = 0.78
+    per_ctr: float = 10.0
+    per_sd_cea: float = 0.77
     per_sd_suv: float = 0.66
     central: float = 0.80
     per_decade_age: float = -0.40
     adenocarcinoma: float = 0.70
 
     # --- what only the image says (log odds); each sign is drawn large enough to be seen at every centre
-    spiculation: float = 4.0
-    necrosis: float = 2.8
+    spiculation: float = 4.2
+    necrosis: float = 1.9
     pleural_tag: float = 0.9
     lobulation: float = 0.4
     vessel_convergence: float = 0.4
