@@ -16,6 +16,7 @@ from onlm_lab.results import Estimate
 
 MADE_UP = "MADE-UP DATA"
 INK, QUIET, GRID, SURFACE = "#1b2733", "#5b6b7a", "#e3e8ee", "#ffffff"
+PERCENT = "\u00a0%"  # the sign stays on the line of its number
 FONT = (
     "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', "
     "'DejaVu Sans', Arial, sans-serif"
@@ -126,7 +127,7 @@ def safe(text: str) -> str:
 
 def counts(n: int, n_events: int, *, of: str = "patients", events: str = "N+") -> str:
     """'300 patients, 51 N+ (17 %)'."""
-    share = f" ({100 * n_events / n:.0f} %)" if n else ""
+    share = f" ({100 * n_events / n:.0f}{PERCENT})" if n else ""
     return f"{n:,} {of}, {n_events:,} {events}{share}"
 
 
@@ -137,7 +138,7 @@ def number(value: float, *, digits: int = 2) -> str:
 
 def percent(value: float, *, digits: int = 0) -> str:
     """A fraction as a percentage."""
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+    return "–" if value is None or math.isnan(value) else f"{100 * value:.{digits}f}{PERCENT}"
 
 
 def with_interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = False) -> str:
@@ -145,7 +146,7 @@ def with_interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = Fal
     if math.isnan(estimate.value):
         return "not estimated"
     scale, places = (100, 0) if as_percent else (1, digits)
-    sign = " %" if as_percent else ""
+    sign = PERCENT if as_percent else ""
     value = number(scale * estimate.value, digits=places) + sign
     if math.isnan(estimate.low) and math.isnan(estimate.high):
         return value
