@@ -199,7 +199,7 @@ def _performance_cards(view: View) -> list[shell.Card]:
             lambda: panels.operating_panel(view.tested, model=state.model, threshold=line(), mark=mark), key=key
         ),
         shell.Card(decision, key=key),
-        shell.Card(comparison, key=without_threshold),
+        shell.Card(comparison, key=without_threshold, wide=True),
     ]
 
 

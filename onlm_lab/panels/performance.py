@@ -40,8 +40,8 @@ def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> 
 
     def of_1000(name: str) -> Tile:
         row = per_1000.loc[name]
-        return Tile(f"{name}, of 1,000", f"{row.patients:.0f}", f"95 % CI {row.low:.0f} to {row.high:.0f}",
-                    f"at {100 * point.n_events / point.n:.0f} % N+ (n = {point.n})")  # fmt: skip
+        return Tile(f"{name}, of 1,000", f"{row.patients:.0f}", f"95{theme.PERCENT} CI {row.low:.0f} to {row.high:.0f}",
+                    f"at {theme.percent(point.n_events / point.n)} N+ (n = {point.n})")  # fmt: skip
 
     positive, negative = point.n_tp + point.n_fn, point.n_tn + point.n_fp
     called_negative = point.n_tn + point.n_fn
@@ -177,7 +177,7 @@ def _interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = False) 
         return f"no interval: {estimate.note}" if estimate.note else "no interval"
     scale, places = (100, 0) if as_percent else (1, digits)
     low, high = (theme.number(scale * v, digits=places) for v in (estimate.low, estimate.high))
-    return f"{100 * estimate.level:.0f} % CI {low} to {high}{' %' if as_percent else ''}"
+    return f"{100 * estimate.level:.0f}{theme.PERCENT} CI {low} to {high}{theme.PERCENT if as_percent else ''}"
 
 
 def _spread(name: str, estimate: Estimate) -> dict[str, float]:
