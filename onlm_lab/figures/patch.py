@@ -34,6 +34,7 @@ def plot_patch(
     width, depth = patch.shape[2] * spacing_mm, patch.shape[0] * spacing_mm
     subtitle = f"{width:.0f} mm across, {depth:.0f} mm high, voxels of {spacing_mm:g} mm"
     dress(figure, title="What does the tumour look like?", subtitle=subtitle, mark=mark, height=400)
+    figure.update_layout(margin={"t": 100})
     for k, (plane, (across, along)) in enumerate(zip(planes, AXES, strict=True), start=1):
         rows, columns = ((np.arange(n) - (n - 1) / 2) * spacing_mm for n in plane.shape)
         image = go.Heatmap(
