@@ -35,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OnlmError as error:
         from onlm_lab.pipeline import StepFailed
 
-        print(f"onlm {words.verb}: {error}", file=sys.stderr)
-        return error.code if isinstance(error, StepFailed) and error.code > 0 else 2
+        stopped = isinstance(error, StepFailed)
+        if not (stopped and getattr(words, "step", False)):  # the parent says it
+            print(f"onlm {words.verb}: {error}", file=sys.stderr)
+        return error.code if stopped and error.code > 0 else 2
     except KeyboardInterrupt:
         print(f"onlm {words.verb}: stopped. Start the same command again: it goes on where it was.", file=sys.stderr)
         return 130
