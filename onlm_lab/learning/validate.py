@@ -1,0 +1,225 @@
+"""Nested cross-validation: what one training set teaches, and what it says about patients that it never saw.
+
+A `Task` is one model on one set of training rows: an outer fold, or all labelled rows (the final model, for patients
+without label). Whatever is fitted - encoder, projection, heads, number of epochs, calibrator, threshold, the scale of
+`ood_score` - is fitted inside `Task.learn`; `Task.apply` rows are read only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import StratifiedKFold
+from torch import Tensor
+
+from onlm_lab.errors import OnlmError
+from onlm_lab.learning.calibrate import Platt, threshold_for
+from onlm_lab.learning.clinical import ClinicalEncoder
+from onlm_lab.learning.features import Projection
+from onlm_lab.learning.heads import Heads, Stack, fit_heads, held_out
+from onlm_lab.learning.model import OnlmModel
+from onlm_lab.study import Study
+
+MODELS = ("clinical", "image", "fused")
+FINAL = -1  # the "fold" of the model that learns from all labelled rows
+INNER_FOLDS = 5
+COMPONENTS = 24  # of the frozen features
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """All patients of a run, aligned by row."""
+
+    patients: pd.DataFrame  # index 0..n-1
+    onlm: np.ndarray  # (n,) 1, 0, NaN
+    features: Tensor | None = None  # (n,V,F), frozen mode
+    patches: np.ndarray | None = None  # (n,D,D,D) HU, finetune mode
+
+    @property
+    def ids(self) -> list[str]:
+        return self.patients["patient_id"].tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One model to be fitted on `learn` and applied to `apply` (row numbers)."""
+
+    model: str
+    repeat: int
+    fold: int
+    learn: np.ndarray
+    apply: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-r{self.repeat}-" + ("final" if self.fold == FINAL else f"f{self.fold}")
+
+    def seed(self, study_seed: int) -> int:
+        """A seed of its own, whatever else is trained beside it."""
+        parts = [study_seed, MODELS.index(self.model), self.repeat, self.fold + 1]
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a task leaves behind."""
+
+    inner_logit: np.ndarray  # (n_learn,) of each training row by models that had not seen it
+    apply_logit: np.ndarray  # (S, n_apply)
+    ood: np.ndarray  # (n_apply,) share of held-out training patients that are less unlike the training rows
+    epoch: int
+    history: list[dict[str, float]]
+    code: np.ndarray | None = None  # (n, D) what the model sees of every patient, before the last step
+    states: dict[str, Tensor] = field(default_factory=dict)  # name -> (S,...)
+    encoders: tuple[ClinicalEncoder, ...] = ()  # one, or one a seed
+
+
+def list_tasks(onlm: np.ndarray, *, ids: list[str], split: pd.DataFrame, models: tuple[str, ...]) -> list[Task]:
+    """Every outer fold of every repeat and the final model, for each model.
+
+    Raises:
+        OnlmError: the split and the labelled patients do not belong together, or a training set has too few of a class.
+    """
+    labelled = np.flatnonzero(~np.isnan(onlm))
+    place = {patient: k for k, patient in enumerate(ids)}
+    wanted = {ids[k] for k in labelled}
+    tasks = []
+    for repeat, rows in split.groupby("repeat", sort=True):
+        if rows["patient_id"].duplicated().any() or set(rows["patient_id"]) != wanted:
+            strangers = sorted(set(rows["patient_id"]) ^ wanted)
+            raise OnlmError(
+                f"split.csv, repeat {repeat}: {len(rows)} rows, wanted one for each of the {len(wanted)} labelled "
+                f"patients{' (see ' + ', '.join(strangers[:5]) + ')' if strangers else ''}. Make the run anew."
+            )
+        fold_of = np.full(len(ids), FINAL)
+        for patient, fold in zip(rows["patient_id"], rows["fold"], strict=True):
+            fold_of[place[patient]] = fold
+        for model in models:
+            for fold in sorted(rows["fold"].unique()):
+                learn, test = labelled[fold_of[labelled] != fold], labelled[fold_of[labelled] == fold]
+                tasks.append(Task(model, int(repeat), int(fold), learn, test))
+    unlabelled = np.flatnonzero(np.isnan(onlm))
+    tasks += [Task(model, 0, FINAL, labelled, unlabelled) for model in models]
+    for task in tasks:
+        n_positive = int(onlm[task.learn].sum())
+        few = min(n_positive, len(task.learn) - n_positive)
+        if few < 2:
+            raise OnlmError(
+                f"The training rows of fold {task.fold} (repeat {task.repeat}) hold {n_positive} N+ of "
+                f"{len(task.learn)} patients; wanted at least 2 of each class. Use fewer folds or another scheme."
+            )
+    return tasks
+
+
+def inner_folds(onlm: np.ndarray, *, seed: int) -> np.ndarray:
+    """The inner fold of each training row, labels spread evenly: (n_learn,)."""
+    few = int(min(onlm.sum(), len(onlm) - onlm.sum()))
+    folds = StratifiedKFold(min(INNER_FOLDS, few), shuffle=True, random_state=seed % 2**31)
+    found = np.empty(len(onlm), dtype=int)
+    for fold, (_, out) in enumerate(folds.split(onlm, onlm)):
+        found[out] = fold
+    return found
+
+
+def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
+    """Heads on frozen features (or on clinical data alone): inner folds and all training rows together."""
+    seed = task.seed(study.seed)
+    inner = inner_folds(material.onlm[task.learn], seed=seed)
+    stack, encoder, projection = build_stack(task, material=material, study=study, inner=inner)
+    n_clinical = stack.clinical.shape[-1]
+    n_image = 0 if stack.image is None else stack.image.shape[-1]
+
+    def make() -> OnlmModel:
+        both = n_clinical > 0 and n_image > 0
+        return OnlmModel(
+            n_clinical=n_clinical, n_features=n_image, project=False, dropout=study.model.dropout,
+            width=study.model.width if both else 0,
+        )  # fmt: skip
+
+    heads = fit_heads(
+        stack, make=make, n_seeds=study.training.seeds_per_fold, seed=seed, epochs=study.training.epochs,
+        patience=study.training.patience, learning_rate=study.training.learning_rate,
+        weight_decay=study.training.weight_decay,
+    )  # fmt: skip
+    out = held_out(heads.logit, stack.watches).mean(dim=0)  # (n,)
+    code = _codes(stack)
+    states = {name: value[-1] for name, value in heads.states.items()}  # (S,...): of all training rows
+    if projection is not None:
+        states |= {"projection.mean": projection.mean, "projection.basis": projection.basis}
+    return Fitted(
+        inner_logit=out[task.learn].double().numpy(),
+        apply_logit=heads.logit[-1][:, task.apply].double().numpy(),
+        ood=_unlikeness(code, fits=stack.fits, watches=stack.watches, apply=task.apply),
+        epoch=heads.epoch,
+        history=heads.history,
+        code=_seen(heads, stack),
+        states=states,
+        encoders=(encoder,) if encoder else (),
+    )
+
+
+def build_stack(
+    task: Task, *, material: Material, study: Study, inner: np.ndarray
+) -> tuple[Stack, ClinicalEncoder | None, Projection | None]:
+    """Inputs of every inner fold's training rows and, last, of all training rows; each encoded by its own rows."""
+    n, n_groups = len(material.onlm), int(inner.max()) + 2
+    fits, watches = torch.zeros(n_groups, n, dtype=torch.bool), torch.zeros(n_groups, n, dtype=torch.bool)
+    for g in range(n_groups):
+        fits[g, task.learn[inner != g]] = True
+        watches[g, task.learn[inner == g]] = True
+    encoder, projection = None, None
+    values = missing = torch.zeros(n_groups, n, 0)
+    image = None
+    if task.model != "image":
+        table = material.patients
+        encoder = ClinicalEncoder.fit(table.iloc[task.learn], predictors=study.training.predictors)
+        encoded = [encoder.refit(table.iloc[np.flatnonzero(row)]).transform(table) for row in fits.numpy()]
+        values = torch.from_numpy(np.stack([v for v, _ in encoded]))
+        missing = torch.from_numpy(np.stack([m for _, m in encoded]))
+    if task.model != "clinical":
+        found = [Projection.fit(material.features[row], n_components=COMPONENTS) for row in fits]
+        n_kept = min(p.basis.shape[1] for p in found)
+        image = torch.stack([p.apply(material.features)[..., :n_kept] for p in found])  # (G,n,V,D)
+        projection = Projection(mean=found[-1].mean, basis=found[-1].basis[:, :n_kept])
+    onlm = torch.from_numpy(material.onlm).float()
+    stack = Stack(image=image, clinical=values, missing=missing, onlm=onlm, fits=fits, watches=watches)
+    return stack, encoder, projection
+
+
+def calibrated(fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: float) -> tuple[Platt, float]:
+    """Calibrator and threshold of a task, both from inner out-of-fold logits of its training rows."""
+    known = ~np.isnan(fitted.inner_logit)  # finetune with fewer seeds than inner folds leaves rows out
+    logit, truth = fitted.inner_logit[known], onlm[task.learn][known]
+    calibrator = Platt.fit(logit, truth)
+    return calibrator, threshold_for(calibrator.apply(logit), truth, sensitivity=sensitivity)
+
+
+def _codes(stack: Stack) -> Tensor:
+    """What each group sees of each patient, as one row of numbers: (G,n,K+D)."""
+    parts = [stack.clinical] + ([] if stack.image is None else [stack.image.mean(dim=2) * stack.image.shape[-1] ** 0.5])
+    return torch.cat(parts, dim=-1)
+
+
+def _seen(heads: Heads, stack: Stack) -> np.ndarray:
+    """The embedding of every patient in the model of all training rows (the mean over views, before the last step)."""
+    return _codes(stack)[-1].numpy()
+
+
+def _unlikeness(code: Tensor, *, fits: Tensor, watches: Tensor, apply: np.ndarray) -> np.ndarray:
+    """Mahalanobis distance to the training rows, as the share of held-out training rows that lie nearer: 0 to 1."""
+    distance = torch.stack([mahalanobis(c, fit=c[f]) for c, f in zip(code, fits, strict=True)])  # (G,n)
+    known = distance[watches]
+    return (known[None] <= distance[-1][torch.from_numpy(apply)][:, None]).double().mean(dim=1).numpy()
+
+
+def mahalanobis(code: Tensor, *, fit: Tensor, shrink: float = 0.2) -> Tensor:
+    """Distance of each row of `code` to the mean of `fit`, by its covariance, shrunk towards a sphere: (n,)."""
+    fit, code = fit.double(), code.double()
+    centre = fit.mean(dim=0)
+    covariance = torch.cov((fit - centre).T).reshape(fit.shape[1], fit.shape[1])
+    sphere = covariance.diagonal().mean().clamp_min(1e-9) * torch.eye(len(covariance), dtype=torch.float64)
+    solved = torch.linalg.solve((1 - shrink) * covariance + shrink * sphere, (code - centre).T)  # (D,n)
+    return ((code - centre) * solved.T).sum(dim=1).clamp_min(0).sqrt()
