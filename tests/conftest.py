@@ -41,7 +41,7 @@ def shared_reference():
 
 
 SMALL = {"folds": 3, "epochs": 30, "patience": 8}  # of [training]
-N_PATIENTS, N_CENTRES, SEED = 90, 3, 7
+N_PATIENTS, N_CENTRES, SEED = 120, 3, 7
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,8 @@ LEVELS = {
 NAMES = {
     "ctr": "Consolidation-to-tumour ratio", "derived_t": "Clinical T, derived (AJCC 8)",
     "derived_stage": "Clinical stage, derived (AJCC 8)", "pet_ct_done": "PET/CT done", "cea_ng_ml": "CEA (ng/mL)",
-    "age_years": "Age (years)", "pathological_n": "Pathological N",
+    "age_years": "Age (years)", "pack_years": "Smoking dose (pack-years)",
+    "pathological_n": "Pathological N",
 }  # fmt: skip
 INDENT = "\u2003"
 

@@ -31,6 +31,7 @@ class Material:
         models: model ids, the primary one first.
         flow, status, prepared, series: tables between steps; empty where the step left none.
         surrogate_flow, unmapped: how a public table became this study, and what of it could not be used; else empty.
+        trained: what training wrote down about calibrators, thresholds and weights (calibration.json); else empty.
         oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
         mark: words across every figure; empty for real data.
     """
@@ -48,6 +49,7 @@ class Material:
     series: pd.DataFrame
     surrogate_flow: pd.DataFrame
     unmapped: pd.DataFrame
+    trained: dict[str, Any]
     oracle: dict[str, dict[str, Any]]
     mark: str
 
@@ -74,17 +76,20 @@ def gather(run: Run, *, work: Path) -> Material:
     study, rows, patients = run.study, run.rows(), run.patients
     models = models_of(rows, first=study.primary_model)
     splits = splits_of(rows)
-    oracle = work / "oracle.json"
     return Material(
         run=run, study=study, patients=patients, rows=rows, models=models, split=splits[0] if splits else "",
         tested=tested(rows) if splits else rows.iloc[:0],
         flow=_table(work / "flow.csv"), status=_table(work / "status.csv"), prepared=_table(work / "prepared.csv"),
         series=_table(work / "series.csv"),
         surrogate_flow=_table(work.parent / "surrogate_flow.csv"), unmapped=_table(work.parent / "unmapped.csv"),
-        oracle=json.loads(oracle.read_text(encoding="utf-8")) if study.made_up and oracle.is_file() else {},
+        trained=_json(run.folder / "calibration.json"), oracle=_json(work / "oracle.json") if study.made_up else {},
         mark=theme.MADE_UP if study.made_up else "",
     )  # fmt: skip
 
 
 def _table(path: Path) -> pd.DataFrame:
     return runs.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -12,7 +12,7 @@ from onlm_lab.report.section import Block, Section, Text, figure, note, table
 
 IMAGE_FACTS = {
     "spacing_mm": ("Slice spacing (mm)", 2), "thickness_mm": ("Slice thickness (mm)", 2),
-    "pixel_spacing_mm": ("Pixel (mm)", 2), "kvp": ("Tube voltage (kV)", 0),
+    "pixel_mm": ("Pixel (mm)", 2), "kvp": ("Tube voltage (kV)", 0),
 }  # fmt: skip
 SURROGATE = (
     "The label is a surrogate. The table records no clinical N, so pathological N stands alone: some N+ patients may "
@@ -206,10 +206,9 @@ def imaging(material: Material) -> Section:
         Text(said),
         table(pd.DataFrame(rows), caption="Imaging protocol from the DICOM headers: median (quartiles)."),
     ]
-    if "quality" in usable:
-        blocks.append(
-            note(f"Quality score of the patch region: {words.middle(usable['quality'], digits=2)}; 1 is best.")
-        )
+    if "score" in usable:
+        said = f"{words.middle(usable['score'], digits=2)}, median (quartiles)"
+        blocks.append(note(f"Share of the CT quality checks that were passed: {said}."))
     return Section("imaging", "Imaging", tuple(blocks))
 
 

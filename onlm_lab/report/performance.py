@@ -126,7 +126,8 @@ def calibration(material: Material) -> Section:
             {
                 "Model": r["model_id"], "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
                 "Observed : expected": spread(r, "oe_ratio"), "ICI": theme.number(r["ici"], digits=3),
-                "Brier": theme.number(r["brier"], digits=3), "Scaled Brier": theme.percent(r["scaled_brier"]),
+                "Brier": theme.number(r["brier"], digits=3),
+                "Scaled Brier": theme.percent(r["scaled_brier"]).replace("-", "−"),
             }
             for r in panel.table.to_dict("records")
         )  # fmt: skip
@@ -138,9 +139,20 @@ def calibration(material: Material) -> Section:
             note(
                 "Risks were calibrated on inner folds of the training patients only, never on the patients shown here."
             ),
+            *(note(said) for said in _calibrator_notes(material)),
         ]
 
     return Section("calibration", "Calibration: do predicted risks mean what they say?", tuple(attempt(build)))
+
+
+def _calibrator_notes(material: Material) -> list[str]:
+    """What training noted about its calibrators, such as a fold in which the risk carried nothing."""
+    said = []
+    for model, parts in material.trained.get("models", {}).items():
+        folds = [fold["calibrator"].get("note", "") for fold in parts.get("folds", ())]
+        for text in dict.fromkeys(n for n in folds if n):
+            said.append(f"{model}, {folds.count(text)} of {len(folds)} folds: {text}.")
+    return said
 
 
 def decision(material: Material) -> Section:
@@ -211,8 +223,8 @@ def operating_point(material: Material) -> Section:
 
 
 def _threshold(rows: pd.DataFrame) -> str:
-    low, high = (theme.percent(float(t), digits=1) for t in (rows["threshold"].min(), rows["threshold"].max()))
-    return low if low == high else f"{low.removesuffix(' %')} to {high}, by fold"
+    low, high = (f"{100 * t:.1f}" for t in (rows["threshold"].min(), rows["threshold"].max()))
+    return f"{low} %" if low == high else f"{low} to {high} %, by fold"
 
 
 def subgroups(material: Material) -> Section:

@@ -57,6 +57,9 @@ def model_specification(material: Material) -> Section:
              f"{model.window_low_hu:g} to {model.window_high_hu:g} HU".replace("-", "−")),
             ("Backbone", f"{model.backbone}, weights: {model.weights}; {MODES[model.mode]}"),
         ]  # fmt: skip
+    weights = material.trained.get("backbone_weights") or {}
+    if with_images and {"source", "sha256"} <= set(weights):
+        rows.append(("Backbone weights", f"{weights['source']}, SHA-256 {weights['sha256']}"))
     rows += [
         ("Predictors", ", ".join(words.column(p) for p in training.predictors)),
         ("Testing", f"by patient, {scheme}; every reported risk of a labelled patient comes from models that did not "

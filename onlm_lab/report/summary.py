@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from onlm_lab import analysis, figures
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
@@ -89,12 +91,19 @@ def _sbrt(material: Material) -> str:
     at = at[at["cause"] == 1] if "cause" in at else at
     sizes = dict(zip(curves.groups["group"].astype(str), curves.groups["n"], strict=True))
     said = [
-        f"{theme.percent(r[value])} ({100 * r['low']:.0f} to {100 * r['high']:.0f}) predicted {r['group']} "
-        f"(n = {sizes[str(r['group'])]})"
+        f"{_reached(r, value=value)} predicted {r['group']} (n = {sizes[str(r['group'])]})"
         for r in at.to_dict("records")
     ]
     what = f"{endpoint_words(endpoint)} {'by' if value == 'incidence' else 'at'} {theme.years(horizon)}"
     return f"{what.capitalize()}: {', '.join(said)}. {_test(curves)}"
+
+
+def _reached(row: dict[str, object], *, value: str) -> str:
+    """'12 % (3 to 27)'; says so where nobody was followed that long, or where there is no interval."""
+    if pd.isna(row[value]):
+        return "not followed that long:"
+    limits = "no event, no interval" if pd.isna(row["low"]) else f"{100 * row['low']:.0f} to {100 * row['high']:.0f}"
+    return f"{theme.percent(row[value])} ({limits})"
 
 
 def _test(curves: object) -> str:
