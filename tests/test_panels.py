@@ -1,0 +1,153 @@
+"""A panel's figure, table and sentence say the numbers of the analysis, about the right patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_run import write_run
+
+from onlm_lab import analysis
+from onlm_lab.errors import OnlmError
+from onlm_lab.panels import outcomes, patients, performance, subgroups
+from onlm_lab.panels.panel import Panel
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("panels") / "run", n_surgery=160, n_sbrt=60).rows()
+
+
+@pytest.fixture(scope="module")
+def tested(rows):
+    return patients.tested(rows)
+
+
+def test_only_patients_that_the_model_has_not_seen_are_tested_and_sbrt_is_never_among_them(rows, tested):
+    assert set(tested["split"]) == {"oof"} and set(tested["arm"]) == {"surgery"}
+    assert len(tested) == 3 * 160
+
+
+def test_without_a_tested_row_the_reader_is_told_what_is_wanted(rows):
+    with pytest.raises(OnlmError, match="none of 180 rows is of split oof, test, external"):
+        patients.tested(rows[rows["split"] == "unlabelled"])
+
+
+def test_with_repeats_a_patient_counts_once(rows):
+    twice = rows.assign(repeat=1)
+    import pandas as pd
+
+    both = pd.concat([rows, twice])
+    assert len(patients.tested(both)) == len(patients.tested(rows))
+    assert len(patients.of_arm(both, model="fused", arm="sbrt")) == 60
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are(rows):
+    with pytest.raises(OnlmError, match="no model 'fussed'; there is clinical, image, fused"):
+        patients.of_model(rows, model="fussed")
+
+
+def test_tiles_show_the_librarys_numbers_with_interval_and_n(tested):
+    tiles = {t.name: t for t in performance.tiles(tested, model="fused", threshold=0.2)}
+    point = analysis.operating_point(tested, model="fused", threshold=0.2)
+    assert tiles["Sensitivity"].value == f"{100 * point.sensitivity.value:.0f}\u00a0%"
+    assert tiles["Sensitivity"].note == f"{point.n_tp} of {point.n_tp + point.n_fn} N+ found"
+    assert tiles["N+ missed, of 1,000"].value == f"{1000 * point.n_fn / point.n:.0f}"
+    assert all("CI" in t.interval and any(c.isdigit() for c in t.note) for t in tiles.values())
+
+
+def test_a_higher_threshold_finds_fewer_and_spares_more(tested):
+    low, high = (performance.tiles(tested, model="fused", threshold=t) for t in (0.05, 0.4))
+    number = (
+        {t.name: float(t.value.removesuffix("\u00a0%")) for t in low},
+        {t.name: float(t.value.removesuffix("\u00a0%")) for t in high},
+    )
+    assert number[0]["Sensitivity"] > number[1]["Sensitivity"]
+    assert number[0]["N0 spared, of 1,000"] < number[1]["N0 spared, of 1,000"]
+
+
+def test_the_roc_panel_draws_every_model_and_its_table_holds_the_aucs(tested):
+    panel = performance.roc_panel(tested, models=["fused", "clinical"], mark="MADE-UP DATA")
+    assert list(panel.table["model_id"]) == ["fused", "clinical"]
+    for name, auc in zip(panel.table["model_id"], panel.table["auc"], strict=True):
+        assert auc == analysis.roc(tested, model=name).auc.value
+    assert sum("AUC" in (t.name or "") for t in panel.figure.data) == 2
+    assert "of 100 pairs" in panel.sentence and "by fold" in panel.sentence
+
+
+def test_a_threshold_of_the_reader_is_called_optimistic_and_the_studys_own_is_not(tested):
+    assert "optimistic" in performance.operating_panel(tested, model="fused", threshold=0.2).sentence
+    assert "optimistic" not in performance.operating_panel(tested, model="fused").sentence
+
+
+def test_the_comparison_is_the_paired_difference(tested):
+    panel = performance.comparison_panel(tested, model="fused")
+    expected = analysis.compare_aucs(tested, model_a="fused", model_b="clinical")
+    row = panel.table.set_index("model_b").loc["clinical"]
+    assert row["difference"] == expected.difference.value and row["p_value"] == expected.p_value
+    assert panel.figure.data[0].x[0] == expected.difference.value
+
+
+def test_calibration_and_decision_panels_draw_what_the_analysis_returns(tested):
+    calibration = performance.calibration_panel(tested, models=["fused"])
+    expected = analysis.assess_calibration(tested, model="fused")
+    assert calibration.table["slope"].iloc[0] == expected.slope.value
+    decision = performance.decision_panel(tested, thresholds=[0.05, 0.1, 0.2], n_bootstrap=20, threshold=0.1)
+    assert set(decision.table["model_id"]) >= {"fused", "treat_all", "treat_none"}
+    drawn = next(t for t in decision.figure.data if t.name == "fused")
+    own = decision.table[decision.table["model_id"] == "fused"]
+    np.testing.assert_array_equal(drawn.y, own["net_benefit"])
+
+
+def test_subgroups_follow_the_threshold_of_the_reader(tested):
+    loose = subgroups.subgroup_panel(tested, model="fused", columns=["sex"], measure="sensitivity", threshold=0.02)
+    strict = subgroups.subgroup_panel(tested, model="fused", columns=["sex"], measure="sensitivity", threshold=0.5)
+    assert (loose.table["sensitivity"] >= strict.table["sensitivity"]).all()
+    assert loose.table["sensitivity"].sum() > strict.table["sensitivity"].sum()
+
+
+def test_subgroups_without_a_column_ask_for_one(tested):
+    with pytest.raises(OnlmError, match="Choose at least one column"):
+        subgroups.subgroup_panel(tested, model="fused", columns=[])
+
+
+def test_surgery_carries_the_adjuvant_sentence_and_sbrt_the_missing_label(rows):
+    surgery = outcomes.outcome_panel(rows, model="fused", endpoint="os", arm="surgery")
+    sbrt = outcomes.outcome_panel(rows, model="fused", endpoint="os", arm="sbrt")
+    assert "adjuvant therapy" in surgery.sentence and "out-of-fold risks (160)" in surgery.sentence
+    assert "no pathological N" in sbrt.sentence and "risks of the final model (60)" in sbrt.sentence
+    assert all("Observational" in p.sentence for p in (surgery, sbrt))
+    assert "adjuvant therapy" not in sbrt.sentence
+
+
+def test_an_endpoint_with_competing_events_is_shown_as_incidence_and_never_as_one_minus_survival(rows):
+    panel = outcomes.outcome_panel(rows, model="fused", endpoint="regional", arm="sbrt", horizon_days=1095)
+    grouped = patients.with_predicted_group(patients.of_arm(rows, model="fused", arm="sbrt"))
+    expected = analysis.cumulative_incidence(grouped, endpoint="regional", by="predicted_group").at(days=[1095])
+    np.testing.assert_array_equal(panel.table["incidence"], expected["incidence"])
+    assert "other events competing" in panel.sentence
+
+
+def test_high_and_low_risk_follow_each_rows_own_threshold_or_the_readers(rows):
+    sbrt = patients.of_arm(rows, model="fused", arm="sbrt")
+    own = patients.with_predicted_group(sbrt)
+    assert ((own["predicted_group"] == "high risk") == (own["risk"] >= own["threshold"])).all()
+    reader = patients.with_predicted_group(sbrt, threshold=0.3)
+    assert ((reader["predicted_group"] == "high risk") == (reader["risk"] >= 0.3)).all()
+    assert list(own["predicted_group"].cat.categories) == ["low risk", "high risk"]
+
+
+def test_the_hazard_panel_gives_the_ratio_per_ten_points(rows):
+    panel = outcomes.hazard_panel(rows, model="fused", endpoint="os", arm="surgery")
+    assert "per 10 percentage points" in panel.sentence
+    assert panel.figure.data[0].x[0] == panel.table["hr"].iloc[0]
+
+
+def test_an_arm_without_patients_is_said(rows):
+    with pytest.raises(OnlmError, match="no patient in the SBRT arm"):
+        outcomes.outcome_panel(rows[rows["arm"] == "surgery"], model="fused", endpoint="os", arm="sbrt")
+
+
+def test_a_panel_is_a_question_a_figure_a_table_and_a_sentence(tested):
+    panel = performance.operating_panel(tested, model="fused")
+    assert isinstance(panel, Panel) and panel.title.endswith("?") and panel.sentence.endswith(".")
+    assert len(panel.table) == 4 and len(panel.figure.data) == 1
