@@ -12,7 +12,7 @@ import hashlib
 import html
 import json
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, dataclass_transform
 
 import pandas as pd
@@ -65,7 +65,7 @@ def result(cls: type) -> type:
 
 def _plain(value: Any) -> Any:
     """A value as JSON knows it: NaN and infinities become None, tables become lists of records."""
-    if isinstance(value, Estimate):
+    if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, pd.DataFrame):
         return [{str(k): _plain(v) for k, v in row.items()} for row in value.to_dict("records")]

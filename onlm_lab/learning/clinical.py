@@ -51,7 +51,7 @@ class ClinicalEncoder:
 
         A number that is the same in all training rows, or never known, is left out: it cannot teach anything.
         """
-        check_predictors(patients, predictors=predictors)
+        check_predictors(patients, predictors=predictors, surrogate=True)  # train asks the study about histology
         inputs: list[Input] = []
         for name in predictors:
             values = patients[name]
