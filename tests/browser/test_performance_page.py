@@ -106,7 +106,8 @@ def _tab(page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
     page.wait_for_function(
         "([n, start]) => { const all = [...document.querySelectorAll('.onlm-figure h3')];"
-        " const shown = all.filter((e) => e.offsetParent); return shown.length === n && shown[0].textContent.startsWith(start); }",
+        " const shown = all.filter((e) => e.offsetParent);"
+        " return shown.length === n && shown[0].textContent.startsWith(start); }",
         arg=[N_FIGURES[name], FIRST[name]], timeout=60_000,
     )  # fmt: skip
 
