@@ -113,6 +113,7 @@ class Model:
     mode: Literal["frozen", "finetune"] = "frozen"
     neighbours: int = 1  # planes on each side of the centre plane, as channels
     gap_mm: float = 3.0  # distance of those neighbours
+    field_mm: float = 48.0  # edge of what a plane shows; at most the patch
     image_px: int = 64  # pixels of a plane on a side
     window_low_hu: float = -1100.0
     window_high_hu: float = 300.0
@@ -120,7 +121,9 @@ class Model:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        _positive("[model]", image_px=self.image_px, width=self.width, gap_mm=self.gap_mm)
+        _positive(
+            "[model]", image_px=self.image_px, width=self.width, gap_mm=self.gap_mm, field_mm=self.field_mm
+        )
         if self.window_low_hu >= self.window_high_hu:
             raise StudyError("[model] window_low_hu must be below window_high_hu.")
         if not 0 <= self.dropout < 1:

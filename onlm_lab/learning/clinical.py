@@ -64,7 +64,7 @@ class ClinicalEncoder:
                 f"None of the {len(predictors)} predictors varies in the {len(patients)} training rows. "
                 "Name other predictors in [training]."
             )
-        return cls(inputs=tuple(inputs))
+        return cls(inputs=tuple(inputs)).refit(patients)
 
     def refit(self, patients: pd.DataFrame) -> ClinicalEncoder:
         """The same inputs with the means and spreads of other (fewer training) rows; a spread of 0 becomes 1."""
@@ -156,23 +156,12 @@ def _scaled(values: np.ndarray, *, log_offset: float | None) -> np.ndarray:
 
 
 def _number(name: str, values: pd.Series) -> list[Input]:
-    offset = LOG_OFFSET.get(name)
-    known = _scaled(values.dropna().to_numpy(dtype=np.float64), log_offset=offset)
-    if len(known) < 2 or np.ptp(known) == 0:
-        return []
-    return [Input(name=name, column=name, log_offset=offset, mean=float(known.mean()), std=float(known.std()))]
+    known = values.dropna().to_numpy(dtype=np.float64)
+    return [Input(name=name, column=name, log_offset=LOG_OFFSET.get(name))] if len(known) and np.ptp(known) > 0 else []
 
 
 def _levels(name: str, values: pd.Series) -> list[Input]:
     """One input a level, but for the commonest (ties: first in the alphabet), which is the reference."""
     counts = values.dropna().value_counts()
-    if len(counts) < 2:
-        return []
     levels = sorted(counts.index, key=lambda level: (-counts[level], level))[1:]
-    n = counts.sum()
-    inputs = []
-    for level in sorted(levels):
-        share = counts[level] / n
-        std = float(np.sqrt(share * (1 - share)))
-        inputs.append(Input(name=f"{name}={level}", column=name, level=str(level), mean=float(share), std=std))
-    return inputs
+    return [Input(name=f"{name}={level}", column=name, level=str(level)) for level in sorted(levels)]

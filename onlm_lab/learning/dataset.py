@@ -29,6 +29,7 @@ class Layout:
     """How a patch becomes pictures."""
 
     size_mm: float  # edge of the patch
+    field_mm: float  # edge of what the pictures show of it
     image_px: int
     neighbours: int
     gap_mm: float
@@ -52,6 +53,7 @@ def layout_of(study: Study) -> Layout:
     model = study.model
     return Layout(
         size_mm=study.patch.size_mm,
+        field_mm=min(study.model.field_mm, study.patch.size_mm),
         image_px=model.image_px,
         neighbours=model.neighbours,
         gap_mm=model.gap_mm,
@@ -106,7 +108,7 @@ def flips(*axes: tuple[int, int, int]) -> Tensor:
 def _points(layout: Layout) -> Tensor:
     """Where the pixels of all planes lie in the cube, x, y, z in [-1,1]: (3*C*H*W, 3)."""
     px = layout.image_px
-    line = (torch.arange(px) * 2 + 1) / px - 1  # centres of pixels
+    line = ((torch.arange(px) * 2 + 1) / px - 1) * (layout.field_mm / layout.size_mm)  # centres of pixels
     offset = torch.arange(-layout.neighbours, layout.neighbours + 1) * layout.gap_mm / (layout.size_mm / 2)  # (C,)
     planes = []
     for rows, columns, normal in AXES.values():
