@@ -275,7 +275,11 @@ def test_the_flow_sums_over_centres_and_names_who_left():
 
 def test_names_from_data_are_text_and_not_tags():
     nasty = "<img src=x>"
-    for figure in (figures.plot_roc(_roc(nasty)), figures.plot_subgroups(_subgroups(nasty))):
+    drawn = [
+        figures.plot_roc(_roc(nasty), points=[_point(nasty)]), figures.plot_subgroups(_subgroups(nasty)),
+        figures.plot_calibration(_calibration(nasty)), figures.plot_operating_point(_point(nasty)),
+    ]  # fmt: skip
+    for figure in drawn:
         texts = json.dumps(json.loads(figure.to_json()))  # plotly's own JSON hides the sign as \\u003c
         assert "<img" not in texts and "&lt;img" in texts
 

@@ -98,6 +98,15 @@ def test_calibration_and_decision_panels_draw_what_the_analysis_returns(tested):
     np.testing.assert_array_equal(drawn.y, own["net_benefit"])
 
 
+def test_a_model_that_only_equals_working_up_nobody_is_not_said_to_beat_it(tested):
+    blind = tested.assign(risk=0.001)
+    panel = performance.decision_panel(blind, models=["fused"], thresholds=[0.1, 0.2], n_bootstrap=5)
+    assert "at none of 2 thresholds" in panel.sentence
+    seer = tested.assign(risk=tested["onlm"] * 0.98 + 0.01)
+    panel = performance.decision_panel(seer, models=["fused"], thresholds=[0.1, 0.2], n_bootstrap=5)
+    assert "at 2 of 2 thresholds, between 10 and 20 %" in panel.sentence
+
+
 def test_subgroups_follow_the_threshold_of_the_reader(tested):
     loose = subgroups.subgroup_panel(tested, model="fused", columns=["sex"], measure="sensitivity", threshold=0.02)
     strict = subgroups.subgroup_panel(tested, model="fused", columns=["sex"], measure="sensitivity", threshold=0.5)

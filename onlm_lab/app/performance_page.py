@@ -141,7 +141,9 @@ def _sides(view: View) -> dict[str, widgets.Widget]:
     always.append(controls.threshold_slider(state, own_fraction=0.1 if np.isnan(own) else float(own), top_fraction=top))
     compared = controls.several(state, name="compared", label="Models in the figures", options={m: m for m in models},
                                 rows=min(len(models), 6))  # fmt: skip
-    sides = {"": _stack(always), "Performance": _stack([compared])}
+    sides = {"": _stack(always)}
+    if len(models) > 1:
+        sides["Performance"] = _stack([compared])
     columns = subgroups.columns_of(rows, wanted=plan.subgroups)
     if columns:
         sides["Subgroups"] = _stack([

@@ -41,26 +41,26 @@ def plot_calibration(calibration: Calibration | Sequence[Calibration], *, mark: 
 
 
 def _add_model(figure: go.Figure, one: Calibration, *, style: theme.Style, with_groups: bool) -> None:
-    curve = one.curve
+    curve, model = one.curve, theme.safe(one.model_id)
     band = curve.dropna(subset=["low", "high"])
-    shared = {"legendgroup": one.model_id, "showlegend": False, "hoverinfo": "skip", "mode": "lines"}
+    shared = {"legendgroup": model, "showlegend": False, "hoverinfo": "skip", "mode": "lines"}
     if len(band):
-        figure.add_scatter(x=band["risk"], y=band["low"], name=f"{one.model_id}, lower limit", line={"width": 0},
+        figure.add_scatter(x=band["risk"], y=band["low"], name=f"{model}, lower limit", line={"width": 0},
                            **shared)  # fmt: skip
-        figure.add_scatter(x=band["risk"], y=band["high"], name=f"{one.model_id}, upper limit", fill="tonexty",
+        figure.add_scatter(x=band["risk"], y=band["high"], name=f"{model}, upper limit", fill="tonexty",
                            fillcolor=theme.faint(style.colour, alpha=0.10), line={"width": 0}, **shared)  # fmt: skip
     slope, ratio = theme.with_interval(one.slope), theme.with_interval(one.oe_ratio)
-    label = f"{theme.safe(one.model_id)}: slope {slope},<br>O:E {ratio}"
+    label = f"{model}: slope {slope},<br>O:E {ratio}"
     figure.add_scatter(
-        x=curve["risk"], y=curve["observed"], mode="lines", name=label, legendgroup=one.model_id,
+        x=curve["risk"], y=curve["observed"], mode="lines", name=label, legendgroup=model,
         line={"color": style.colour, "width": 2.2, "dash": style.dash},
         hovertemplate="predicted %{x:.1%}, observed %{y:.1%}<extra></extra>",
     )  # fmt: skip
     if with_groups and len(one.groups):
         groups = one.groups
         figure.add_scatter(
-            x=groups["risk"], y=groups["observed"], mode="markers", showlegend=False, legendgroup=one.model_id,
-            name=f"{one.model_id}, tenths of risk", customdata=groups[["n_events", "n"]],
+            x=groups["risk"], y=groups["observed"], mode="markers", showlegend=False, legendgroup=model,
+            name=f"{model}, tenths of risk", customdata=groups[["n_events", "n"]],
             marker={"color": "white", "size": 9, "symbol": style.marker, "line": {"color": style.colour, "width": 1.8}},
             hovertemplate="%{customdata[0]} of %{customdata[1]} N+<br>predicted %{x:.1%}, observed %{y:.1%}"
                           "<extra></extra>",

@@ -50,6 +50,7 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
 
 
 def _add_model(figure: go.Figure, rows: object, *, name: str, style: theme.Style) -> None:
+    name = theme.safe(name)
     band = rows.dropna(subset=["low", "high"])
     if len(band):
         shared = {"mode": "lines", "legendgroup": name, "showlegend": False, "hoverinfo": "skip", "line": {"width": 0}}
@@ -57,8 +58,8 @@ def _add_model(figure: go.Figure, rows: object, *, name: str, style: theme.Style
         figure.add_scatter(x=band["threshold"], y=band["high"], name=f"{name}, upper limit", fill="tonexty",
                            fillcolor=theme.faint(style.colour, alpha=0.10), **shared)  # fmt: skip
     figure.add_scatter(
-        x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=theme.safe(name), legendgroup=name,
+        x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=name, legendgroup=name,
         customdata=rows["interventions_avoided"], line={"color": style.colour, "width": 2.2, "dash": style.dash},
-        hovertemplate=f"{theme.safe(name)}: %{{y:.3f}} at %{{x:.0%}}<br>%{{customdata:.0f}} work-ups avoided per 100"
+        hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.0%}}<br>%{{customdata:.0f}} work-ups avoided per 100"
                       "<extra></extra>",
     )  # fmt: skip

@@ -34,10 +34,10 @@ def plot_roc(roc: Roc | Sequence[Roc], *, points: Sequence[OperatingPoint] = (),
         line={"color": theme.QUIET, "width": 1, "dash": "dot"},
     )  # fmt: skip
     for one in rocs:
-        curve, style = one.curve, styles[one.model_id]
+        curve, style, name = one.curve, styles[one.model_id], theme.safe(one.model_id)
         figure.add_scatter(
             x=1 - curve["specificity"], y=curve["sensitivity"], customdata=curve["threshold"], mode="lines",
-            name=f"{theme.safe(one.model_id)}: AUC {theme.with_interval(preferred_auc(one))}", legendgroup=one.model_id,
+            name=f"{name}: AUC {theme.with_interval(preferred_auc(one))}", legendgroup=name,
             line={"color": style.colour, "width": 2.2, "dash": style.dash},
             hovertemplate="at risk ≥ %{customdata:.3f}<br>sensitivity %{y:.1%}, 1 − specificity %{x:.1%}"
                           "<extra></extra>",
@@ -46,7 +46,7 @@ def plot_roc(roc: Roc | Sequence[Roc], *, points: Sequence[OperatingPoint] = (),
         style = styles.get(point.model_id, theme.STYLES[0])
         figure.add_scatter(
             x=[1 - point.specificity.value], y=[point.sensitivity.value], mode="markers", showlegend=False,
-            name=f"{point.model_id} at the threshold", legendgroup=point.model_id,
+            name=f"{theme.safe(point.model_id)} at the threshold", legendgroup=theme.safe(point.model_id),
             marker={"color": style.colour, "size": 11, "symbol": style.marker, "line": {"color": "white", "width": 1}},
             error_x=_bars(1 - point.specificity.value, low=1 - point.specificity.high,
                           high=1 - point.specificity.low, colour=style.colour),
@@ -86,7 +86,7 @@ def plot_auc_differences(comparison: AucComparison | Sequence[AucComparison], *,
             text=f"{theme.with_interval(c.difference)}<br>{theme.p_value(c.p_value)}", font={"size": 11},
         )  # fmt: skip
     figure.update_layout(margin={"r": 150})
-    figure.update_xaxes(title_text="Difference of AUC (right: the first is better)")
+    figure.update_xaxes(title_text="Difference of AUC (right: the first is better)", tickangle=0, nticks=5)
     figure.update_yaxes(autorange="reversed", ticks="")
     return figure
 

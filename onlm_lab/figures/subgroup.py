@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 
 import pandas as pd
@@ -42,8 +43,7 @@ def unit_words(unit: object) -> str:
 
 def level_words(level: object) -> str:
     """A level as a reader would say it, short enough to stand beside a forest."""
-    text = str(level).replace(">=", "≥ ").replace("<", "< ") if str(level)[:1] in "<>" else str(level)
-    text = text.replace("_", " ").replace(" to < ", " to < ")
+    text = re.sub(r"(>=|<)(?=\d)", lambda m: "≥ " if m[0] == ">=" else "< ", str(level)).replace("_", " ")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

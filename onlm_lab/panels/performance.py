@@ -11,9 +11,12 @@ import pandas as pd
 
 from onlm_lab import analysis, figures
 from onlm_lab.figures import theme
+from onlm_lab.figures.decision import REFERENCES
 from onlm_lab.panels.panel import Panel, notes_of
 from onlm_lab.panels.patients import models_of, of_model, threshold_words
 from onlm_lab.results import Estimate
+
+_TIE = 1e-9  # net benefits closer than this are equal
 
 
 class Tile(NamedTuple):
@@ -41,7 +44,7 @@ def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> 
     def of_1000(name: str) -> Tile:
         row = per_1000.loc[name]
         return Tile(f"{name}, of 1,000", f"{row.patients:.0f}", f"95{theme.PERCENT} CI {row.low:.0f} to {row.high:.0f}",
-                    f"at {theme.percent(point.n_events / point.n)} N+ (n = {point.n})")  # fmt: skip
+                    f"at {theme.percent(point.n_events / point.n)} N+ (n\u00a0=\u00a0{point.n})")  # fmt: skip
 
     positive, negative = point.n_tp + point.n_fn, point.n_tn + point.n_fp
     called_negative = point.n_tn + point.n_fn
@@ -75,12 +78,12 @@ def roc_panel(
         }
         for r, p in zip(rocs, points, strict=True)
     )  # fmt: skip
-    first = rocs[0]
+    first, own = rocs[0], of_model(rows, model=models[0])
     auc = figures.preferred_auc(first)
     sentence = (
         f"{first.model_id}: of a random N+ and a random N0 patient, the N+ patient has the higher risk in "
         f"{100 * auc.value:.0f} of 100 pairs (95 % interval {100 * auc.low:.0f} to {100 * auc.high:.0f}; "
-        f"{first.n_events} N+ of {first.n}). The marks show {threshold_words(rows, threshold=threshold)}."
+        f"{first.n_events} N+ of {first.n}). The marks show {threshold_words(own, threshold=threshold)}."
     )  # fmt: skip
     return Panel("roc", "How well does the risk tell N+ from N0?", figures.plot_roc(rocs, points=points, mark=mark),
                  table, sentence, notes_of(*rocs))  # fmt: skip
@@ -141,15 +144,17 @@ def decision_panel(
         generator=np.random.default_rng(seed),
     )  # fmt: skip
     table = curve.table
-    best = table.loc[table.groupby("threshold")["net_benefit"].idxmax()]
-    useful = best.loc[best["model_id"] == models[0], "threshold"]
+    own, references = (_benefit(table, names=names) for names in ([models[0]], list(REFERENCES)))
+    better = own.index[own > references + _TIE]
     where = (
-        f"{models[0]} has the highest net benefit at {len(useful)} of {best['threshold'].nunique()} thresholds "
-        f"({100 * useful.min():.0f} to {100 * useful.max():.0f} %)"
-        if len(useful)
-        else f"{models[0]} has the highest net benefit at no threshold shown"
+        f"{models[0]} beats both working up everybody and nobody at {len(better)} of {len(own)} thresholds, between "
+        f"{100 * better.min():.0f} and {100 * better.max():.0f} %"
+        if len(better)
+        else f"{models[0]} beats working up everybody or nobody at none of {len(own)} thresholds"
     )
-    sentence = f"Net benefit weighs N+ patients found against needless work-ups: {where} (n = {curve.n})."
+    sentence = (
+        f"Net benefit weighs N+ patients found against needless work-ups: {where} (point estimates, n = {curve.n})."
+    )
     return Panel("decision_curve", "Would acting on the risk do more good than harm?",
                  figures.plot_decision_curve(curve, threshold=threshold, mark=mark), table, sentence,
                  notes_of(curve))  # fmt: skip
@@ -170,6 +175,11 @@ def operating_panel(rows: pd.DataFrame, *, model: str, threshold: float | None =
         sentence += " A threshold that was picked for how these numbers look is optimistic."
     return Panel("operating_point", "What would this threshold do to 1,000 such patients?",
                  figures.plot_operating_point(point, mark=mark), table, sentence, notes_of(point))  # fmt: skip
+
+
+def _benefit(table: pd.DataFrame, *, names: Sequence[str]) -> pd.Series:
+    """The highest net benefit of some strategies at each threshold."""
+    return table[table["model_id"].isin(names)].groupby("threshold")["net_benefit"].max()
 
 
 def _interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = False) -> str:
