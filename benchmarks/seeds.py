@@ -1,4 +1,4 @@
-"""`python -m benchmarks.seeds FOLDER`: the made-up trial of 300 patients for seeds 1 to 5, as the table in docs/seeds.md.
+"""`python -m benchmarks.seeds FOLDER`: the made-up trial of 300 patients, seeds 1 to 5, as the table in docs/seeds.md.
 
 Every seed is reported. A trial that is already in FOLDER is not made again; a finished step is not done again.
 """
