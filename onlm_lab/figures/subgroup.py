@@ -134,7 +134,7 @@ def _draw(figure: go.Figure, lines: list[dict[str, object]], *, percent: bool) -
         range=[len(lines) - 0.4, -0.6],
     )  # fmt: skip
     figure.update_yaxes(tickfont={"size": 11})
-    figure.update_xaxes(tickangle=0, nticks=5)
+    figure.update_xaxes(tickangle=0, nticks=4)
     for i, line in enumerate(lines):
         if line.get("text"):
             figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=8, y=i, text=line["text"], showarrow=False,
