@@ -179,6 +179,30 @@ def test_too_few_events_are_said_and_not_computed(tmp_path):
     assert re.findall(r'<section id="([^"]*)"', page) == SECTIONS
 
 
+def test_a_group_of_a_few_patients_is_never_drawn_the_median_divides_instead_and_says_so(made, tmp_path):
+    run = made[0]
+    told = run.predictions
+    lowest = told[(told["model_id"] == "fused") & (told["split"] == "oof")].nsmallest(3, "risk").index
+    told["predicted_positive"] = told["predicted_positive"].where(told["split"] != "oof", 1.0)
+    told.loc[lowest, "predicted_positive"] = 0.0
+    page = write_report(rewritten(run, tmp_path / "run", predictions=told), work=tmp_path).read_text(encoding="utf-8")
+    text = words(section(page, "outcomes-surgery"))
+    assert (
+        "3 of 240 patients are predicted low risk and 237 high risk. Groups of fewer than 10 are not compared." in text
+    )
+    assert "split at the median risk instead" in text
+    assert re.search(r"low risk \d+ % \(\d+ to \d+\) \(n = 120\), high risk \d+ % \(\d+ to \d+\) \(n = 120\)", text)
+    assert "median risk" not in words(section(page, "outcomes-sbrt"))
+
+
+def test_an_arm_too_small_for_two_groups_is_not_divided(tmp_path):
+    run = write_run(tmp_path / "run", n_sbrt=12)
+    page = write_report(run, work=tmp_path).read_text(encoding="utf-8")
+    text = words(section(page, "outcomes-sbrt"))
+    assert "Groups of fewer than 10 are not compared." in text and "median" not in text.split("Groups of")[1]
+    assert not [name for name in figures(page) if name.endswith("-sbrt")]
+
+
 def test_a_surrogate_label_and_a_post_operative_predictor_are_said_before_any_number(made, tmp_path):
     run = made[0]
     patients = run.patients.assign(histology="adenocarcinoma", histology_source="resection")

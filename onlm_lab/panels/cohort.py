@@ -28,10 +28,10 @@ def flow_panel(flow: pd.DataFrame, *, mark: str = "") -> Panel:
     sentence = f"Of {n_in:,} patients screened, {n_left:,} ({100 * n_left / n_in:.0f} %) are eligible."
     if len(most):
         rule = most.iloc[0]
-        sentence += (
-            f" Most were left out at '{RULES.get(rule['rule'], rule['rule'])}': {int(rule['n_excluded']):,} excluded, "
-            f"{int(rule['n_undetermined']):,} undetermined because a value that matters is missing."
-        )
+        said = f" Most were left out at '{RULES.get(rule['rule'], rule['rule'])}': {int(rule['n_excluded']):,} excluded"
+        if rule["n_undetermined"]:
+            said += f", {int(rule['n_undetermined']):,} undetermined because a value that matters is missing"
+        sentence += f"{said}."
     return Panel("flow", "Who is in the study, and who was left out?", figures.plot_flow(flow, mark=mark),
                  centre_table(flow), sentence)  # fmt: skip
 

@@ -10,12 +10,14 @@ from onlm_lab.figures import theme
 from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.panels.outcomes import ADJUVANT, OBSERVATIONAL, endpoints_of, is_competing, outcome_panel
 from onlm_lab.panels.patients import of_arm
+from onlm_lab.report.grouping import grouping_of
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
 from onlm_lab.report.words import p_cell, share
 from onlm_lab.results import Estimate
 
+NARROWEST_RISKS = 0.05  # where risks span less, a ratio per 10 points would speak about patients who are not there
 EVENTS = {"os": "death", "rfs": "recurrence or death"}
 SURGERY = (
     f"{ADJUVANT} Risks of patients with a reference standard are out-of-fold; those of the others come from the final "
@@ -49,12 +51,29 @@ def _arm(material: Material, arm: str, said: str) -> list[Block]:
     if not endpoints:
         return [Text(f"No follow-up is recorded for the {name} arm: nothing can be said about outcomes.")]
     blocks: list[Block] = [box(f"{said} {OBSERVATIONAL}"), *attempt(lambda: [_followup(material, arm=arm)])]
-    for endpoint in endpoints:
-        blocks += attempt(lambda e=endpoint: _outcome(material, arm=arm, endpoint=e))
+    grouping = grouping_of(material, arm=arm)
+    if grouping.said:
+        blocks.append(Text(grouping.said))
+    for endpoint in endpoints if grouping.possible else ():
+        blocks += attempt(lambda e=endpoint: _outcome(material, arm=arm, endpoint=e, threshold=grouping.threshold))
+    blocks = _said_once(blocks)
     if arm == "surgery":
         blocks += _by_reference_standard(material, endpoints=endpoints)
     blocks += attempt(lambda: _hazards(material, arm=arm, endpoints=endpoints))
     return blocks
+
+
+def _said_once(blocks: list[Block]) -> list[Block]:
+    """Notes that hold for every endpoint, such as that a group is empty, are said at the first."""
+    notes: set[str] = set()
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Text) and block.tone == "note":
+            if block.text in notes:
+                continue
+            notes.add(block.text)
+        kept.append(block)
+    return kept
 
 
 def _by_reference_standard(material: Material, *, endpoints: tuple[str, ...]) -> list[Block]:
@@ -79,9 +98,9 @@ def _followup(material: Material, *, arm: str) -> Text:
     return Text(f"{curves.n:,} patients, {curves.n_events:,} deaths; median follow-up {long} (reverse Kaplan-Meier).")
 
 
-def _outcome(material: Material, *, arm: str, endpoint: str) -> list[Block]:
+def _outcome(material: Material, *, arm: str, endpoint: str, threshold: float | None) -> list[Block]:
     panel = outcome_panel(
-        material.rows, model=material.primary, endpoint=endpoint, arm=arm,
+        material.rows, model=material.primary, endpoint=endpoint, arm=arm, threshold=threshold,
         horizon_days=material.study.analysis.horizon_days, mark=material.mark,
     )  # fmt: skip
     said = panel.sentence.split(" Groups by ")[0]
@@ -90,13 +109,22 @@ def _outcome(material: Material, *, arm: str, endpoint: str) -> list[Block]:
 
 def _hazards(material: Material, *, arm: str, endpoints: tuple[str, ...]) -> list[Block]:
     patients = of_arm(material.rows, model=material.primary, arm=arm)
+    low, high = (float(patients["risk"].quantile(q)) for q in (0.05, 0.95))
+    if high - low < NARROWEST_RISKS:
+        return [Text(
+            f"No hazard ratio is shown: 90 % of the predicted risks lie between {theme.percent(low, digits=1)} and "
+            f"{theme.percent(high, digits=1)}, too close together for a ratio per 10 percentage points."
+        )]  # fmt: skip
     rows: list[dict[str, str]] = []
     refused: list[Block] = []
     for endpoint in endpoints:
         try:
-            rows.append(_hazard(patients, endpoint=endpoint))
+            row, notes = _hazard(patients, endpoint=endpoint)
         except OnlmError as refusal:
             refused.append(note(f"Hazard ratio for {endpoint_words(endpoint)} not shown: {refusal}"))
+        else:
+            rows.append(row)
+            refused += [note(f"{endpoint_words(endpoint).capitalize()}: {said}.") for said in notes]
     caption = (
         f"Hazard ratio per 10 percentage points of predicted risk ({material.primary}), unadjusted; cause-specific "
         "where other events compete."
@@ -104,15 +132,17 @@ def _hazards(material: Material, *, arm: str, endpoints: tuple[str, ...]) -> lis
     return [*([table(pd.DataFrame(rows), caption=caption)] if rows else []), *refused]
 
 
-def _hazard(patients: pd.DataFrame, *, endpoint: str) -> dict[str, str]:
+def _hazard(patients: pd.DataFrame, *, endpoint: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """A row of the table, and what its reader must know."""
     cause = 1 if is_competing(patients, endpoint=endpoint) else None
     fitted = analysis.cox(patients, endpoint=endpoint, covariates=["risk"], cause=cause)
-    row = fitted.table.to_dict("records")[0]
+    ratio = fitted.table.to_dict("records")[0]
     overall = fitted.ph_test[fitted.ph_test["covariate"] == "GLOBAL"]["p_value"]
-    return {
+    row = {
         "Endpoint": endpoint_words(endpoint),
-        "HR per 10 points (95 % interval)": theme.with_interval(Estimate(row["hr"], row["low"], row["high"])),
-        "P": p_cell(row["p_value"]),
+        "HR per 10 points (95 % interval)": theme.with_interval(Estimate(ratio["hr"], ratio["low"], ratio["high"])),
+        "P": p_cell(ratio["p_value"]),
         "Events / patients": f"{fitted.n_events:,} / {fitted.n:,}",
         "Proportional hazards, P": p_cell(float(overall.iloc[0])) if len(overall) else "–",
     }
+    return row, fitted.notes

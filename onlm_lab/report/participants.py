@@ -25,7 +25,9 @@ def participants(material: Material) -> Section:
     blocks = _from_public_table(material)
     if len(material.flow):
         panel = flow_panel(material.flow, mark=material.mark)
-        blocks += [Text(panel.sentence), figure(panel.figure, id="fig-flow", wide=True)]
+        blocks.append(Text(panel.sentence))
+        if (material.flow[["n_excluded", "n_undetermined"]] > 0).any(axis=None):
+            blocks.append(figure(panel.figure, id="fig-flow", wide=True))
     else:
         blocks.append(Text("No screening is on file for this run: who was left out, and why, is not known here."))
     blocks.append(Text(_entered(material)))
@@ -67,6 +69,7 @@ def _entered(material: Material) -> str:
     arms = [
         f"{words.plural(int((patients['arm'] == arm).sum()), 'patient')} treated by {name}"
         for arm, name in (("surgery", "surgery"), ("sbrt", "SBRT"))
+        if (patients["arm"] == arm).any()
     ]
     return (
         f"{words.plural(len(patients), 'patient')} from {words.plural(patients['centre'].nunique(), 'centre')} entered "

@@ -9,6 +9,7 @@ import pandas as pd
 from onlm_lab import figures
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
+from onlm_lab.figures.subgroup import level_words
 from onlm_lab.panels.panel import Panel
 from onlm_lab.panels.patients import TESTED, of_model, splits_of, tested
 from onlm_lab.panels.performance import (
@@ -127,7 +128,7 @@ def calibration(material: Material) -> Section:
                 "Model": r["model_id"], "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
                 "Observed : expected": spread(r, "oe_ratio"), "ICI": theme.number(r["ici"], digits=3),
                 "Brier": theme.number(r["brier"], digits=3),
-                "Scaled Brier": theme.percent(r["scaled_brier"]).replace("-", "−"),
+                "Scaled Brier": theme.percent(round(r["scaled_brier"], 2) + 0.0).replace("-", "−"),
             }
             for r in panel.table.to_dict("records")
         )  # fmt: skip
@@ -243,13 +244,26 @@ def subgroups(material: Material) -> Section:
             }
             for r in tests.to_dict("records")
         )  # fmt: skip
+        if panel.table["auc"].isna().all():
+            smallest = "In none of these groups are there enough N+ and N0 patients for a number."
+            return [Text(panel.sentence), Text(smallest), table(_sizes(panel.table), caption="Patients by group.")]
         blocks = panel_blocks(panel, id="fig-subgroups", wide=True)
         if len(shown):
             blocks.append(table(shown, caption="Does the risk work differently? One likelihood-ratio test a factor."))
-        blocks.append(note("The factors were stated in study.toml before any result was seen."))
+        blocks.append(note("The factors are those that study.toml states."))
         return blocks
 
     return Section("subgroups", "Subgroups: in whom does it work?", tuple(attempt(build)))
+
+
+def _sizes(found: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Factor": words.column(r["column"]), "Group": level_words(r["level"]),
+            "N+ / patients": f"{int(r['n_positive'])} / {int(r['n'])}",
+        }
+        for r in found.to_dict("records")
+    )  # fmt: skip
 
 
 def _chi(row: dict[str, object]) -> str:

@@ -9,8 +9,9 @@ from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.panels.outcomes import endpoints_of, is_competing
-from onlm_lab.panels.patients import of_arm, of_model, with_predicted_group
+from onlm_lab.panels.patients import GROUPS, of_arm, of_model, with_predicted_group
 from onlm_lab.report import words
+from onlm_lab.report.grouping import grouping_of
 from onlm_lab.report.material import Material
 
 SBRT_ENDPOINTS = ("regional", "recurrence", "rfs", "os")  # in the order in which they bear on the nodes
@@ -50,6 +51,9 @@ def _separation(material: Material) -> str:
     rocs = [analysis.roc(material.tested, model=m) for m in material.models]
     said = ", ".join(f"{r.model_id} {theme.with_interval(figures.preferred_auc(r))}" for r in rocs)
     text = f"AUC in {words.SPLITS[material.split]}: {said}."
+    first = figures.preferred_auc(rocs[0])
+    if first.low <= 0.5 <= first.high:
+        text += f" The interval of {rocs[0].model_id} holds 0.5: it is not shown to be better than chance."
     if material.oracle:
         known = ", ".join(f"{name} {float(o['value']):.2f}" for name, o in material.oracle.items())
         text += f" Knowing the truth would give: {known}."
@@ -82,16 +86,20 @@ def _sbrt(material: Material) -> str:
     endpoints = endpoints_of(arm, wanted=[e for e in SBRT_ENDPOINTS if e in material.study.analysis.endpoints])
     if not endpoints:
         return "No follow-up is recorded for the SBRT arm."
-    endpoint = endpoints[0]
-    patients = with_predicted_group(of_arm(material.rows, model=material.primary, arm="sbrt"))
+    endpoint, grouping = endpoints[0], grouping_of(material, arm="sbrt")
+    if not grouping.possible:
+        return grouping.said
+    patients = of_arm(material.rows, model=material.primary, arm="sbrt")
+    patients = with_predicted_group(patients, threshold=grouping.threshold)
     horizon = material.study.analysis.horizon_days
     call = analysis.cumulative_incidence if is_competing(arm, endpoint=endpoint) else analysis.kaplan_meier
     curves = call(patients, endpoint=endpoint, by="predicted_group")
     at, value = curves.at(days=[horizon]), "incidence" if hasattr(curves, "gray_test") else "survival"
     at = at[at["cause"] == 1] if "cause" in at else at
     sizes = dict(zip(curves.groups["group"].astype(str), curves.groups["n"], strict=True))
+    names = dict(zip(GROUPS, (grouping.low, grouping.high), strict=True))
     said = [
-        f"{_reached(r, value=value)} predicted {r['group']} (n = {sizes[str(r['group'])]})"
+        f"{_reached(r, value=value)} {names[str(r['group'])]} (n = {sizes[str(r['group'])]})"
         for r in at.to_dict("records")
     ]
     what = f"{endpoint_words(endpoint)} {'by' if value == 'incidence' else 'at'} {theme.years(horizon)}"

@@ -30,6 +30,8 @@ def middle(values: pd.Series, *, digits: int = 0) -> str:
     known = values.dropna()
     if known.empty:
         return "not recorded"
+    if known.nunique() == 1:
+        return f"{theme.number(float(known.iloc[0]), digits=digits)} in all"
     low, mid, high = (theme.number(float(known.quantile(q)), digits=digits) for q in (0.25, 0.5, 0.75))
     return f"{mid} ({low} to {high})"
 

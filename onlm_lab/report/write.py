@@ -23,6 +23,10 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
 )  # fmt: skip
 
 
+N_POSITIVE = "cancer in the lymph nodes at surgery although they looked clean before (pathological N1-N3)"
+SURROGATE_N_POSITIVE = "cancer in the lymph nodes at surgery (pathological N1-N3), a surrogate of occult metastasis"
+
+
 def write_report(run: Run, *, work: Path) -> Path:
     """Write `report.html` into the run's folder, whole or not at all.
 
@@ -57,6 +61,7 @@ def render(material: Material) -> str:
         licence=study.study.licence,
         warnings=_warnings(material),
         lines=five_lines(material),
+        n_positive=SURROGATE_N_POSITIVE if study.label.surrogate else N_POSITIVE,
         sections=[build(material) for build in SECTIONS],
         plotly=get_plotlyjs(),
         font=theme.FONT,

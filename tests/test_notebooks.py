@@ -1,0 +1,109 @@
+"""The notebooks run from top to bottom on a small trial, say what they must, and keep their cells short."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+
+import jupytext
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+LONGEST_CELL = 10
+TABLE = "nsclc_radiogenomics"
+
+
+def executed(name: str, *, folder: Path) -> list[dict]:
+    """The cells of a notebook after a fresh kernel ran them all in `folder`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of jupyter's own packages, not of ours
+        from nbclient import NotebookClient
+
+        notebook = jupytext.read(NOTEBOOKS / name)
+        paths = {"metadata": {"path": str(folder)}}
+        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=paths).execute()
+    return notebook.cells
+
+
+def outputs(cells: list[dict]) -> list[dict]:
+    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def said(cells: list[dict]) -> str:
+    """All text that the cells put out."""
+    parts = []
+    for output in outputs(cells):
+        parts += [output.get("text", ""), output.get("data", {}).get("text/plain", "")]
+    return "\n".join(parts)
+
+
+def drawn(cells: list[dict]) -> list[dict]:
+    """The plotly figures that the cells put out."""
+    kind = "application/vnd.plotly.v1+json"
+    return [o["data"][kind] for o in outputs(cells) if kind in o.get("data", {})]
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.py")), ids=lambda p: p.name)
+def test_no_cell_is_longer_than_ten_lines_and_every_one_follows_a_word(path):
+    cells = jupytext.read(path).cells
+    assert cells[0].cell_type == "markdown"
+    for cell in cells:
+        if cell.cell_type == "code":
+            assert len([line for line in cell.source.splitlines() if line.strip()]) <= LONGEST_CELL, cell.source
+    first = cells[0].source
+    assert "MADE-UP DATA" in first or "Surrogate" in first
+    assert "Research use only" in first
+
+
+def test_the_quickstart_runs_from_top_to_bottom_on_a_made_up_trial(trial, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONLM_DEMO", str(trial))
+    before = (trial / "work" / "steps" / "train.json").stat().st_mtime_ns
+    cells = executed("01_quickstart.py", folder=tmp_path)
+    text = said(cells)
+    assert (trial / "work" / "steps" / "train.json").stat().st_mtime_ns == before, "what was done is done again"
+    assert text.count("nothing changed, kept") == 6
+    figures = drawn(cells)
+    assert len(figures) == 10
+    for figure in figures:
+        marks = [a["text"] for a in figure["layout"].get("annotations", ())] + [figure["layout"]["title"]["text"]]
+        assert any("MADE-UP DATA" in mark for mark in marks), figure["layout"]["title"]
+    assert "oracle_full" in text and "of a random N+ and a random N0 patient" in text
+    assert any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in outputs(cells))
+    assert "report.html" in text
+
+
+def test_the_real_tables_notebook_shows_its_counts_its_licence_and_its_limits(shared_data, tmp_path, monkeypatch):
+    table = next(shared_data(TABLE).glob("*.csv"))
+    monkeypatch.setenv("ONLM_RADIOGENOMICS", str(table))
+    monkeypatch.setenv("ONLM_RADIOGENOMICS_STUDY", "study")
+    cells = executed("02_real_table.py", folder=tmp_path)
+    text = said(cells)
+    assert "CC BY 3.0" in text and "10.7937/K9/TCIA.2017.7hs46erv" in text
+    assert "23 N+ of 116" in text
+    flow = next(
+        o["data"]["text/plain"] for o in outputs(cells) if "pt1a_to_pt2a" in o.get("data", {}).get("text/plain", "")
+    )
+    assert [word for word in ("211", "162", "116") if word not in flow] == []
+    counts = next(
+        o["data"]["text/plain"] for o in outputs(cells) if "recurred" in o.get("data", {}).get("text/plain", "")
+    )
+    assert counts.split()[-6:] == ["N0", "17", "93", "N+", "9", "23"]
+    words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert "Surrogate" in words and "Partly post-operative" in words
+    page = next((tmp_path / "study" / "runs").glob("*/report.html")).read_text(encoding="utf-8").replace("\xa0", " ")
+    head = page.split("</style>")[1].split("<nav")[0]
+    assert "surrogate" in head and "Partly post-operative" in head and "CC BY 3.0" in head
+    assert "MADE-UP" not in page.split("</style>")[1].split("<script>")[0]
+    assert '<td class="short">17 of 93 (18 %)</td><td class="short">9 of 23 (39 %)</td>' in page
+
+
+def test_without_the_table_the_notebook_says_where_to_get_it(tmp_path, monkeypatch):
+    from nbclient.exceptions import CellExecutionError
+
+    monkeypatch.setenv("ONLM_RADIOGENOMICS", str(tmp_path / "elsewhere.csv"))
+    with pytest.raises(
+        CellExecutionError, match=r"elsewhere\.csv is not here.*doi\.org/10\.7937/K9/TCIA\.2017\.7hs46erv"
+    ):
+        executed("02_real_table.py", folder=tmp_path)
+    assert not shutil.os.listdir(tmp_path)
