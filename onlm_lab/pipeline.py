@@ -299,8 +299,8 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
         _ask_oracle(study, handle=handle)
     for model in study.training.models:
         said = results[model]
-        auc = said["roc"]["auc"]
-        say(f"  {model}: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}), out of fold")
+        auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
+        say(f"  {model}: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']}), out of fold")
     return [out], {}
 
 
