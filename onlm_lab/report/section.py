@@ -69,10 +69,12 @@ class Section:
 
 
 def note(text: str) -> Text:
+    """A remark under a figure or table, in small print."""
     return Text(text, tone="note")
 
 
 def box(text: str) -> Text:
+    """A warning that must not be overlooked."""
     return Text(text, tone="box")
 
 
