@@ -133,6 +133,7 @@ def paint_tube(
     *,
     softness_mm: float,
 ) -> None:
+    """Lay a tube from start to end, its radius running from the first to the second, with a soft wall."""
     reach = max(radii) + softness_mm
     box = box_of(grid, np.minimum(start, end) - reach, np.maximum(start, end) + reach, about=start)
     if box is None:

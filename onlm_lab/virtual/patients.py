@@ -36,6 +36,7 @@ def draw_uniforms(n_patients: int, *, seed: int) -> dict[str, Column]:
 
 
 def pick(u: Column, options: tuple, weights: tuple[float, ...]) -> NDArray:
+    """One of the options for each uniform number, as often as its weight says."""
     edges = np.cumsum(weights) / np.sum(weights)
     return np.array(options, dtype=object)[np.minimum(np.searchsorted(edges, u), len(options) - 1)]
 
