@@ -17,7 +17,7 @@ from made_run import NASTY, write_run
 from onlm_lab import analysis, schema
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
-from onlm_lab.report import write_report
+from onlm_lab.report import write, write_report
 from onlm_lab.runs import Run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -57,6 +57,15 @@ def words(markup: str) -> str:
 def figures(page: str) -> dict[str, dict]:
     found = re.findall(r'<figure id="([^"]*)">.*?<script type="application/json">(.*?)</script>', page, flags=re.DOTALL)
     return {name: json.loads(text) for name, text in found}
+
+
+def page_of(run: Run, *, work: Path, only: tuple[str, ...] = ()) -> str:
+    """The page of a run; `only` some of its sections (by the name of their builder), to be quick."""
+    with pytest.MonkeyPatch.context() as patch:
+        if only:
+            patch.setattr(write, "SECTIONS", tuple(build for build in write.SECTIONS if build.__name__ in only))
+            assert len(write.SECTIONS) == len(only)
+        return write_report(run, work=work).read_text(encoding="utf-8")
 
 
 def rewritten(run: Run, folder: Path, *, patients=None, predictions=None, toml: str = "") -> Run:
@@ -137,7 +146,7 @@ def test_the_oracle_stands_beside_the_models_only_where_the_truth_is_known(made,
         "full": {"value": 0.902, "low": 0.86, "high": 0.94},
     }
     (tmp_path / "oracle.json").write_text(json.dumps(oracle))
-    text = words(section(write_report(run, work=tmp_path).read_text(encoding="utf-8"), "discrimination"))
+    text = words(section(page_of(run, work=tmp_path, only=("discrimination",)), "discrimination"))
     assert "oracle, clinical (knows the truth) 0.75 (0.69 to 0.81)" in text
     assert "oracle, full (knows the truth) 0.90 (0.86 to 0.94)" in text
 
@@ -148,7 +157,7 @@ def test_an_auc_above_095_opens_with_a_box_that_says_what_to_check(made, tmp_pat
     told = run.predictions.merge(run.patients[["patient_id", "onlm"]], on="patient_id")
     told["risk"] = told["risk"].where(told["onlm"] != 1, 0.9 + 0.1 * told["risk"])
     leaky = rewritten(run, tmp_path / "run", predictions=told.drop(columns="onlm"))
-    text = words(section(write_report(leaky, work=tmp_path).read_text(encoding="utf-8"), "discrimination"))
+    text = words(section(page_of(leaky, work=tmp_path, only=("discrimination",)), "discrimination"))
     assert "above 0.95 in internal testing is a reason to look for leakage" in text
 
 
@@ -158,7 +167,7 @@ def test_a_study_without_sbrt_says_so_and_a_study_without_followup_says_so(made,
     kept = [c for c in surgery if not c.endswith(("_days", "_event", "_state"))]
     known = run.predictions[run.predictions["patient_id"].isin(surgery["patient_id"])]
     bare = rewritten(run, tmp_path / "run", patients=surgery[kept], predictions=known)
-    page = write_report(bare, work=tmp_path).read_text(encoding="utf-8")
+    page = page_of(bare, work=tmp_path, only=("surgery", "sbrt"))
     assert "This study has no SBRT arm." in words(section(page, "outcomes-sbrt"))
     assert "No follow-up is recorded" in words(section(page, "outcomes-surgery"))
     assert "This study has no SBRT arm." in words(page.split("<nav")[0])
@@ -167,7 +176,7 @@ def test_a_study_without_sbrt_says_so_and_a_study_without_followup_says_so(made,
 def test_one_model_alone_has_no_difference_to_show(made, tmp_path):
     run = made[0]
     alone = rewritten(run, tmp_path / "run", predictions=run.predictions.query("model_id == 'clinical'"))
-    page = write_report(alone, work=tmp_path).read_text(encoding="utf-8")
+    page = page_of(alone, work=tmp_path, only=("discrimination",))
     assert "One model only" in words(section(page, "discrimination"))
     assert "fig-auc-differences" not in figures(page)
 
@@ -179,13 +188,47 @@ def test_too_few_events_are_said_and_not_computed(tmp_path):
     assert re.findall(r'<section id="([^"]*)"', page) == SECTIONS
 
 
+def test_table_one_counts_the_patients_of_each_group(made):
+    run, page = made
+    text = words(section(page, "table-1"))
+    by_label, by_arm = text.split("Table 1b.")
+    known = run.patients[run.patients["onlm"].notna()]
+    female = known[known["sex"] == "female"]
+    cells = [
+        f"{int((female['onlm'] == label).sum())} ({100 * (female['onlm'] == label).sum() / n:.1f} %)"
+        for label, n in ((0, (known["onlm"] == 0).sum()), (1, (known["onlm"] == 1).sum()))
+    ]
+    assert f"female {len(female)} ({100 * len(female) / len(known):.1f} %) {' '.join(cells)}" in by_label
+    assert "Characteristic All N0 N+ Missing SMD" in by_label
+    assert "Characteristic All Surgery SBRT Missing SMD Patients 320 240 80" in by_arm
+    size = run.patients.groupby("onlm")["total_diameter_mm"].mean()
+    smd = float(re.search(r"Total diameter \(mm\).*? 0 (\d\.\d\d)", by_label).group(1))
+    assert size[1] > size[0] and smd > 0.5
+
+
+def test_a_public_table_shows_how_it_became_a_study(made, tmp_path):
+    flow = pd.DataFrame(
+        [("all", "pathological_n_known", 211, 49, 0, 162), ("Stanford", "pathological_n_known", 111, 40, 0, 71),
+         ("VA", "pathological_n_known", 100, 9, 0, 91)],
+        columns=["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left"],
+    )  # fmt: skip
+    flow.to_csv(tmp_path / "surrogate_flow.csv", index=False)
+    pd.DataFrame({"column": ["Ethnicity"], "value": ["(all)"], "count": [211], "why": ["no column of ours"]}).to_csv(
+        tmp_path / "unmapped.csv", index=False
+    )
+    page = page_of(made[0], work=tmp_path / "work", only=("participants",))
+    text = words(section(page, "participants"))
+    assert "Of 211 patients read, 162 (77 %) are eligible." in text and "undetermined because" not in text
+    assert "Ethnicity (all) 211 no column of ours" in text
+
+
 def test_a_group_of_a_few_patients_is_never_drawn_the_median_divides_instead_and_says_so(made, tmp_path):
     run = made[0]
     told = run.predictions
     lowest = told[(told["model_id"] == "fused") & (told["split"] == "oof")].nsmallest(3, "risk").index
     told["predicted_positive"] = told["predicted_positive"].where(told["split"] != "oof", 1.0)
     told.loc[lowest, "predicted_positive"] = 0.0
-    page = write_report(rewritten(run, tmp_path / "run", predictions=told), work=tmp_path).read_text(encoding="utf-8")
+    page = page_of(rewritten(run, tmp_path / "run", predictions=told), work=tmp_path, only=("surgery", "sbrt"))
     text = words(section(page, "outcomes-surgery"))
     assert (
         "3 of 240 patients are predicted low risk and 237 high risk. Groups of fewer than 10 are not compared." in text
@@ -197,7 +240,7 @@ def test_a_group_of_a_few_patients_is_never_drawn_the_median_divides_instead_and
 
 def test_an_arm_too_small_for_two_groups_is_not_divided(tmp_path):
     run = write_run(tmp_path / "run", n_sbrt=12)
-    page = write_report(run, work=tmp_path).read_text(encoding="utf-8")
+    page = page_of(run, work=tmp_path, only=("sbrt",))
     text = words(section(page, "outcomes-sbrt"))
     assert "Groups of fewer than 10 are not compared." in text and "median" not in text.split("Groups of")[1]
     assert not [name for name in figures(page) if name.endswith("-sbrt")]
@@ -211,7 +254,7 @@ def test_a_surrogate_label_and_a_post_operative_predictor_are_said_before_any_nu
         '[training]\npredictors = ["histology"]\n[analysis]\nbootstrap = 50\n'
     )
     changed = rewritten(run, tmp_path / "run", patients=patients, toml=toml)
-    page = write_report(changed, work=tmp_path).read_text(encoding="utf-8")
+    page = page_of(changed, work=tmp_path, only=("reference_standard", "model_specification"))
     top = words(page.split("<nav")[0].split("</style>")[1])
     assert top.index("surrogate") < top.index("What to know")
     assert top.index("Partly post-operative") < top.index("What to know")
@@ -232,7 +275,7 @@ def test_the_flow_is_counted_once_and_lost_ct_stands_with_its_reason(made, tmp_p
                              "reason": [None, None, "no annotation"], "spacing_mm": [1.0, 5.0, None],
                              "kernel": ["B30f", "B30f", None]})  # fmt: skip
     prepared.to_csv(tmp_path / "prepared.csv", index=False)
-    page = write_report(run, work=tmp_path).read_text(encoding="utf-8")
+    page = page_of(run, work=tmp_path, only=("participants", "imaging"))
     text = words(section(page, "participants"))
     assert "Of 9 patients screened, 6 (67 %) are eligible." in text
     assert re.search(r"North 5 1 2 2 ", text) and re.search(r"South 4 0 0 4 ", text)

@@ -129,7 +129,10 @@ def _hazards(material: Material, *, arm: str, endpoints: tuple[str, ...]) -> lis
         f"Hazard ratio per 10 percentage points of predicted risk ({material.primary}), unadjusted; cause-specific "
         "where other events compete."
     )
-    return [*([table(pd.DataFrame(rows), caption=caption)] if rows else []), *refused]
+    if not rows:
+        return refused
+    held = note("Where the P of proportional hazards is small, one ratio does not hold over the whole of follow-up.")
+    return [table(pd.DataFrame(rows), caption=caption), held, *refused]
 
 
 def _hazard(patients: pd.DataFrame, *, endpoint: str) -> tuple[dict[str, str], tuple[str, ...]]:

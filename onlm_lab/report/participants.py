@@ -126,7 +126,7 @@ def reference_standard(material: Material) -> Section:
         stages = labelled["pathological_n"].value_counts().sort_index()
         counted = ", ".join(f"{n:,} {stage}" for stage, n in stages.items())
         blocks.append(Text(f"Pathological N of the {len(labelled):,} labelled patients: {counted}."))
-    blocks.append(table(_yield(labelled), caption="Nodes examined: median (quartiles)."))
+    blocks.append(table(_yield(labelled), caption="Nodes examined: median (quartiles, where they differ)."))
     if label.min_nodes is None and label.min_n2_stations is None:
         blocks.append(note("No minimum number of nodes or stations was set; few examined nodes make a pN0 uncertain."))
     else:
@@ -207,7 +207,10 @@ def imaging(material: Material) -> Section:
     )
     blocks: list[Block] = [
         Text(said),
-        table(pd.DataFrame(rows), caption="Imaging protocol from the DICOM headers: median (quartiles)."),
+        table(
+            pd.DataFrame(rows),
+            caption="Imaging protocol from the DICOM headers: median (quartiles, where they differ).",
+        ),
     ]
     if "score" in usable:
         said = f"{words.middle(usable['score'], digits=2)}, median (quartiles)"

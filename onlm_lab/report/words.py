@@ -26,14 +26,12 @@ def ratio(estimate: Estimate, *, counts: str = "") -> str:
 
 
 def middle(values: pd.Series, *, digits: int = 0) -> str:
-    """'14 (10 to 18)': median and quartiles; says so where nothing is known."""
+    """'14 (10 to 18)': median and quartiles, these only where they differ; says so where nothing is known."""
     known = values.dropna()
     if known.empty:
         return "not recorded"
-    if known.nunique() == 1:
-        return f"{theme.number(float(known.iloc[0]), digits=digits)} in all"
     low, mid, high = (theme.number(float(known.quantile(q)), digits=digits) for q in (0.25, 0.5, 0.75))
-    return f"{mid} ({low} to {high})"
+    return mid if low == high else f"{mid} ({low} to {high})"
 
 
 def column(name: str) -> str:
