@@ -114,7 +114,7 @@ class Model:
     neighbours: int = 1  # planes on each side of the centre plane, as channels
     gap_mm: float = 3.0  # distance of those neighbours
     field_mm: float = 48.0  # edge of what a plane shows; at most the patch
-    image_px: int = 64  # pixels of a plane on a side
+    image_px: int = 96  # pixels of a plane on a side
     window_low_hu: float = -1100.0
     window_high_hu: float = 300.0
     width: int = 32  # features of each branch before fusion
@@ -145,7 +145,7 @@ class Training:
     batch_size: int = 32
     learning_rate: float = 1e-3
     backbone_learning_rate: float = 1e-4
-    weight_decay: float = 0.05
+    weight_decay: float = 0.1
     target_sensitivity: float = 0.95
 
     def __post_init__(self) -> None:

@@ -141,8 +141,7 @@ def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
 
     heads = fit_heads(
         stack, make=make, n_seeds=study.training.seeds_per_fold, seed=seed, epochs=study.training.epochs,
-        patience=study.training.patience, learning_rate=study.training.learning_rate,
-        weight_decay=study.training.weight_decay,
+        patience=study.training.patience, weight_decay=study.training.weight_decay,
     )  # fmt: skip
     out = held_out(heads.logit, stack.watches).mean(dim=0)  # (n,)
     code = _codes(stack)
@@ -199,7 +198,7 @@ def calibrated(fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: flo
 
 def _codes(stack: Stack) -> Tensor:
     """What each group sees of each patient, as one row of numbers: (G,n,K+D)."""
-    parts = [stack.clinical] + ([] if stack.image is None else [stack.image.mean(dim=2) * stack.image.shape[-1] ** 0.5])
+    parts = [stack.clinical] + ([] if stack.image is None else [stack.image.mean(dim=2)])
     return torch.cat(parts, dim=-1)
 
 
