@@ -121,9 +121,7 @@ class Model:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        _positive(
-            "[model]", image_px=self.image_px, width=self.width, gap_mm=self.gap_mm, field_mm=self.field_mm
-        )
+        _positive("[model]", image_px=self.image_px, width=self.width, gap_mm=self.gap_mm, field_mm=self.field_mm)
         if self.window_low_hu >= self.window_high_hu:
             raise StudyError("[model] window_low_hu must be below window_high_hu.")
         if not 0 <= self.dropout < 1:
