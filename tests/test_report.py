@@ -319,7 +319,7 @@ def test_the_numbers_of_the_trials_report_are_those_of_results_json(trial_run, t
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
-def test_in_a_browser_every_figure_is_drawn_nothing_is_fetched_and_400_pixels_suffice(made):
+def test_in_a_browser_every_figure_is_drawn_saved_with_its_title_and_nothing_is_fetched(made):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
@@ -336,9 +336,16 @@ def test_in_a_browser_every_figure_is_drawn_nothing_is_fetched_and_400_pixels_su
         )
         wide = page.evaluate("document.documentElement.scrollWidth")
         pwned = page.evaluate("window.pwned")
+        page.locator("#fig-roc .plot").hover()
+        with page.expect_download() as saved:
+            page.locator("#fig-roc .modebar-btn").first.click()
+        name, picture = saved.value.suggested_filename, Path(saved.value.path()).read_text(encoding="utf-8")
         browser.close()
     assert asked == [(made[0].folder / "report.html").as_uri()]
     assert wrong == []
     assert drawn == len(FIGURES)
     assert wide <= 400
     assert pwned is None
+    assert name == "fig-roc.svg"
+    for words_on_it in ("How well does the risk tell N+ from N0?", "240 patients, 57 N+", "MADE-UP DATA"):
+        assert words_on_it in picture
