@@ -78,7 +78,7 @@ def fit_network(
         seed: order of patients, poses and dropout; each epoch has its own, so that a resumed run is the same run.
         training: epochs, patience, batch size, learning rates.
         checkpoint: written after each epoch, whole or not at all.
-        report: called with each epoch's row.
+        report: called with each epoch's row, those of a resumed network first.
 
     Raises:
         OnlmError: the loss is no longer a number.
@@ -92,6 +92,8 @@ def fit_network(
     with torch.no_grad():
         model.bias.copy_(torch.logit(target.clamp(1e-3, 1 - 1e-3)))
     first, best_loss, best, history = _resume(checkpoint, model=model, optimiser=optimiser)
+    for row in history:
+        report(row)
     for epoch in range(first, training.epochs):
         if history and history[-1]["epoch"] - _best_epoch(history) >= training.patience:
             break

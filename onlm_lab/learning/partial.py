@@ -58,6 +58,8 @@ class Partial:
         half = self._path(task).with_suffix(".half")
         save_file(tensors, half, metadata={"said": json.dumps(said)})
         half.replace(self._path(task))
+        for path in self.folder.glob(f"{task.name}-s*.ckpt"):
+            path.unlink()
 
     def load(self, task: Task) -> Fitted:
         from safetensors import safe_open
