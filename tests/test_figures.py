@@ -273,6 +273,13 @@ def test_the_flow_sums_over_centres_and_names_who_left():
     assert "2 excluded" in gone[0] and "6 excluded, 1 undetermined" in gone[1]
 
 
+def test_the_sums_that_a_screening_keeps_beside_its_centres_are_not_counted_twice():
+    sums = _flow().groupby("rule", sort=False).sum(numeric_only=True).reset_index().assign(centre="all")
+    figure = figures.plot_flow(pd.concat([sums, _flow()]))
+    assert _trace(figure, "left").text[0] == "<b>100</b> screened"
+    assert "in 2 centres" in json.dumps(figure.to_plotly_json()["layout"]["title"])
+
+
 def test_names_from_data_are_text_and_not_tags():
     nasty = "<img src=x>"
     drawn = [

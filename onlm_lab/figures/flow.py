@@ -21,8 +21,17 @@ RULES = {
 
 def flow_counts(flow: pd.DataFrame) -> pd.DataFrame:
     """The flow over all centres: rule, n_in, n_excluded, n_undetermined, n_left, in the order of the rules."""
+    flow = of_centres(flow)
     counted = ["n_in", "n_excluded", "n_undetermined", "n_left"]
     return flow.groupby("rule", sort=False)[counted].sum().reset_index()
+
+
+def of_centres(flow: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the centres, without the sums that a screening keeps beside them as centre "all"."""
+    if "centre" not in flow:
+        return flow
+    apart = flow[flow["centre"] != "all"]
+    return apart if len(apart) else flow
 
 
 def plot_flow(flow: pd.DataFrame, *, mark: str = "") -> go.Figure:
@@ -34,7 +43,7 @@ def plot_flow(flow: pd.DataFrame, *, mark: str = "") -> go.Figure:
     """
     steps = flow_counts(flow)
     n_in, n_left = (int(steps["n_in"].iloc[0]), int(steps["n_left"].iloc[-1])) if len(steps) else (0, 0)
-    centres = flow["centre"].nunique() if "centre" in flow else 1
+    centres = of_centres(flow)["centre"].nunique() if "centre" in flow else 1
     figure = theme.blank(
         title="Who is in the study, and who was left out?",
         subtitle=f"{n_in:,} patients screened in {centres} centre{'' if centres == 1 else 's'}, {n_left:,} eligible",

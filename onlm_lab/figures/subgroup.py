@@ -27,11 +27,13 @@ _QUESTIONS = {
 
 def label_of(column: str) -> str:
     """A column's name as a reader would say it: 'total_diameter_mm' -> 'Total diameter (mm)'."""
+    if column == "cea_ng_ml":
+        return "CEA (ng/mL)"
     units = {"_mm": "mm", "_years": "years", "_ng_ml": "ng/mL", "_ml": "mL", "_hu": "HU", "_days": "days"}
     for suffix, unit in units.items():
         if column.endswith(suffix):
             return f"{column.removesuffix(suffix).replace('_', ' ').capitalize()} ({unit})"
-    short = {"kps": "KPS", "ecog": "ECOG", "suv_max": "SUVmax"}
+    short = {"kps": "KPS", "ecog": "ECOG", "suv_max": "SUVmax", "ctr": "Consolidation-to-tumour ratio"}
     return short.get(column, column.replace("_", " ").capitalize())
 
 

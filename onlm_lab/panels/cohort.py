@@ -20,7 +20,6 @@ def flow_panel(flow: pd.DataFrame, *, mark: str = "") -> Panel:
         flow: a row a centre and rule: centre ("all" is their sum), rule, n_in, n_excluded, n_undetermined, n_left.
         mark: words laid across the figure.
     """
-    flow = _centres_only(flow)
     steps = figures.flow_counts(flow)
     n_in, n_left = int(steps["n_in"].iloc[0]), int(steps["n_left"].iloc[-1])
     lost = steps.assign(lost=steps["n_excluded"] + steps["n_undetermined"]).sort_values("lost", ascending=False)
@@ -36,12 +35,6 @@ def flow_panel(flow: pd.DataFrame, *, mark: str = "") -> Panel:
                  centre_table(flow), sentence)  # fmt: skip
 
 
-def _centres_only(flow: pd.DataFrame) -> pd.DataFrame:
-    """The flow without the rows that sum the centres up."""
-    apart = flow[flow["centre"] != "all"]
-    return apart if len(apart) else flow
-
-
 def centre_table(flow: pd.DataFrame) -> pd.DataFrame:
     """The flow by centre: centre, n_screened, n_excluded, n_undetermined, n_eligible; the last row is all centres."""
     rows = [
@@ -50,7 +43,7 @@ def centre_table(flow: pd.DataFrame) -> pd.DataFrame:
             "n_excluded": int(steps["n_excluded"].sum()), "n_undetermined": int(steps["n_undetermined"].sum()),
             "n_eligible": int(steps["n_left"].iloc[-1]),
         }
-        for centre, steps in _centres_only(flow).groupby("centre", sort=True)
+        for centre, steps in figures.of_centres(flow).groupby("centre", sort=True)
     ]  # fmt: skip
     table = pd.DataFrame(rows)
     total = table.drop(columns="centre").sum().to_dict()
@@ -65,9 +58,9 @@ LEVELS = {
     "pure_ggo": "pure ground glass", "part_solid": "part-solid", "other_nsclc": "other NSCLC", "sbrt": "SBRT",
 }  # fmt: skip
 NAMES = {
-    "ctr": "Consolidation-to-tumour ratio", "derived_t": "Clinical T, derived (AJCC 8)",
-    "derived_stage": "Clinical stage, derived (AJCC 8)", "pet_ct_done": "PET/CT done", "cea_ng_ml": "CEA (ng/mL)",
-    "age_years": "Age (years)", "pack_years": "Smoking dose (pack-years)",
+    "derived_t": "Clinical T, derived (AJCC 8)",
+    "derived_stage": "Clinical stage, derived (AJCC 8)", "pet_ct_done": "PET/CT done",
+    "pack_years": "Smoking dose (pack-years)",
     "pathological_n": "Pathological N",
 }  # fmt: skip
 INDENT = "\u2003"
