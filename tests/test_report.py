@@ -325,6 +325,7 @@ def test_in_a_browser_every_figure_is_drawn_saved_with_its_title_and_nothing_is_
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 400, "height": 800})
+        page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         asked, wrong = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
