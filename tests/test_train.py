@@ -252,7 +252,7 @@ def test_finetune_killed_in_the_middle_of_a_network_goes_on_to_the_same_bytes(fi
 def test_a_loss_that_is_no_number_stops_with_a_sentence(cache, tmp_path):
     wild = changed(model=FINETUNE["model"], training=FINETUNE["training"] | {"learning_rate": 1e25})
     folder = prepare(tmp_path / "run-g", sections=wild)
-    with pytest.raises(OnlmError, match=r"not a number in epoch \d+. Lower \[training\] learning_rate"):
+    with pytest.raises(OnlmError, match=r"not a number in epoch \d+\. Lower \[training\] learning_rate"):
         train_run(folder, cache=cache, progress=False)
 
 

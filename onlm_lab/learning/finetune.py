@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from onlm_lab.study import Training
 
 WARM_UP_FRACTION = 0.1
 CLIP_NORM = 1.0
+BATCH_APPLY = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,7 @@ class Rows:
     mean: float  # of pixel values, as the backbone wants them
     std: float
 
-    def batch(self, rows: Tensor, *, pose: Tensor | None = None) -> Batch:
+    def batch(self, rows: Tensor, pose: Tensor | None = None) -> Batch:
         planes = cut_planes(self.patches[rows], layout=self.layout, pose=pose)  # (B,V,C,H,W)
         pixels = (planes - self.mean) / self.std
         return Batch(pixels, self.clinical[rows], self.missing[rows], self.onlm[rows], ())
@@ -84,7 +87,6 @@ def fit_network(
         OnlmError: the loss is no longer a number.
     """
     fabric = Fabric(accelerator="cpu", devices=1)
-    n_steps = math.ceil(len(learn) / training.batch_size)
     groups = _groups(model, training=training)
     net, optimiser = fabric.setup(model, torch.optim.AdamW(groups, weight_decay=training.weight_decay))
     base_rates = [group["lr"] for group in groups]
@@ -94,37 +96,20 @@ def fit_network(
     first, best_loss, best, history = _resume(checkpoint, model=model, optimiser=optimiser)
     for row in history:
         report(row)
+    held = [rows.batch(part) for part in torch.from_numpy(watch).split(BATCH_APPLY)]
+    truth = rows.onlm[watch]
     for epoch in range(first, training.epochs):
         if history and history[-1]["epoch"] - _best_epoch(history) >= training.patience:
             break
         started = time.perf_counter()
-        generator = torch.Generator().manual_seed(seed + 7919 * (epoch + 1))
-        net.train()
-        total = 0.0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 104729 * (epoch + 1))  # dropout
-            for step, chosen in enumerate(_deal(learn, size=training.batch_size, generator=generator)):
-                rate = _rate(epoch * n_steps + step, total=training.epochs * n_steps)
-                for group, base in zip(optimiser.param_groups, base_rates, strict=True):
-                    group["lr"] = base * rate
-                batch = rows.batch(chosen, pose=random_pose(len(chosen), generator=generator))
-                loss = F.binary_cross_entropy_with_logits(net(batch), batch.onlm)
-                if not torch.isfinite(loss):
-                    raise OnlmError(
-                        f"The training loss is not a number in epoch {epoch}. Lower [training] learning_rate or "
-                        "backbone_learning_rate, then start the run again: it goes on from the last whole epoch."
-                    )
-                optimiser.zero_grad()
-                fabric.backward(loss)
-                fabric.clip_gradients(net, optimiser, max_norm=CLIP_NORM)
-                optimiser.step()
-                total += float(loss.detach()) * len(chosen)
-        logit = _apply(net, rows, watch, model=model)
-        truth = rows.onlm[watch]
+        train = _train_epoch(
+            fabric, net, optimiser, base_rates, rows=rows, learn=learn, epoch=epoch, seed=seed, training=training
+        )
+        logit = _apply(net, held, model=model)
         valid = float(F.binary_cross_entropy_with_logits(logit, truth))
+        _refuse_nan(valid, epoch=epoch)
         row = {
-            "epoch": epoch, "train_loss": total / len(learn), "valid_loss": valid,
-            "valid_auc": auc(logit.numpy(), truth.numpy()),
+            "epoch": epoch, "train_loss": train, "valid_loss": valid, "valid_auc": auc(logit.numpy(), truth.numpy()),
             "learning_rate": optimiser.param_groups[-1]["lr"], "seconds": time.perf_counter() - started,
         }  # fmt: skip
         history.append(row)
@@ -136,10 +121,44 @@ def fit_network(
         half.replace(checkpoint)
         report(row)
     model.load_state_dict(best)
-    everyone = np.arange(len(rows.onlm))
-    code = _apply(model.encode, rows, everyone, model=model)
+    everyone = torch.arange(len(rows.onlm)).split(BATCH_APPLY)
+    code = _apply(model.encode, (rows.batch(part) for part in everyone), model=model)
     logit = model.classify(code).detach()
     return Network(logit=logit, code=code, state=best, epoch=_best_epoch(history), history=history)
+
+
+def _train_epoch(
+    fabric: Fabric,
+    net: nn.Module,
+    optimiser: Any,
+    base_rates: list[float],
+    *,
+    rows: Rows,
+    learn: np.ndarray,
+    epoch: int,
+    seed: int,
+    training: Training,
+) -> float:
+    """Every patient once, in a new order and a new pose; the mean loss."""
+    generator = torch.Generator().manual_seed(seed + 7919 * (epoch + 1))
+    parts = _deal(learn, size=training.batch_size, generator=generator)
+    posed = [(part, random_pose(len(part), generator=generator)) for part in parts]
+    net.train()
+    total = 0.0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 104729 * (epoch + 1))  # dropout
+        for step, batch in enumerate(_ahead(iter(posed), rows.batch)):
+            rate = _rate(epoch * len(posed) + step, total=training.epochs * len(posed))
+            for group, base in zip(optimiser.param_groups, base_rates, strict=True):
+                group["lr"] = base * rate
+            loss = F.binary_cross_entropy_with_logits(net(batch), batch.onlm)
+            _refuse_nan(float(loss.detach()), epoch=epoch)
+            optimiser.zero_grad()
+            fabric.backward(loss)
+            fabric.clip_gradients(net, optimiser, max_norm=CLIP_NORM)
+            optimiser.step()
+            total += float(loss.detach()) * len(batch.onlm)
+    return total / len(learn)
 
 
 def _resume(checkpoint: Path, *, model: OnlmModel, optimiser) -> tuple[int, float, dict, list]:
@@ -174,18 +193,37 @@ def _rate(step: int, *, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
-def _deal(learn: np.ndarray, *, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _deal(learn: np.ndarray, *, size: int, generator: torch.Generator) -> list[Tensor]:
     """Shuffled batches; a lonely last patient joins the batch before (batch norm needs company)."""
     order = torch.from_numpy(learn)[torch.randperm(len(learn), generator=generator)]
     parts = list(order.split(size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
-    return iter(parts)
+    return parts
 
 
 @torch.no_grad()
-def _apply(call: Callable[[Batch], Tensor], rows: Rows, chosen: np.ndarray, *, model: nn.Module) -> Tensor:
-    """What the network says of these rows, in their order, nothing moved and no dropout."""
+def _apply(call: Callable[[Batch], Tensor], batches: Iterable[Batch], *, model: nn.Module) -> Tensor:
+    """What the network says of these batches, nothing moved and no dropout."""
     model.eval()
-    parts = torch.from_numpy(chosen).split(32)
-    return torch.cat([call(rows.batch(part)) for part in parts])
+    return torch.cat([call(batch) for batch in batches])
+
+
+def _ahead(items: Iterator[Any], make: Callable[..., Batch]) -> Iterator[Batch]:
+    """Batches, each made while the one before is being learnt from; the same batches as without the thread."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = None
+        for item in items:
+            coming, ready = pool.submit(make, *item), coming
+            if ready is not None:
+                yield ready.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _refuse_nan(loss: float, *, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise OnlmError(
+            f"The loss is not a number in epoch {epoch}. Lower [training] learning_rate or backbone_learning_rate, "
+            "then start the run again."
+        )

@@ -87,9 +87,13 @@ def _rows(material: Material, *, encoder: ClinicalEncoder | None, backbone: Back
 
 
 def _model(rows: Rows, *, backbone: Backbone, study: Study, seed: int) -> OnlmModel:
+    module = copy.deepcopy(backbone.module).to(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return OnlmModel(
-            n_clinical=rows.clinical.shape[1], n_features=backbone.n_features, backbone=copy.deepcopy(backbone.module),
-            width=study.model.width, dropout=study.model.dropout,
-        )  # fmt: skip
+            n_clinical=rows.clinical.shape[1],
+            n_features=backbone.n_features,
+            backbone=module,
+            width=study.model.width,
+            dropout=study.model.dropout,
+        )

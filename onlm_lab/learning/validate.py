@@ -19,7 +19,7 @@ from onlm_lab.errors import OnlmError
 from onlm_lab.learning.calibrate import Platt, threshold_for
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.features import Projection
-from onlm_lab.learning.heads import Heads, Stack, fit_heads, held_out
+from onlm_lab.learning.heads import Stack, fit_heads, held_out
 from onlm_lab.learning.model import OnlmModel
 from onlm_lab.study import Study
 
@@ -154,7 +154,7 @@ def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
         ood=_unlikeness(code, fits=stack.fits, watches=stack.watches, apply=task.apply),
         epoch=heads.epoch,
         history=heads.history,
-        code=_seen(heads, stack),
+        code=code[-1].numpy(),
         states=states,
         encoders=(encoder,) if encoder else (),
     )
@@ -197,14 +197,9 @@ def calibrated(fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: flo
 
 
 def _codes(stack: Stack) -> Tensor:
-    """What each group sees of each patient, as one row of numbers: (G,n,K+D)."""
+    """What each group sees of each patient, as one row of numbers (of views, the mean): (G,n,K+D)."""
     parts = [stack.clinical] + ([] if stack.image is None else [stack.image.mean(dim=2)])
     return torch.cat(parts, dim=-1)
-
-
-def _seen(heads: Heads, stack: Stack) -> np.ndarray:
-    """The embedding of every patient in the model of all training rows (the mean over views, before the last step)."""
-    return _codes(stack)[-1].numpy()
 
 
 def _unlikeness(code: Tensor, *, fits: Tensor, watches: Tensor, apply: np.ndarray) -> np.ndarray:
