@@ -30,7 +30,7 @@ def lines(folder: Path, *, n_patients: int) -> Iterator[str]:
         paired = said["fused"]["compare_aucs"]["clinical"]
         counts = f"{said['fused']['roc']['n']} ({said['fused']['roc']['n_events']})"
         cells = [
-            str(seed), counts, *aucs, interval(paired["difference"]), f"{paired['p_value']:.3f}",
+            str(seed), counts, *aucs, interval(paired["difference"]), p_value(paired['p_value']),
             f"{oracle['clinical']['value']:.2f}", f"{oracle['full']['value']:.2f}",
         ]  # fmt: skip
         yield "| " + " | ".join(cells) + " |"
@@ -38,6 +38,10 @@ def lines(folder: Path, *, n_patients: int) -> Iterator[str]:
 
 def interval(estimate: dict[str, float]) -> str:
     return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
+
+
+def p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def main() -> None:

@@ -188,8 +188,12 @@ def _dashboards(words: argparse.Namespace) -> None:
 
 
 def _serve(folder: Path, *, port: int, token: str | None) -> None:
+    import signal
+
     from onlm_lab import serving
 
+    for end in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal or a service manager ends the server too
+        signal.signal(end, signal.default_int_handler)
     serving.serve(folder, port=port, token=token, say=say)
 
 

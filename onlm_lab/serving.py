@@ -109,7 +109,7 @@ def serving(
     """A running server, stopped and cleared away at the end of the block."""
     run = open_run(run_or_study)
     _ = run.study.name  # a study that cannot be read is said here, not on the page
-    _refuse_busy(port)
+    require_free(port)
     token = secrets.token_urlsafe(24) if token is None else token
     if not token:
         raise OnlmError("The token is empty, and without one the page would be open to every user of this machine.")
@@ -198,7 +198,8 @@ def _environment(place: Path, *, run: Path) -> dict[str, str]:
     }
 
 
-def _refuse_busy(port: int) -> None:
+def require_free(port: int) -> None:
+    """Raise if the port does not exist or somebody uses it; the message offers the next free one."""
     if not 1 <= port <= 65535:
         raise OnlmError(f"Port {port} does not exist; wanted 1 to 65535, such as 8866.")
     if _free(port):

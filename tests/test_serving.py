@@ -6,6 +6,10 @@ import json
 import re
 import socket
 import stat
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 
 import pytest
 from made_run import write_run
@@ -70,3 +74,19 @@ def test_an_empty_token_is_refused(tmp_path):
 def test_a_folder_without_a_run_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(OnlmError, match="holds no run"):
         serving.serve(tmp_path)
+
+
+def test_a_server_that_is_told_to_end_takes_its_page_along(tmp_path):
+    run = write_run(tmp_path / "run", n_surgery=60, n_sbrt=20)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "onlm_lab.cli", "dashboards", str(run.folder), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "http://" in line:
+            break
+    process.terminate()
+    process.communicate(timeout=60)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=5)
