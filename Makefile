@@ -18,7 +18,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null 2>&1 || command -v python3 >/dev/null 2>&1 || { echo "Python 3.11 is needed: apt-get install python3 python3-venv"; exit 2; }
-	@echo ">> Installing into $(VENV): about 1.5 GB with torch, three to six minutes on an ordinary line."
+	@echo ">> Installing into $(VENV): 2.5 GB on disk with torch; two to six minutes."
 	@P=$$(command -v $(PYTHON) || command -v python3); \
 	$$P -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed, found $$($$P --version)."; exit 2; }; \
 	test -x $(BIN)/python || $$P -m venv $(VENV) || { echo "No venv module: apt-get install python3-venv"; exit 2; }
