@@ -240,7 +240,9 @@ class SurvivalCurves:
     notes: tuple[str, ...] = ()
 
     def at(self, *, days: list[float]) -> pd.DataFrame:
-        """The curve's columns at given days: S(t) of the last step at or before t; NaN beyond the last follow-up.
+        """The curve's columns at given days: S(t) of the last step at or before t.
+
+        NaN beyond the last follow-up, but where the last patients all had an event: then nothing can change any more.
 
         `at_risk` counts patients with time >= t; n_events and n_censored are counted since the previous asked day.
         """
@@ -336,7 +338,7 @@ def _step_table(curve: pd.DataFrame, *, days: list[float], keys: list[str], carr
     grid = sorted(float(d) for d in days)
     for key, steps in curve.groupby(keys, sort=False, observed=True):
         time = steps["days"].to_numpy(float)
-        last = time.max()
+        last = time.max() if steps["n_censored"].iloc[-1] else math.inf  # nobody left who could change the curve
         before = -math.inf
         for day in grid:
             row = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True)) | {"days": day}

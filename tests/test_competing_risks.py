@@ -143,3 +143,11 @@ def test_an_endpoint_without_competing_events_is_sent_to_kaplan_meier():
 def test_a_state_that_does_not_exist_is_refused():
     with pytest.raises(OnlmError, match=r"regional_state must be 0 or 1 or 2, but 1 of 2 rows are not: P1"):
         cumulative_incidence(patients([3, 5], [1, 3]))
+
+
+def test_an_incidence_that_reaches_one_has_no_limits_there_and_stays_one():
+    days = list(range(1, 31))  # thirty steps of 1/30 add to 1 but for rounding
+    fit = cumulative_incidence(patients(days, [1] * 30))
+    last = fit.curve.query("cause == 1").iloc[-1]
+    assert last["incidence"] == pytest.approx(1) and math.isnan(last["low"]) and math.isnan(last["high"])
+    assert fit.at(days=[100]).set_index("cause")["incidence"].tolist() == pytest.approx([1, 0])

@@ -184,3 +184,16 @@ def test_curves_by_a_column_that_is_not_there_name_the_nearest():
 def test_a_patient_twice_is_refused():
     with pytest.raises(OnlmError, match="more than one row"):
         kaplan_meier(pd.concat([LUNG, LUNG.iloc[:1]]))
+
+
+def test_survival_stays_zero_after_the_last_patient_died():
+    """R: one patient of lung with ph.ecog 3, dead on day 118; summary(survfit, times, extend=TRUE) goes on with 0."""
+    after = kaplan_meier(patients([118, 90, 400], [1, 1, 0], ecog=["3", "1", "1"]), by="ecog").at(days=[118, 180, 730])
+    assert after.query("group == '3'")["survival"].tolist() == [0, 0, 0]
+    assert after.query("group == '1' and days == 730")["survival"].isna().all()
+
+
+def test_a_group_of_decimal_numbers_is_named_as_one_of_whole_numbers():
+    rows = patients([5, 8, 9, 20], [1, 0, 1, 0], high=[0, 1, 0, 1])
+    for kind in ("int8", "float32", "Float64"):
+        assert kaplan_meier(rows.astype({"high": kind}), by="high").median["group"].tolist() == ["0", "1"], kind

@@ -12,6 +12,7 @@ from onlm_lab.errors import OnlmError
 from onlm_lab.results import IncidenceCurves
 
 CAUSES = (1, 2)
+ROUNDING = 1e-12  # an incidence this close to 1 is 1: it has no limits on the log(-log) scale
 
 
 def cumulative_incidence(
@@ -114,7 +115,7 @@ def _tied(n_events: np.ndarray, at_risk: np.ndarray) -> np.ndarray:
 
 
 def _log_log_limits(incidence: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    inside = (incidence > 0) & (incidence < 1) & (variance > 0)
+    inside = (incidence > 0) & (incidence < 1 - ROUNDING) & (variance > 0)
     power = np.full(len(incidence), np.nan)
     f = incidence[inside]
     power[inside] = Z95 * np.sqrt(variance[inside]) / (f * -np.log(f))

@@ -71,6 +71,7 @@ def read_followup(
     rows, _ = one_row_a_patient(rows, model=model)
     require_columns(rows, columns)
     kind = endpoint_kind(rows, endpoint=endpoint)
+    require_columns(rows, [f"{endpoint}_days", f"{endpoint}_{kind}"])
     days = _numbers(rows, f"{endpoint}_days")
     state = _numbers(rows, f"{endpoint}_{kind}")
     allowed = (0, 1) if kind == "event" else (0, 1, 2)
@@ -136,7 +137,7 @@ def sorted_levels(column: pd.Series) -> tuple[list, list]:
 
 def level_name(value: object) -> str:
     """A level as text: 1 and 1.0 are both "1"."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def merge_equal_times(days: np.ndarray) -> np.ndarray:
