@@ -103,3 +103,18 @@ def test_different_splits_together_are_noted_and_arguments_are_not_changed():
     assert labelled(rows).notes == ("patients of different splits together: oof 2, external 1",)
     pd.testing.assert_frame_equal(rows, before)
     assert isinstance(labelled(rows).onlm, np.ndarray)
+
+
+def test_rows_without_a_model_among_named_ones_are_refused_and_not_dropped():
+    with pytest.raises(OnlmError, match=r"model_id is missing in 1 of 4 rows. Name the model in each row, or drop"):
+        roc(table(model_id=["a", "a", None, "a"]))
+
+
+def test_a_column_that_is_there_twice_is_refused():
+    with pytest.raises(OnlmError, match=r"column 'risk' is there 2 times\. Keep one of them"):
+        roc(pd.concat([table(), table()[["risk"]]], axis=1))
+
+
+def test_a_blank_label_is_named_in_the_refusal():
+    with pytest.raises(OnlmError, match="got an empty text for 1 of 4"):
+        labelled(table(onlm=["0", "1", "", None]))

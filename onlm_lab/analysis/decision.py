@@ -52,7 +52,7 @@ def net_benefit(
     normal_quantile(level)
     names = models_in(rows) if model is None else [model] if isinstance(model, str) else list(model)
     if not names:
-        raise OnlmError("net_benefit: no model was named; pass model=None for all models of the table.")
+        raise OnlmError("net_benefit: no model was named, or the table has no rows; pass model=None for all models.")
     clash = [m for m in names if m in (TREAT_ALL, TREAT_NONE)]
     if clash:
         raise OnlmError(f"net_benefit: model_id '{clash[0]}' is the name of a strategy; rename the model.")

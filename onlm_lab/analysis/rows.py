@@ -60,7 +60,10 @@ def require_columns(rows: pd.DataFrame, columns: Iterable[str]) -> None:
     """Stop with one sentence that names every column that is missing, and the nearest that is present."""
     if not isinstance(rows, pd.DataFrame):
         raise OnlmError(f"rows must be a pandas DataFrame with a row a patient, got {type(rows).__name__}.")
-    present = [str(c) for c in rows.columns]
+    columns, present = list(columns), [str(c) for c in rows.columns]
+    twice = [c for c in columns if present.count(c) > 1]
+    if twice:
+        raise OnlmError(f"rows: column '{twice[0]}' is there {present.count(twice[0])} times. Keep one of them.")
     missing = [c for c in columns if c not in rows.columns]
     if not missing:
         return
@@ -73,11 +76,22 @@ def require_columns(rows: pd.DataFrame, columns: Iterable[str]) -> None:
 
 
 def models_in(rows: pd.DataFrame) -> list[str]:
-    """The models of a table, in order of appearance; one nameless model where there is no model_id column."""
+    """The models of a table, in order of appearance; one nameless model where there is no model_id column.
+
+    Raises:
+        OnlmError: a row without model_id in a table that has the column.
+    """
     require_columns(rows, ())
     if "model_id" not in rows.columns:
         return [ONE_MODEL]
-    return [str(m) for m in pd.unique(rows["model_id"].dropna())]
+    require_columns(rows, ["model_id"])
+    nameless = int(rows["model_id"].isna().sum())
+    if nameless:
+        raise OnlmError(
+            f"rows: model_id is missing in {nameless} of {len(rows)} rows. Name the model in each row, or drop the "
+            "column where there is one model only."
+        )
+    return [str(m) for m in pd.unique(rows["model_id"])]
 
 
 def one_row_a_patient(rows: pd.DataFrame, *, model: str | None = None) -> tuple[pd.DataFrame, str]:
@@ -100,13 +114,13 @@ def one_row_a_patient(rows: pd.DataFrame, *, model: str | None = None) -> tuple[
         near = difflib.get_close_matches(str(model), models, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise OnlmError(f"rows: model '{model}' not found; there is {_some(models)}.{hint}")
-    if "model_id" in rows.columns and (len(models) > 1 or rows["model_id"].isna().any()):
-        rows = rows[rows["model_id"].astype(str) == (model if model is not None else models[0])]
+    if len(models) > 1:
+        rows = rows[rows["model_id"].astype(str) == model]
     blank = rows["patient_id"].isna()
     if blank.any():
         raise OnlmError(f"rows: patient_id is missing in {int(blank.sum())} of {len(rows)} rows. Give each row its id.")
     _refuse_repeats(rows)
-    return rows, (model if model is not None else models[0] if models else ONE_MODEL)
+    return rows, (model if model is not None else models[0])
 
 
 def labelled(rows: pd.DataFrame, *, model: str | None = None, risk: bool = True) -> Labelled:
@@ -204,6 +218,7 @@ def _labels(rows: pd.DataFrame) -> np.ndarray:
     bad = (np.isnan(number) & raw.notna().to_numpy()) | ~(np.isnan(number) | (number == 0) | (number == 1))
     if bad.any():
         values, ids = pd.unique(raw[bad]), rows["patient_id"][bad]
+        values = ["an empty text" if v == "" else v for v in values]
         raise OnlmError(
             f"rows: onlm must be 1, 0 or missing, got {_some(values)} for {int(bad.sum())} of {len(rows)} patients "
             f"({_some(ids)}). Correct the label."
