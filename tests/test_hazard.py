@@ -242,3 +242,17 @@ def test_intervals_of_the_hazard_ratio_cover_the_truth_in_95_of_100_trials():
         row = cox(at_random(150, log_hr=0.1, seed=seed), endpoint="os", covariates=["risk"]).table.iloc[0]
         inside += row["low"] < math.exp(0.1) < row["high"]
     assert 0.93 <= inside / 600 <= 0.97
+
+
+def test_a_risk_in_percent_or_in_words_is_refused():
+    rows = at_random(40)
+    with pytest.raises(OnlmError, match=r"'risk' must lie in \[0, 1\] .not percent or a logit., but .* of 40"):
+        cox(rows.assign(risk=rows["risk"] * 100), endpoint="os", covariates=["risk"])
+    with pytest.raises(OnlmError, match=r"'risk' must be a number in \[0, 1\], but the column holds"):
+        cox(rows.assign(risk="high"), endpoint="os", covariates=["risk"])
+
+
+def test_a_hazard_ratio_too_large_for_a_number_is_infinite_without_a_warning():
+    rows = at_random(60, log_hr=0.5)
+    table = cox(rows.assign(tiny=rows["risk"] * 1e-12), endpoint="os", covariates=["tiny"]).table
+    assert math.isinf(table["hr"][0]) and math.isfinite(table["coef"][0])

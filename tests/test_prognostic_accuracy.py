@@ -133,3 +133,8 @@ def test_intervals_of_the_time_dependent_auc_cover_the_truth_in_95_of_100_trials
         row = time_dependent_auc(trial(200, log_hr=0.1, seed=seed), endpoint="os", horizons_days=[700]).iloc[0]
         inside += row["low"] < truth < row["high"]
     assert 0.93 <= inside / 600 <= 0.97
+
+
+def test_a_column_of_python_numbers_is_a_score():
+    rows = trial(60, log_hr=0.1, seed=4)
+    assert uno_c(rows.astype({"risk": object}), endpoint="os", tau_days=600) == uno_c(rows, endpoint="os", tau_days=600)

@@ -52,15 +52,17 @@ def design_matrix(
 def hazard_table(design: Design, coef: np.ndarray, se: np.ndarray) -> pd.DataFrame:
     """The coefficients as hazard ratios with Wald limits and p values."""
     z = float(norm.ppf(0.975))
+    with np.errstate(over="ignore"):  # a ratio too large for a number is infinite
+        hr, low, high = (np.exp(coef + k * se) for k in (0, -z, z))
     return pd.DataFrame(
         {
             "covariate": design.names,
             "unit": design.units,
             "coef": coef,
             "se": se,
-            "hr": np.exp(coef),
-            "low": np.exp(coef - z * se),
-            "high": np.exp(coef + z * se),
+            "hr": hr,
+            "low": low,
+            "high": high,
             "p_value": 2 * norm.sf(np.abs(coef / se)),
         }
     )
@@ -75,9 +77,12 @@ def _columns(column: pd.Series, name: str) -> list[tuple[str, str, np.ndarray]]:
         if np.isinf(numbers).any():
             raise OnlmError(f"covariate '{name}' is infinite in {int(np.isinf(numbers).sum())} patients. Correct it.")
         if name in RISKS:
+            _refuse_percent(name, numbers)
             return [(name, PER_TEN_POINTS, numbers * 10)]
         unit = next((u for suffix, u in UNITS.items() if name.endswith(suffix)), "1")
         return [(name, f"per {unit}", numbers)]
+    if name in RISKS:
+        raise OnlmError(f"covariate '{name}' must be a number in [0, 1], but the column holds {column.dtype}.")
     levels, _ = sorted_levels(values)
     if len(levels) < 2:
         raise OnlmError(_constant(name, f"'{levels[0]}' in all {len(values)} patients"))
@@ -85,6 +90,15 @@ def _columns(column: pd.Series, name: str) -> list[tuple[str, str, np.ndarray]]:
         raise OnlmError(f"covariate '{name}' has {len(levels)} categories in {len(values)} patients. Group them first.")
     first, text = levels[0], values.astype(object)
     return [(f"{name}[{v}]", f"against {first}", (text == v).to_numpy(dtype=float)) for v in levels[1:]]
+
+
+def _refuse_percent(name: str, numbers: np.ndarray) -> None:
+    outside = (numbers < 0) | (numbers > 1)
+    if outside.any():
+        raise OnlmError(
+            f"covariate '{name}' must lie in [0, 1] (not percent or a logit), but {int(outside.sum())} of "
+            f"{len(numbers)} patients lie outside, from {numbers.min():g} to {numbers.max():g}."
+        )
 
 
 def _refuse_constant(x: np.ndarray, names: list[str], stratum: np.ndarray, strata: str | None) -> None:

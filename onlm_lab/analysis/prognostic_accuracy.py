@@ -103,7 +103,7 @@ def _read(rows: pd.DataFrame, endpoint: str, score: str, model: str | None) -> t
             f'without them, such as "os" or "rfs", or cox(rows, endpoint="{endpoint}", cause=1).concordance.'
         )
     followup = read_followup(rows, endpoint=endpoint, columns=[score], model=model)
-    column = followup.rows[score]
+    column = followup.rows[score].infer_objects()
     if not pd.api.types.is_numeric_dtype(column.dtype):
         raise OnlmError(f"the score '{score}' must be a number (higher is worse), but the column holds {column.dtype}.")
     return followup, column.to_numpy(dtype=float)
