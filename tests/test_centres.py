@@ -72,3 +72,9 @@ def test_a_missing_centre_is_refused_and_another_column_can_name_it(rows):
     with pytest.raises(OnlmError, match=r"'center' \(nearest present: 'centre'\)"):
         by_centre(rows, column="center")
     assert by_centre(rows, column="smoking").n_centres == 3
+
+
+def test_a_centre_in_which_all_risks_are_equal_is_shown_but_not_pooled(rows):
+    got = by_centre(rows.assign(risk=0.3))
+    assert (got.table["auc"].dropna() == 0.5).all() and not got.table["is_pooled"].any()
+    assert got.n_pooled == 0 and "DeLong's variance is 0" in " ".join(got.table["note"])

@@ -140,17 +140,12 @@ def _outcome_calls(rows: pd.DataFrame, *, model: str, plan: Analysis) -> dict[st
             name = "cumulative_incidence" if state else "kaplan_meier"
             cause = 1 if state else None
             add(name, key, lambda p=patients, f=curves, e=endpoint: f(p, endpoint=e, by=by))
-            work = analysis.cox
             add(
                 "cox",
                 key,
-                lambda p=patients, e=endpoint, c=cause, f=work: f(p, endpoint=e, covariates=["risk"], cause=c),
+                lambda p=patients, e=endpoint, c=cause: analysis.cox(p, endpoint=e, covariates=["risk"], cause=c),
             )
     return found
-
-
-def _cox(rows: pd.DataFrame, *, endpoint: str, cause: int | None) -> Any:
-    return analysis.cox(rows, endpoint=endpoint, covariates=["risk"], cause=cause)
 
 
 def _collect(calls: dict[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:

@@ -74,7 +74,9 @@ def by_centre(
     notes = list(given.notes)
     left_out = len(names) - len(effects)
     if left_out:
-        notes.append(f"{left_out} of {len(names)} centres not pooled (too few N+ or N0, or an AUC of 0 or 1)")
+        notes.append(
+            f"{left_out} of {len(names)} centres not pooled (too few N+ or N0, an AUC of 0 or 1, or equal risks)"
+        )
     return CentreTable(
         table=pd.DataFrame(table), pooled=pooled, pooled_conservative=conservative, prediction_interval=prediction,
         tau2=tau2, i2=i2, n_centres=len(names), n_pooled=len(effects), model_id=given.model_id, n=given.n,
@@ -136,6 +138,8 @@ def _centre(part: Labelled, *, least: int, level: float) -> tuple[dict[str, obje
         shown = Estimate(math.nan, level=level, method=shown.method, note=note)
     elif not 0 < area < 1:
         note = f"not pooled: AUC {area:g}; {note}"
+    elif variance == 0:
+        note = "not pooled: the risks are all equal within N+ and within N0, so DeLong's variance is 0"
     pooled = not note
     row = {
         "n": part.n, "n_positive": part.n_events, "auc": shown.value, "low": shown.low, "high": shown.high,
