@@ -22,21 +22,25 @@ from onlm_lab.learning.model import Batch, OnlmModel
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Inputs of G training sets (groups), aligned by row: the same n patients, encoded by each group's own encoder."""
+    """Inputs of G training sets (groups), aligned by row: the same n patients, encoded by each group's own encoder.
+
+    Only patients who may teach are here: what a head becomes cannot hang on who else will be judged by it.
+    """
 
     image: Tensor | None  # (G,n,V,D)
     clinical: Tensor  # (G,n,K)
     missing: Tensor  # (G,n,K)
-    onlm: Tensor  # (n,); not read where `fits` and `watches` are False
-    fits: Tensor  # (G,n) bool: rows that the group learns from
-    watches: Tensor  # (G,n) bool: rows held out, whose loss stops the training
+    onlm: Tensor  # (n,)
+    fits: Tensor  # (G,n) bool: rows that the group learns from; all rows in the last group
+    watches: Tensor  # (G,n) bool: rows held out, whose loss stops the training; each row in one group
 
 
 @dataclass(frozen=True, eq=False)
 class Heads:
     """Heads at their best epoch."""
 
-    logit: Tensor  # (G,S,n): of every row, by every head
+    inner_logit: Tensor  # (S,n) of each row, by the heads that had not seen it
+    apply_logit: Tensor  # (S,m) of other patients, by the heads of all rows
     states: dict[str, Tensor]  # name -> (G,S,...)
     epoch: int
     history: list[dict[str, float]]  # a row a seed and epoch
@@ -49,6 +53,7 @@ LEARNING_RATE = 0.02  # the loss is smooth and whole: no need to tune it with th
 def fit_heads(
     stack: Stack,
     *,
+    others: Batch,
     make: Callable[[], OnlmModel],
     n_seeds: int,
     seed: int,
@@ -56,7 +61,7 @@ def fit_heads(
     patience: int,
     weight_decay: float,
 ) -> Heads:
-    """Trains G x S heads at once.
+    """Trains G x S heads at once; those of all rows then judge `others` (m patients, encoded like the last group).
 
     Each seed has its own first weights, its own dropout, and its own weights of patients, drawn from an exponential
     distribution (the Bayesian bootstrap: Rubin 1981, doi:10.1214/aos/1176345338), so that the spread of the seeds tells
@@ -66,33 +71,39 @@ def fit_heads(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         models = [make() for _ in range(n_seeds)]
-        params, buffers = stack_module_state(models * n_groups)  # name -> (G*S,...)
+        params, _ = stack_module_state(models * n_groups)  # name -> (G*S,...)
         params = {k: v.detach().clone().requires_grad_() for k, v in params.items()}
         drawn = -torch.rand(n_seeds, n).clamp_min(1e-7).log()  # (S,n)
         weight = (drawn * stack.fits[:, None]).flatten(0, 1)  # (G*S,n)
         weight = weight / weight.sum(dim=1, keepdim=True)
-        target = torch.where(stack.fits.any(0) | stack.watches.any(0), stack.onlm, torch.zeros(()))
-        share = (weight * target).sum(dim=1).clamp(1e-3, 1 - 1e-3)
+        share = (weight * stack.onlm).sum(dim=1).clamp(1e-3, 1 - 1e-3)
         with torch.no_grad():
             params["bias"].copy_(torch.logit(share)[:, None])
         inputs = [_repeat(part, n_seeds) for part in (stack.image, stack.clinical, stack.missing)]
         base = models[0]
 
-        def forward(p, b, image, clinical, missing):  # one head, all rows -> (n,)
-            return functional_call(base, (p, b), (Batch(image, clinical, missing, target, ()),))
+        def forward(p, image, clinical, missing):  # one head, all rows -> (n,)
+            return functional_call(base, p, (Batch(image, clinical, missing, stack.onlm, ()),))
 
-        run = vmap(forward, in_dims=(0, 0, None if stack.image is None else 0, 0, 0), randomness="different")
-        return _descend(
-            run, params, buffers, inputs, base=base, weight=weight, target=target, watches=stack.watches,
+        run = vmap(forward, in_dims=(0, None if stack.image is None else 0, 0, 0), randomness="different")
+        epoch, inner_logit, params, history = _descend(
+            run, params, inputs, base=base, weight=weight, onlm=stack.onlm, watches=stack.watches,
             n_seeds=n_seeds, epochs=epochs, patience=patience, weight_decay=weight_decay,
         )  # fmt: skip
+        states = {name: value.unflatten(0, (-1, n_seeds)) for name, value in params.items()}
+        last = {name: value[-1] for name, value in states.items()}  # (S,...)
+        with torch.no_grad():
+            judge = vmap(forward, in_dims=(0, None, None, None))
+            apply_logit = judge(last, others.image, others.clinical, others.missing)  # (S,m)
+    return Heads(inner_logit=inner_logit, apply_logit=apply_logit, states=states, epoch=epoch, history=history)
 
 
 def _descend(
-    run, params, buffers, inputs, *, base, weight, target, watches, n_seeds, epochs, patience,
-    weight_decay,
-) -> Heads:  # fmt: skip
-    """Full-batch Adam on loss + weight_decay / 2 x squared weights; keeps the epoch with the lowest held-out loss."""
+    run, params, inputs, *, base, weight, onlm, watches, n_seeds, epochs, patience, weight_decay,
+) -> tuple[int, Tensor, dict[str, Tensor], list[dict[str, float]]]:  # fmt: skip
+    """Full-batch Adam on loss + weight_decay / 2 x squared weights; keeps the epoch with the lowest held-out loss:
+    which it is, the held-out logits (S,n), the weights, and every epoch's row of history. Leaves `base` in eval mode.
+    """
     optimiser = torch.optim.Adam(list(params.values()), lr=LEARNING_RATE)
     shrunk = [value for name, value in params.items() if name != "bias"]
     history: list[dict[str, float]] = []
@@ -100,46 +111,41 @@ def _descend(
     for epoch in range(epochs):
         base.train()
         for _ in range(STEPS_PER_EPOCH):
-            logit = run(params, buffers, *inputs)  # (G*S,n)
-            loss = _bce(logit, target, weight)  # (G*S,)
+            logit = run(params, *inputs)  # (G*S,n)
+            loss = _bce(logit, onlm, weight)  # (G*S,)
             optimiser.zero_grad(set_to_none=True)
             penalty = sum(value.square().sum() for value in shrunk) * (weight_decay / 2)
             (loss.sum() + penalty).backward()
             optimiser.step()
         base.eval()
         with torch.no_grad():
-            logit = run(params, buffers, *inputs).unflatten(0, (-1, n_seeds))  # (G,S,n)
+            logit = run(params, *inputs).unflatten(0, (-1, n_seeds))  # (G,S,n)
         out = held_out(logit, watches)  # (S,n)
-        seen = watches.any(dim=0)
-        out, truth = out[:, seen], target[seen]
-        together = float(F.binary_cross_entropy_with_logits(out.mean(dim=0), truth))
+        together = float(F.binary_cross_entropy_with_logits(out.mean(dim=0), onlm))
         train = loss.detach().unflatten(0, (-1, n_seeds))[-1]  # (S,) of the heads of all rows
         history += [
             {
                 "seed": s, "epoch": epoch, "train_loss": float(train[s]),
-                "valid_loss": float(F.binary_cross_entropy_with_logits(out[s], truth)),
-                "valid_auc": auc(out[s].numpy(), truth.numpy()), "learning_rate": LEARNING_RATE,
+                "valid_loss": float(F.binary_cross_entropy_with_logits(out[s], onlm)),
+                "valid_auc": auc(out[s].numpy(), onlm.numpy()), "learning_rate": LEARNING_RATE,
             }
             for s in range(n_seeds)
         ]  # fmt: skip
         if together < best_loss - 1e-5:
             best_loss = together
-            best = (epoch, logit, {k: v.detach().clone() for k, v in params.items()})
+            best = (epoch, out, {k: v.detach().clone() for k, v in params.items()})
         elif epoch - best[0] >= patience:
             break
-    epoch, logit, states = best
-    states = {k: v.unflatten(0, (-1, n_seeds)) for k, v in states.items()}
-    return Heads(logit=logit, states=states, epoch=epoch, history=history)
+    return *best, history
 
 
 def held_out(logit: Tensor, watches: Tensor) -> Tensor:
-    """Each row's logit by the heads that had not seen it: (G,S,n) -> (S,n); NaN where all had."""
-    found = torch.where(watches[:, None], logit, torch.zeros(())).sum(dim=0)
-    return torch.where(watches.any(dim=0), found, torch.tensor(math.nan))
+    """Each row's logit by the heads that had not seen it: (G,S,n) -> (S,n)."""
+    return torch.where(watches[:, None], logit, torch.zeros(())).sum(dim=0)
 
 
-def _bce(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    loss = F.binary_cross_entropy_with_logits(logit, target.expand_as(logit), reduction="none")
+def _bce(logit: Tensor, onlm: Tensor, weight: Tensor) -> Tensor:
+    loss = F.binary_cross_entropy_with_logits(logit, onlm.expand_as(logit), reduction="none")
     return (loss * weight).sum(dim=1)
 
 

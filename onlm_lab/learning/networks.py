@@ -14,7 +14,7 @@ from onlm_lab.learning.dataset import layout_of
 from onlm_lab.learning.finetune import Network, Rows, fit_network
 from onlm_lab.learning.model import OnlmModel
 from onlm_lab.learning.partial import Partial
-from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, mahalanobis
+from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, mahalanobis, without_others
 from onlm_lab.learning.weights import Backbone
 from onlm_lab.study import Study
 
@@ -28,6 +28,7 @@ def fit_finetuned(
     The calibrator learns from each training row's mean logit by the networks that held it out. Rows that none held out
     (fewer seeds than inner folds) are NaN there and teach the calibrator nothing.
     """
+    task, material = without_others(task, material=material)
     seed = task.seed(study.seed)
     inner = inner_folds(material.onlm[task.learn], seed=seed)
     n_seeds, n_folds = study.training.seeds_per_fold, int(inner.max()) + 1

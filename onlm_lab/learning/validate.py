@@ -7,7 +7,7 @@ without label). Whatever is fitted - encoder, projection, heads, number of epoch
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ from onlm_lab.errors import OnlmError
 from onlm_lab.learning.calibrate import Platt, threshold_for
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.features import Projection
-from onlm_lab.learning.heads import Stack, fit_heads, held_out
-from onlm_lab.learning.model import OnlmModel
+from onlm_lab.learning.heads import Stack, fit_heads
+from onlm_lab.learning.model import Batch, OnlmModel
 from onlm_lab.study import Study
 
 MODELS = ("clinical", "image", "fused")
@@ -124,13 +124,26 @@ def inner_folds(onlm: np.ndarray, *, seed: int) -> np.ndarray:
     return found
 
 
+def without_others(task: Task, *, material: Material) -> tuple[Task, Material]:
+    """The task with nobody in sight but its own patients: those it learns from and those it is applied to."""
+    rows = np.union1d(task.learn, task.apply)
+    task = replace(task, learn=np.searchsorted(rows, task.learn), apply=np.searchsorted(rows, task.apply))
+    return task, Material(
+        patients=material.patients.iloc[rows].reset_index(drop=True),
+        onlm=material.onlm[rows],
+        features=None if material.features is None else material.features[rows],
+        patches=None if material.patches is None else material.patches[rows],
+    )
+
+
 def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
     """Heads on frozen features (or on clinical data alone): inner folds and all training rows together."""
     seed = task.seed(study.seed)
     inner = inner_folds(material.onlm[task.learn], seed=seed)
-    stack, encoder, projection = build_stack(task, material=material, study=study, inner=inner)
+    stack, lens = build_stack(task, material=material, study=study, inner=inner)
     n_clinical = stack.clinical.shape[-1]
     n_image = 0 if stack.image is None else stack.image.shape[-1]
+    others = lens.see(material, rows=task.apply)
 
     def make() -> OnlmModel:
         both = n_clinical > 0 and n_image > 0
@@ -140,52 +153,75 @@ def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
         )  # fmt: skip
 
     heads = fit_heads(
-        stack, make=make, n_seeds=study.training.seeds_per_fold, seed=seed, epochs=study.training.epochs,
+        stack, others=others, make=make, n_seeds=study.training.seeds_per_fold, seed=seed, epochs=study.training.epochs,
         patience=study.training.patience, weight_decay=study.training.weight_decay,
     )  # fmt: skip
-    out = held_out(heads.logit, stack.watches).mean(dim=0)  # (n,)
-    code = _codes(stack)
     states = {name: value[-1] for name, value in heads.states.items()}  # (S,...): of all training rows
-    if projection is not None:
-        states |= {"projection.mean": projection.mean, "projection.basis": projection.basis}
+    if lens.projection is not None:
+        states |= {"projection.mean": lens.projection.mean, "projection.basis": lens.projection.basis}
     return Fitted(
-        inner_logit=out[task.learn].double().numpy(),
-        apply_logit=heads.logit[-1][:, task.apply].double().numpy(),
-        ood=_unlikeness(code, fits=stack.fits, watches=stack.watches, apply=task.apply),
+        inner_logit=heads.inner_logit.mean(dim=0).double().numpy(),
+        apply_logit=heads.apply_logit.double().numpy(),
+        ood=_unlikeness(_codes(stack), fits=stack.fits, watches=stack.watches, others=_codes(others)),
         epoch=heads.epoch,
         history=heads.history,
-        code=code[-1].numpy(),
+        code=_codes(lens.see(material, rows=np.arange(len(material.onlm)))).numpy(),
         states=states,
-        encoders=(encoder,) if encoder else (),
+        encoders=(lens.encoder,) if lens.encoder else (),
     )
 
 
-def build_stack(
-    task: Task, *, material: Material, study: Study, inner: np.ndarray
-) -> tuple[Stack, ClinicalEncoder | None, Projection | None]:
-    """Inputs of every inner fold's training rows and, last, of all training rows; each encoded by its own rows."""
-    n, n_groups = len(material.onlm), int(inner.max()) + 2
-    fits, watches = torch.zeros(n_groups, n, dtype=torch.bool), torch.zeros(n_groups, n, dtype=torch.bool)
-    for g in range(n_groups):
-        fits[g, task.learn[inner != g]] = True
-        watches[g, task.learn[inner == g]] = True
-    encoder, projection = None, None
-    values = missing = torch.zeros(n_groups, n, 0)
-    image = None
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """How one set of training rows sees any patient: its encoder, its projection, or both."""
+
+    encoder: ClinicalEncoder | None
+    projection: Projection | None
+
+    def see(self, material: Material, *, rows: np.ndarray) -> Batch:
+        """These patients as tensors: features (m,V,D), clinical and missing (m,K). Their labels are not looked at."""
+        image = None if self.projection is None else self.projection.apply(material.features[rows])
+        values = missing = np.zeros((len(rows), 0), dtype=np.float32)
+        if self.encoder is not None:
+            values, missing = self.encoder.transform(material.patients.iloc[rows])
+        unknown = torch.full((len(rows),), torch.nan)
+        return Batch(image, torch.from_numpy(values), torch.from_numpy(missing), unknown, ())
+
+
+def build_stack(task: Task, *, material: Material, study: Study, inner: np.ndarray) -> tuple[Stack, Lens]:
+    """The task's training rows as each inner fold's training rows see them and, last, as all of them see themselves.
+
+    Returns:
+        The stack, and the lens of all training rows.
+    """
+    n_groups = int(inner.max()) + 2
+    watches = torch.from_numpy(inner[None] == np.arange(n_groups)[:, None])  # (G,n); none in the last group
+    lenses = _lenses([task.learn[row] for row in ~watches.numpy()], task=task, material=material, study=study)
+    seen = [lens.see(material, rows=task.learn) for lens in lenses]
+    stack = Stack(
+        image=None if seen[0].image is None else torch.stack([b.image for b in seen]),  # (G,n,V,D)
+        clinical=torch.stack([b.clinical for b in seen]),
+        missing=torch.stack([b.missing for b in seen]),
+        onlm=torch.from_numpy(material.onlm[task.learn]).float(),
+        fits=~watches,
+        watches=watches,
+    )
+    return stack, lenses[-1]
+
+
+def _lenses(groups: list[np.ndarray], *, task: Task, material: Material, study: Study) -> list[Lens]:
+    """One for each set of rows; all with the same columns, so that their tensors can be stacked."""
+    encoders: list[ClinicalEncoder | None] = [None] * len(groups)
+    projections: list[Projection | None] = [None] * len(groups)
     if task.model != "image":
         table = material.patients
-        encoder = ClinicalEncoder.fit(table.iloc[task.learn], predictors=study.training.predictors)
-        encoded = [encoder.refit(table.iloc[np.flatnonzero(row)]).transform(table) for row in fits.numpy()]
-        values = torch.from_numpy(np.stack([v for v, _ in encoded]))
-        missing = torch.from_numpy(np.stack([m for _, m in encoded]))
+        whole = ClinicalEncoder.fit(table.iloc[task.learn], predictors=study.training.predictors)
+        encoders = [whole.refit(table.iloc[rows]) for rows in groups]
     if task.model != "clinical":
-        found = [Projection.fit(material.features[row], n_components=COMPONENTS) for row in fits]
+        found = [Projection.fit(material.features[rows], n_components=COMPONENTS) for rows in groups]
         n_kept = min(p.basis.shape[1] for p in found)
-        image = torch.stack([p.apply(material.features)[..., :n_kept] for p in found])  # (G,n,V,D)
-        projection = Projection(mean=found[-1].mean, basis=found[-1].basis[:, :n_kept])
-    onlm = torch.from_numpy(material.onlm).float()
-    stack = Stack(image=image, clinical=values, missing=missing, onlm=onlm, fits=fits, watches=watches)
-    return stack, encoder, projection
+        projections = [replace(p, basis=p.basis[:, :n_kept]) for p in found]
+    return [Lens(encoder, projection) for encoder, projection in zip(encoders, projections, strict=True)]
 
 
 def calibrated(fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: float) -> tuple[Platt, float]:
@@ -196,17 +232,17 @@ def calibrated(fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: flo
     return calibrator, threshold_for(calibrator.apply(logit), truth, sensitivity=sensitivity)
 
 
-def _codes(stack: Stack) -> Tensor:
-    """What each group sees of each patient, as one row of numbers (of views, the mean): (G,n,K+D)."""
-    parts = [stack.clinical] + ([] if stack.image is None else [stack.image.mean(dim=2)])
+def _codes(seen: Stack | Batch) -> Tensor:
+    """What is seen of each patient, as one row of numbers (of views, the mean): (...,n,K+D)."""
+    parts = [seen.clinical] + ([] if seen.image is None else [seen.image.mean(dim=-2)])
     return torch.cat(parts, dim=-1)
 
 
-def _unlikeness(code: Tensor, *, fits: Tensor, watches: Tensor, apply: np.ndarray) -> np.ndarray:
+def _unlikeness(code: Tensor, *, fits: Tensor, watches: Tensor, others: Tensor) -> np.ndarray:
     """Mahalanobis distance to the training rows, as the share of held-out training rows that lie nearer: 0 to 1."""
-    distance = torch.stack([mahalanobis(c, fit=c[f]) for c, f in zip(code, fits, strict=True)])  # (G,n)
-    known = distance[watches]
-    return (known[None] <= distance[-1][torch.from_numpy(apply)][:, None]).double().mean(dim=1).numpy()
+    known = [mahalanobis(c[w], fit=c[f]) for c, f, w in zip(code, fits, watches, strict=True)]
+    distance = mahalanobis(others, fit=code[-1])  # (m,)
+    return (torch.cat(known)[None] <= distance[:, None]).double().mean(dim=1).numpy()
 
 
 def mahalanobis(code: Tensor, *, fit: Tensor, shrink: float = 0.2) -> Tensor:
