@@ -158,3 +158,19 @@ def test_weights_that_are_not_there_or_not_trusted_say_so(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"\0" * 20)
     with pytest.raises(OnlmError, match="is not a safetensors file"):
         load_backbone("test_resnet", weights="broken.safetensors", in_channels=3, folder=tmp_path)
+
+
+def test_features_are_counted_as_they_come_out():
+    """timm's own count stops before the head of this one: 576, where 1,024 come out."""
+    found = load_backbone("mobilenetv3_small_100", weights="none", in_channels=3)
+    assert found.module(torch.rand(1, 3, 64, 64)).shape == (1, found.n_features) == (1, 1024)
+
+
+def test_a_backbone_for_pictures_of_another_size_names_its_size():
+    with pytest.raises(OnlmError, match=r"takes no pictures of 48 x 48 pixels .*Set image_px = 224"):
+        load_backbone("vit_tiny_patch16_224", weights="none", in_channels=3, image_px=48)
+
+
+def test_a_backbone_with_an_unknown_tag_is_one_sentence():
+    with pytest.raises(OnlmError, match=r"Invalid pretrained tag \(nowhere\).* Name it without what follows the dot"):
+        load_backbone("tf_efficientnet_lite0.nowhere", weights="none", in_channels=3)

@@ -153,6 +153,40 @@ def test_a_patient_without_label_teaches_nothing(finished, cache, tmp_path):
     pd.testing.assert_frame_equal(before, after)
 
 
+@pytest.mark.parametrize("mode", ["frozen", "finetune"])
+def test_out_of_fold_rows_are_the_same_bytes_without_the_unlabelled_patients(mode, request, cache, tmp_path):
+    with_all, sections = ("finished", SECTIONS) if mode == "frozen" else ("finetuned", FINETUNE)
+    table = patient_table()
+    folder = prepare(tmp_path / "run-b", sections=sections, patients=table[table["role"] == "labelled"])
+    train_run(folder, cache=cache, progress=False)
+    before = (request.getfixturevalue(with_all) / "predictions.csv").read_text().splitlines()
+    after = (folder / "predictions.csv").read_text().splitlines()
+    assert [line for line in before if ",oof," in line] == after[1:]
+    assert len(after) == 1 + N_LABELLED * (3 if mode == "frozen" else 1)
+
+
+def test_one_more_patient_to_be_judged_changes_nobody_s_risk(finished, cache, tmp_path):
+    table = patient_table()
+    folder = prepare(tmp_path / "run-b", patients=table[table["patient_id"] != "P035"])
+    train_run(folder, cache=cache, progress=False)
+    before, after = (runs.Run(f).predictions for f in (finished, folder))
+    before = before[before["patient_id"] != "P035"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(before, after, rtol=1e-5)
+
+
+def test_a_file_of_weights_lies_beside_study_toml(cache, tmp_path):
+    from safetensors.torch import save_file
+
+    from onlm_lab.learning.weights import load_backbone
+
+    source = load_backbone("test_resnet", weights="none", in_channels=3, seed=8)
+    save_file(source.module.state_dict(), tmp_path / "mine.safetensors")
+    folder = prepare(tmp_path / "runs" / "run-a", sections=changed(model={"weights": "mine.safetensors"}))
+    train_run(folder, cache=cache, progress=False)
+    said = json.loads((folder / "calibration.json").read_text())["backbone_weights"]
+    assert said == {"source": "mine.safetensors", "sha256": source.sha256}
+
+
 def test_a_label_beside_the_role_unlabelled_is_not_read(tmp_path):
     table = patient_table()
     table.loc[table["role"] == "unlabelled", "onlm"] = 1.0
@@ -283,7 +317,10 @@ def test_images_that_are_wanted_and_absent_are_named(tmp_path, cache):
     with pytest.raises(OnlmError, match=r"1 of 41 patients of the run have no image patch \(X1\)"):
         train_run(folder, cache=cache, progress=False)
     folder = prepare(tmp_path / "run-c", sections=changed(patch={"size_mm": 20.0}))
-    with pytest.raises(OnlmError, match=r"16 mm wide, \[patch\] size_mm asks for 20"):
+    with pytest.raises(OnlmError, match=r"cut with size_mm = 16, \[patch\] size_mm asks for 20"):
+        train_run(folder, cache=cache, progress=False)
+    folder = prepare(tmp_path / "run-d", sections=changed(patch={"spacing_mm": 0.5}))
+    with pytest.raises(OnlmError, match=r"cut with spacing_mm = 1, \[patch\] spacing_mm asks for 0.5"):
         train_run(folder, cache=cache, progress=False)
 
 

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis.discrimination import area_under_curve
+from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled
 from onlm_lab.analysis.thresholds import choose_threshold
 from onlm_lab.errors import OnlmError
-
-_TOLERANCE, _STEPS = 1e-12, 100
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,13 @@ class Platt:
         if n_positive in (0, n):
             raise OnlmError(f"Calibration needs patients of both classes; {n_positive} of {n} are N+.")
         target = np.where(onlm == 1, (n_positive + 1) / (n_positive + 2), 1 / (n - n_positive + 2))
-        intercept, slope = _newton(logit, target)
-        if slope > 0:
-            return cls(intercept=intercept, slope=slope, n=n, n_positive=n_positive)
+        centre, spread = float(logit.mean()), float(logit.std())
+        if np.ptp(logit) > 0:
+            z = (logit - centre) / spread
+            level, rise = fit_logistic(np.column_stack([np.ones(n), z]), target).coef
+            if rise > 0:
+                slope = float(rise) / spread
+                return cls(intercept=float(level) - slope * centre, slope=slope, n=n, n_positive=n_positive)
         mean = float(target.mean())
         note = "inner out-of-fold logits do not rise with the label: every patient gets the prevalence"
         return cls(intercept=float(np.log(mean / (1 - mean))), slope=0.0, n=n, n_positive=n_positive, note=note)
@@ -87,33 +90,3 @@ def threshold_for(risk: np.ndarray, onlm: np.ndarray, *, sensitivity: float) -> 
     ids = [str(i) for i in range(len(risk))]
     rows = pd.DataFrame({"patient_id": ids, "risk": risk, "onlm": np.asarray(onlm, dtype=np.float64)})
     return choose_threshold(rows, rule="sensitivity", target=sensitivity)
-
-
-def _newton(x: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """Maximum likelihood of target ~ sigmoid(a + b x), with step halving."""
-    centre, spread = float(x.mean()), float(x.std())
-    if spread == 0:
-        mean = float(target.mean())
-        return float(np.log(mean / (1 - mean))), 0.0
-    z = (x - centre) / spread
-    a, b = 0.0, 0.0
-
-    def loss(a: float, b: float) -> float:
-        eta = a + b * z
-        return float(np.sum(np.logaddexp(0, eta) - target * eta))
-
-    for _ in range(_STEPS):
-        p = sigmoid(a + b * z)
-        w = np.maximum(p * (1 - p), 1e-12)
-        ga, gb = float(np.sum(p - target)), float(np.sum((p - target) * z))
-        haa, hab, hbb = float(np.sum(w)), float(np.sum(w * z)), float(np.sum(w * z * z))
-        det = haa * hbb - hab * hab
-        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
-        step, now = 1.0, loss(a, b)
-        while loss(a - step * da, b - step * db) > now and step > 1e-8:
-            step /= 2
-        a, b = a - step * da, b - step * db
-        if abs(da) + abs(db) < _TOLERANCE:
-            break
-    slope = b / spread
-    return a - slope * centre, slope

@@ -3,8 +3,8 @@
     encoder = ClinicalEncoder.fit(patients.loc[train], predictors=study.training.predictors)
     values, missing = encoder.transform(patients)          # (n,K), (n,K)
 
-A missing number becomes 0, the training mean, and its `missing` indicator 1; the same for a category. Nothing is
-imputed from other rows, so the encoder can serve one patient.
+A missing number becomes 0, the training mean, and its `missing` indicator 1; the same for a category, and for a level
+of it that no training row had. Nothing is imputed from other rows, so the encoder can serve one patient.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ LOG_OFFSET = {"cea_ng_ml": 0.5, "suv_max": 0.5, "total_diameter_mm": 1.0, "solid
 
 @dataclass(frozen=True)
 class Input:
-    """One number that the model sees: from which column, and how. `level` is set for one level of a category."""
+    """One number that the model sees: from which column, and how. `level` is set for one level of a category,
+    `levels` are all that were seen of it."""
 
     name: str
     column: str
     level: str | None = None
+    levels: tuple[str, ...] = ()
     log_offset: float | None = None
     mean: float = 0.0
     std: float = 1.0
@@ -75,8 +77,9 @@ class ClinicalEncoder:
                 x = (known == item.level).to_numpy(dtype=np.float64)
             else:
                 x = _scaled(known.to_numpy(dtype=np.float64), log_offset=item.log_offset)
-            mean, std = (float(x.mean()), float(x.std())) if len(x) else (0.0, 0.0)
-            inputs.append(replace(item, mean=mean, std=std or 1.0))
+            varies = len(x) > 0 and np.ptp(x) > 0  # the spread of equal numbers is 0 only up to rounding
+            mean, std = (float(x.mean()) if len(x) else 0.0), (float(x.std()) if varies else 1.0)
+            inputs.append(replace(item, mean=mean, std=std))
         return ClinicalEncoder(inputs=tuple(inputs))
 
     def transform(self, patients: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -91,6 +94,7 @@ class ClinicalEncoder:
             raw = patients[item.column]
             unknown = raw.isna().to_numpy()
             if item.level is not None:
+                unknown |= ~raw.isin(item.levels).to_numpy()
                 x = (raw == item.level).to_numpy(dtype=np.float64)
             else:
                 x = _scaled(raw.to_numpy(dtype=np.float64, na_value=np.nan), log_offset=item.log_offset)
@@ -104,7 +108,7 @@ class ClinicalEncoder:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> ClinicalEncoder:
-        return cls(inputs=tuple(Input(**item) for item in plain["inputs"]))
+        return cls(inputs=tuple(Input(**item | {"levels": tuple(item["levels"])}) for item in plain["inputs"]))
 
 
 def check_predictors(
@@ -163,5 +167,10 @@ def _number(name: str, values: pd.Series) -> list[Input]:
 def _levels(name: str, values: pd.Series) -> list[Input]:
     """One input a level, but for the commonest (ties: first in the alphabet), which is the reference."""
     counts = values.dropna().value_counts()
-    levels = sorted(counts.index, key=lambda level: (-counts[level], level))[1:]
-    return [Input(name=f"{name}={level}", column=name, level=str(level)) for level in sorted(levels)]
+    levels = [level for level in sorted(counts.index) if counts[level] > 0]
+    reference = max(levels, key=lambda level: counts[level], default=None)
+    return [
+        Input(name=f"{name}={level}", column=name, level=str(level), levels=tuple(map(str, levels)))
+        for level in levels
+        if level != reference
+    ]

@@ -61,8 +61,9 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
                 study.model.backbone,
                 weights=study.model.weights,
                 in_channels=channels,
+                image_px=study.model.image_px,
                 seed=study.seed,
-                folder=run.folder,
+                folder=run.folder.absolute().parents[1],  # the study's folder: a run lies in runs/<id>/
             )
         material = _material(run.folder, patients, patches=patches, backbone=backbone, study=study, progress=progress)
         tasks = validate.list_tasks(material.onlm, ids=material.ids, split=run.split, models=study.training.models)
@@ -113,11 +114,13 @@ def _patches(cache: Path | None, *, patients: pd.DataFrame, study: Study) -> Pat
             f"{len(lost)} of {len(patients)} patients of the run have no image patch ({', '.join(lost[:5])}). "
             "Run `onlm prepare STUDY` again."
         )
-    if opened.spec.size_mm != study.patch.size_mm:
-        raise OnlmError(
-            f"The patches are {opened.spec.size_mm:g} mm wide, [patch] size_mm asks for {study.patch.size_mm:g}. "
-            "Run `onlm prepare STUDY` again."
-        )
+    for name in ("size_mm", "spacing_mm"):
+        cut, asked = getattr(opened.spec, name), getattr(study.patch, name)
+        if cut != asked:
+            raise OnlmError(
+                f"The patches were cut with {name} = {cut:g}, [patch] {name} asks for {asked:g}. "
+                "Run `onlm prepare STUDY` again."
+            )
     return opened
 
 

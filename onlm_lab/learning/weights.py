@@ -29,7 +29,9 @@ class Backbone:
     sha256: str  # of the weights as loaded
 
 
-def load_backbone(name: str, *, weights: str, in_channels: int, seed: int = 0, folder: Path = Path()) -> Backbone:
+def load_backbone(
+    name: str, *, weights: str, in_channels: int, image_px: int = 64, seed: int = 0, folder: Path = Path()
+) -> Backbone:
     """A backbone by its timm name, its first layer adapted to the number of input channels.
 
     Args:
@@ -38,11 +40,13 @@ def load_backbone(name: str, *, weights: str, in_channels: int, seed: int = 0, f
             (.safetensors, or .pth holding tensors only), relative to `folder`.
         in_channels: planes per view. Pretrained first layers are summed over their colours and scaled, so that the
             size of the activations stays as it was (timm's adapt_input_conv).
+        image_px: edge of the pictures that it will be shown.
         seed: of random weights.
         folder: where relative weight files lie.
 
     Raises:
-        OnlmError: no such backbone (nearest offered), weights absent, or weights that do not fit.
+        OnlmError: no such backbone (nearest offered), weights absent, weights that do not fit, or pictures of a size
+            that this backbone does not take.
     """
     timm = import_timm()
     if not timm.is_model(name.split(".")[0]):
@@ -55,7 +59,7 @@ def load_backbone(name: str, *, weights: str, in_channels: int, seed: int = 0, f
         if weights == "timm":
             module = _from_timm(timm, name, in_channels=in_channels)
         else:
-            module = timm.create_model(name, pretrained=False, num_classes=0, in_chans=in_channels)
+            module = _untrained(timm, name, in_channels=in_channels)
     source = weights
     if weights not in ("none", "timm"):
         state, source = _read_weights(weights, backbone=name, folder=folder)
@@ -64,9 +68,10 @@ def load_backbone(name: str, *, weights: str, in_channels: int, seed: int = 0, f
     pretrained = weights != "none"
     mean = sum(cfg["mean"]) / len(cfg["mean"]) if pretrained else 0.5
     std = sum(cfg["std"]) / len(cfg["std"]) if pretrained else 0.5
+    n_features = _count_features(module, name=name, in_channels=in_channels, image_px=image_px)
     return Backbone(
-        module=module, n_features=module.num_features, mean=mean, std=std, source=source, sha256=checksum(module)
-    )
+        module=module, n_features=n_features, mean=mean, std=std, source=source, sha256=checksum(module)
+    )  # fmt: skip
 
 
 def checksum(module: nn.Module) -> str:
@@ -76,6 +81,33 @@ def checksum(module: nn.Module) -> str:
         seal.update(f"{name}{tuple(value.shape)}".encode())
         seal.update(value.detach().cpu().contiguous().numpy().tobytes())
     return seal.hexdigest()
+
+
+def _untrained(timm, name: str, *, in_channels: int) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0, in_chans=in_channels)
+    except RuntimeError as error:  # the part behind the dot names weights that timm does not have
+        raise OnlmError(f"[model] backbone: {error} Name it without what follows the dot.") from error
+
+
+def _count_features(module: nn.Module, *, name: str, in_channels: int, image_px: int) -> int:
+    """How many features come out, asked of the backbone itself: timm's `num_features` counts before the head's own
+    layers (mobilenetv3_small_100 says 576 and gives 1,024)."""
+    size = f"{image_px} x {image_px} pixels"
+    try:
+        with torch.inference_mode():
+            shape = module.eval()(torch.zeros(1, in_channels, image_px, image_px)).shape
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise OnlmError(
+            f"[model] backbone '{name}' takes no pictures of {size} ({str(error).splitlines()[0].rstrip('.')}). "
+            f"Set image_px = {module.pretrained_cfg['input_size'][-1]}, the size that it was made for, or name another."
+        ) from error
+    if len(shape) != 2:
+        raise OnlmError(
+            f"[model] backbone '{name}' gives no row of features for a picture of {size}, but an array of shape "
+            f"{tuple(shape[1:])}. Name another."
+        )
+    return shape[1]
 
 
 def _from_timm(timm, name: str, *, in_channels: int) -> nn.Module:
