@@ -1,5 +1,7 @@
 """Thresholds are observed risks chosen as stated; what they do to patients equals R's numbers."""
 
+import copy
+import json
 import math
 
 import pandas as pd
@@ -104,3 +106,19 @@ def test_bad_requests_are_one_sentence():
 
 def test_apparent_is_carried_to_the_result():
     assert operating_point(scored("asah", "p1"), threshold=0.3, apparent=True).apparent
+
+
+def test_a_threshold_chosen_on_the_same_patients_marks_its_numbers_apparent_and_on_others_does_not():
+    rows = scored("asah", "p1")
+    half = rows.index < len(rows) // 2
+    for rule in ("sensitivity", "specificity", "youden"):
+        t = choose_threshold(rows[half], rule=rule, target=0.9)
+        assert operating_point(rows[half], threshold=t).apparent and operating_point(rows, threshold=t).apparent, rule
+        assert not operating_point(rows[~half], threshold=t).apparent, rule
+        assert not operating_point(rows[half], threshold=float(str(t))).apparent, "a number from a file has no patients"
+
+
+def test_a_chosen_threshold_is_a_plain_number_in_files_and_copies():
+    t = choose_threshold(scored("asah", "p1"), target=0.9)
+    assert json.loads(json.dumps(t)) == t and repr(t) == repr(float(t)) and f"{t:.3f}" == f"{float(t):.3f}"
+    assert copy.deepcopy(t).chosen_on == t.chosen_on and pd.Series([t]).dtype == float

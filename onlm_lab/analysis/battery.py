@@ -110,7 +110,7 @@ def _operating_point(rows: pd.DataFrame) -> dict[str, Any]:
     if GROUP in rows.columns:
         return analysis.operating_point(rows).to_dict()
     threshold = analysis.choose_threshold(rows, rule="sensitivity", target=0.95)
-    return analysis.operating_point(rows, threshold=threshold, apparent=True).to_dict()
+    return analysis.operating_point(rows, threshold=threshold).to_dict()
 
 
 def _net_benefit(rows: pd.DataFrame, *, plan: Analysis, seed: int) -> dict[str, Any]:

@@ -17,13 +17,29 @@ RULES = ("sensitivity", "specificity", "youden")
 _SLACK = 1e-9  # patients: 0.95 * 20 is 19, not 18.999...
 
 
+class ChosenThreshold(float):
+    """A threshold that remembers on whom it was chosen, so that what it does to these very patients is marked apparent.
+
+    Attributes:
+        chosen_on: patient_id and risk of each patient; arithmetic and files keep the plain number only.
+    """
+
+    chosen_on: frozenset[tuple[str, float]]
+
+    def __new__(cls, value: float, chosen_on: frozenset[tuple[str, float]] = frozenset()) -> ChosenThreshold:
+        """The number, with its patients beside it."""
+        self = super().__new__(cls, value)
+        self.chosen_on = chosen_on
+        return self
+
+
 def choose_threshold(
     rows: pd.DataFrame, *, rule: str = "sensitivity", target: float = 0.95, model: str | None = None
 ) -> float:
     """The risk from which a patient is called positive, chosen among the observed risks (positive if risk >= it).
 
     Choose on training or inner out-of-fold patients and apply unchanged to others; numbers at a threshold that was
-    chosen on the same patients are apparent (pass apparent=True to `operating_point` then).
+    chosen on the same patients are apparent: the float remembers its patients, and `operating_point` marks the result.
 
     Args:
         rows: a row a patient: patient_id, onlm, risk.
@@ -51,12 +67,12 @@ def choose_threshold(
     n_tn = np.searchsorted(np.sort(given.risk[~given.onlm]), value, "left")
     n_nonevents = given.n - given.n_events
     if rule == "sensitivity":
-        return float(value[n_tp >= target * given.n_events - _SLACK].max())
-    if rule == "specificity":
-        reached = value[n_tn >= target * n_nonevents - _SLACK]
-        return float(reached.min()) if len(reached) else math.inf
-    youden = n_tp * n_nonevents + n_tn * given.n_events  # whole numbers: ties are exact
-    return float(value[np.argmax(youden)])
+        chosen = value[n_tp >= target * given.n_events - _SLACK].max()
+    elif rule == "specificity":
+        chosen = value[n_tn >= target * n_nonevents - _SLACK].min(initial=math.inf)
+    else:
+        chosen = value[np.argmax(n_tp * n_nonevents + n_tn * given.n_events)]  # whole numbers: ties are exact
+    return ChosenThreshold(chosen, _who(given))
 
 
 def operating_point(
@@ -79,13 +95,16 @@ def operating_point(
             threshold fixed without that patient.
         model: which model_id; None where the table holds one only.
         level: coverage of the intervals.
-        apparent: True where the threshold was chosen on these very patients; carried into the result.
+        apparent: True where the threshold was chosen on these very patients; carried into the result. A threshold from
+            `choose_threshold` knows it by itself.
 
     Raises:
         OnlmError: a threshold that is NaN, or predicted_positive absent, missing or not 0/1.
     """
     given = labelled(rows, model=model)
     positive = predicted_positive(given, threshold=threshold)
+    if isinstance(threshold, ChosenThreshold):
+        apparent = apparent or not threshold.chosen_on.isdisjoint(_who(given))
     n_tp = int(np.count_nonzero(positive & given.onlm))
     n_fp = int(np.count_nonzero(positive)) - n_tp
     n_fn = given.n_events - n_tp
@@ -123,6 +142,10 @@ def predicted_positive(given: Labelled, *, threshold: float | None) -> np.ndarra
             f"({ids}). Pass threshold=... to decide by the risk."
         )
     return own == 1
+
+
+def _who(given: Labelled) -> frozenset[tuple[str, float]]:
+    return frozenset(zip(given.frame["patient_id"].astype(str), given.risk.tolist(), strict=True))
 
 
 def _likelihood_ratios(n_tp: int, n_fp: int, n_tn: int, n_fn: int, *, level: float) -> tuple[Estimate, Estimate]:
