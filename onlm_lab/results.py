@@ -17,6 +17,8 @@ from typing import Any, dataclass_transform
 
 import pandas as pd
 
+from onlm_lab.errors import OnlmError
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -332,10 +334,20 @@ class Rmst:
     notes: tuple[str, ...] = ()
 
 
+def _asked_days(days: list[float]) -> list[float]:
+    try:
+        grid = sorted(float(d) for d in days)
+    except (TypeError, ValueError):
+        grid = []
+    if not grid or not all(d >= 0 for d in grid):
+        raise OnlmError(f"at: days must be a list of days from 0 on, such as days=[365, 730], got {days!r}.")
+    return grid
+
+
 def _step_table(curve: pd.DataFrame, *, days: list[float], keys: list[str], carried: list[str]) -> pd.DataFrame:
     """Read step curves at given days, group by group (rows must be sorted by days within a group)."""
     out = []
-    grid = sorted(float(d) for d in days)
+    grid = _asked_days(days)
     for key, steps in curve.groupby(keys, sort=False, observed=True):
         time = steps["days"].to_numpy(float)
         last = time.max() if steps["n_censored"].iloc[-1] else math.inf  # nobody left who could change the curve

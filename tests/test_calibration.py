@@ -10,6 +10,7 @@ from binary_reference import R, scored
 
 from onlm_lab.analysis import assess_calibration
 from onlm_lab.analysis.logistic import fit_logistic
+from onlm_lab.errors import OnlmError
 
 CASES = [("asah", "p1"), ("asah", "p2"), ("tiny25", "score"), ("tiny25", "score2")]
 
@@ -133,3 +134,9 @@ def test_dependent_columns_give_nan_with_a_note():
     ones = np.ones((60, 1))
     fit = fit_logistic(np.hstack([ones, ones]), rows["onlm"].to_numpy())
     assert np.isnan(fit.coef).all() and "repeats another" in fit.note
+
+
+@pytest.mark.parametrize("span", [0, 75, math.nan])
+def test_a_span_that_is_no_share_is_refused(span):
+    with pytest.raises(OnlmError, match=r"span must lie in \(0, 1\] .0.75, not 75., got"):
+        assess_calibration(scored("asah", "p1"), span=span)

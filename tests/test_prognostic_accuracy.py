@@ -138,3 +138,8 @@ def test_intervals_of_the_time_dependent_auc_cover_the_truth_in_95_of_100_trials
 def test_a_column_of_python_numbers_is_a_score():
     rows = trial(60, log_hr=0.1, seed=4)
     assert uno_c(rows.astype({"risk": object}), endpoint="os", tau_days=600) == uno_c(rows, endpoint="os", tau_days=600)
+
+
+def test_one_horizon_may_come_without_a_list():
+    one = time_dependent_auc(LUNG, endpoint="os", horizons_days=365, score="age")
+    assert one.equals(time_dependent_auc(LUNG, endpoint="os", horizons_days=[365], score="age")) and len(one) == 1

@@ -197,3 +197,16 @@ def test_a_group_of_decimal_numbers_is_named_as_one_of_whole_numbers():
     rows = patients([5, 8, 9, 20], [1, 0, 1, 0], high=[0, 1, 0, 1])
     for kind in ("int8", "float32", "Float64"):
         assert kaplan_meier(rows.astype({"high": kind}), by="high").median["group"].tolist() == ["0", "1"], kind
+
+
+@pytest.mark.parametrize("days", [365, [], [-5], [math.nan], ["a"], None])
+def test_days_that_are_no_list_of_days_are_refused(days):
+    with pytest.raises(OnlmError, match=r"at: days must be a list of days from 0 on, such as days=\[365, 730\], got"):
+        kaplan_meier(LUNG).at(days=days)
+
+
+def test_a_group_or_endpoint_that_is_no_name_is_refused():
+    with pytest.raises(OnlmError, match=r"column '.'sex'.' .nearest present: 'sex'. not found"):
+        kaplan_meier(LUNG, by=["sex"])
+    with pytest.raises(OnlmError, match="endpoint '365' needs the columns"):
+        kaplan_meier(LUNG, endpoint=365)

@@ -12,6 +12,7 @@ from onlm_lab.analysis.intervals import normal_quantile, proportion, wald
 from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled, labelled
 from onlm_lab.analysis.smoothing import Tabulated, fit_at, fit_at_values
+from onlm_lab.errors import OnlmError
 from onlm_lab.results import Calibration, Estimate
 
 CLIP = 1e-6  # a risk of exactly 0 or 1 has no logit; this is what it is taken for
@@ -40,8 +41,10 @@ def assess_calibration(
         apparent: True where the model was fitted on these very patients: the slope is then 1 by construction.
 
     Raises:
-        OnlmError: more than one row a patient, or an unusable label or risk (see `rows.labelled`).
+        OnlmError: more than one row a patient, an unusable label or risk (see `rows.labelled`), or such a span.
     """
+    if not 0 < span <= 1:
+        raise OnlmError(f"assess_calibration: span must lie in (0, 1] (0.75, not 75), got {span}.")
     given = labelled(rows, model=model)
     notes = list(given.notes)
     if given.one_class:

@@ -45,7 +45,7 @@ def endpoint_kind(rows: pd.DataFrame, *, endpoint: str) -> str:
             return kind
     known = [c[: -len("_days")] for c in rows.columns if str(c).endswith("_days")]
     known = [n for n in known if f"{n}_event" in rows.columns or f"{n}_state" in rows.columns]
-    near = difflib.get_close_matches(endpoint, known, n=1)
+    near = difflib.get_close_matches(str(endpoint), known, n=1)
     hint = f"Did you mean '{near[0]}'?" if near else f"This table has: {', '.join(known) or 'no endpoint'}."
     raise OnlmError(
         f"endpoint '{endpoint}' needs the columns {endpoint}_days and {endpoint}_event (0/1) or {endpoint}_state "

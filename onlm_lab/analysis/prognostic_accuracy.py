@@ -83,7 +83,7 @@ def time_dependent_auc(
     """
     followup, values = _read(rows, endpoint, score, model)
     out = []
-    for horizon in horizons_days:
+    for horizon in np.atleast_1d(horizons_days):
         _refuse_time(horizon, "horizons_days")
         case = (followup.state == 1) & (followup.days <= horizon)
         control = followup.days > horizon

@@ -7,7 +7,7 @@ averaged, taken first or mixed in silence: the call stops and says what is there
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,12 +64,12 @@ def require_columns(rows: pd.DataFrame, columns: Iterable[str]) -> None:
     twice = [c for c in columns if present.count(c) > 1]
     if twice:
         raise OnlmError(f"rows: column '{twice[0]}' is there {present.count(twice[0])} times. Keep one of them.")
-    missing = [c for c in columns if c not in rows.columns]
+    missing = [c for c in columns if not isinstance(c, Hashable) or c not in rows.columns]
     if not missing:
         return
     said = []
     for name in missing:
-        near = difflib.get_close_matches(name, present, n=1)
+        near = difflib.get_close_matches(str(name), present, n=1)
         said.append(f"'{name}'" + (f" (nearest present: '{near[0]}')" if near else ""))
     word = "column" if len(missing) == 1 else "columns"
     raise OnlmError(f"rows: {word} {', '.join(said)} not found among {', '.join(present) or 'no columns'}.")
