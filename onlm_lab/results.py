@@ -49,14 +49,16 @@ class Estimate:
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def result(cls: type) -> type:
-    """Make a class a frozen result: tables are copied on access, `digest`, `to_dict()` and an escaped HTML view."""
+    """Make a class a frozen result: tables and counts are copied on access; `digest`, `to_dict()`, escaped HTML view."""
     cls = dataclass(frozen=True, eq=False)(cls)
-    tables = frozenset(f.name for f in fields(cls) if f.type in ("pd.DataFrame", pd.DataFrame))
+    copied = frozenset(
+        f.name for f in fields(cls) if f.type in ("pd.DataFrame", pd.DataFrame, "dict[str, int]", dict[str, int])
+    )
     plain = object.__getattribute__
 
     def read(self: Any, name: str) -> Any:
         value = plain(self, name)
-        return value.copy() if name in tables and value is not None else value
+        return value.copy() if name in copied and value is not None else value
 
     cls.__getattribute__ = read
     cls.to_dict = _to_dict

@@ -1,5 +1,6 @@
 """AUC and its comparison equal pROC's, and go the right way."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -129,3 +130,14 @@ def test_comparison_in_one_class_is_nan_with_a_note():
     rows = two_models("asah", "p1", "p2").assign(onlm=1.0)
     got = compare_aucs(rows, model_a="p1", model_b="p2")
     assert math.isnan(got.difference.value) and "both classes are needed" in got.difference.note
+
+
+def test_what_a_reader_does_to_a_result_does_not_reach_the_next_reader():
+    found = roc(scored("asah", "p1"))
+    digest = found.digest
+    curve = found.curve
+    curve["sensitivity"] = 0.0
+    found.n_excluded["nobody"] = 7
+    assert found.digest == digest and found.curve["sensitivity"].max() == 1 and found.n_excluded == {}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.n = 7
