@@ -73,6 +73,7 @@ def test_a_group_without_events_is_nan_with_a_note_and_so_is_the_test():
         ({"treatment": "ecog", "group": "sex"}, "the treatment 'ecog' needs two levels, it has 3: 0, 1, 2"),
         ({"treatment": "sex", "group": "one"}, "the group 'one' needs at least two levels, it has only 1"),
         ({"treatment": "sex", "group": "sex"}, "must be different columns, but one is named twice"),
+        ({"treatment": "sex", "group": "ecog", "covariates": "age"}, "covariates must be a list of columns"),
         ({"treatment": "sex", "group": "ecog", "cause": 2}, "'os' has one kind of event only"),
         (
             {"treatment": "sex", "group": "ecog", "endpoint": "regional"},

@@ -217,6 +217,10 @@ def test_concordance_without_a_comparable_pair_is_nan():
         ({"covariates": ["risk", "risk"]}, "covariates name a column twice"),
         ({"covariates": ["os_days"]}, "'os_days' cannot be a covariate: it is part of the endpoint"),
         ({"covariates": ["patient_id"]}, "covariate 'patient_id' has 40 categories in 40 patients"),
+        (
+            {"covariates": ["risk"], "strata": ["centre"]},
+            r"strata must be one column, such as 'centre', got \['centre'\]",
+        ),
         ({"covariates": ["risk"], "cause": 2}, "takes no cause, as os_event has one kind of event only, got cause=2"),
     ],
 )

@@ -49,3 +49,9 @@ def test_one_class_only_is_nan_with_a_note():
 def test_cuts_must_rise_within_zero_and_one():
     with pytest.raises(OnlmError, match=r"cuts must rise within \(0, 1\), such as \[0.1, 0.2\], got \[0.5, 0.2\]"):
         reclassification(two_models("asah", "p1", "p2"), model_a="p1", model_b="p2", cuts=[0.5, 0.2])
+
+
+def test_one_cut_may_come_without_a_list():
+    rows = two_models("asah", "p1", "p2")
+    one = reclassification(rows, model_a="p1", model_b="p2", cuts=0.3)
+    assert one.cuts == (0.3,) and one.digest == reclassification(rows, model_a="p1", model_b="p2", cuts=[0.3]).digest

@@ -122,6 +122,12 @@ def test_a_wrong_column_is_named_with_the_nearest(rows):
         by_subgroup(rows, columns=[])
 
 
+def test_a_column_of_empty_decisions_is_no_decisions(rows):
+    got = by_subgroup(rows.assign(predicted_positive=np.nan), columns=["sex"])
+    assert got.table["auc"].notna().all() and got.table["sensitivity"].isna().all()
+    assert "no threshold and no predicted_positive" in got.notes[-1]
+
+
 def test_without_threshold_or_decisions_the_rest_is_still_there(rows):
     got = by_subgroup(rows, columns=["sex"])
     assert got.table["sensitivity"].isna().all() and got.table["auc"].notna().all()

@@ -52,6 +52,8 @@ def interaction(
         'wedge against lobectomy'
     """
     cause = _cause(endpoint, endpoint_kind(rows, endpoint=endpoint), cause)
+    if isinstance(covariates, str):
+        raise OnlmError(f"covariates must be a list of columns, such as ['age_years'], got {covariates!r}.")
     columns = list(dict.fromkeys([treatment, group, *covariates]))
     if len(columns) < 2 + len(covariates):
         raise OnlmError("treatment, group and covariates must be different columns, but one is named twice.")

@@ -100,6 +100,11 @@ def _cause(rows: pd.DataFrame, endpoint: str, cause: int | None) -> int:
 def _columns(endpoint: str, covariates: list[str] | tuple[str, ...], strata: str | None, cluster: str | None) -> list:
     if isinstance(covariates, str) or not len(covariates):
         raise OnlmError(f"covariates must be a list of at least one column, such as ['risk'], got {covariates!r}.")
+    for word, column in (("strata", strata), ("cluster", cluster)):
+        if isinstance(column, (list, tuple)):
+            raise OnlmError(
+                f"{word} must be one column, such as 'centre', got {column!r}. Combine several into one first."
+            )
     own = {f"{endpoint}_{part}" for part in ("days", "event", "state")}
     for name in covariates:
         if name in own or name == strata:

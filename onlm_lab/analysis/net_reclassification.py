@@ -37,9 +37,9 @@ def reclassification(
     Raises:
         OnlmError: cuts that do not rise within (0, 1), an unknown model, or no common patient.
     """
-    limits = np.asarray(list(cuts), dtype=float)
+    limits = np.atleast_1d(np.asarray(cuts, dtype=float))
     if not len(limits) or not np.all((limits > 0) & (limits < 1)) or not np.all(np.diff(limits) > 0):
-        raise OnlmError(f"reclassification: cuts must rise within (0, 1), such as [0.1, 0.2], got {list(cuts)}.")
+        raise OnlmError(f"reclassification: cuts must rise within (0, 1), such as [0.1, 0.2], got {limits.tolist()}.")
     normal_quantile(level)
     (a, b), n_excluded = paired(rows, models=[model_a, model_b])
     category_a, category_b = (np.searchsorted(limits, one.risk, side="right") for one in (a, b))

@@ -66,7 +66,9 @@ def by_subgroup(
     given = labelled(rows, model=model)
     notes = list(given.notes)
     positive = None
-    if threshold is not None or "predicted_positive" in given.frame.columns:
+    if threshold is not None or (
+        "predicted_positive" in given.frame and given.frame["predicted_positive"].notna().any()
+    ):
         positive = predicted_positive(given, threshold=threshold)
     else:
         notes.append("no threshold and no predicted_positive: no sensitivity or specificity")
