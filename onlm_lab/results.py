@@ -49,7 +49,7 @@ class Estimate:
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def result(cls: type) -> type:
-    """Make a class a frozen result: tables and counts are copied on access; `digest`, `to_dict()`, escaped HTML view."""
+    """Make a class a frozen result: tables and counts are copied on access; `digest`, `to_dict()`, escaped HTML."""
     cls = dataclass(frozen=True, eq=False)(cls)
     copied = frozenset(
         f.name for f in fields(cls) if f.type in ("pd.DataFrame", pd.DataFrame, "dict[str, int]", dict[str, int])
