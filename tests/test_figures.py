@@ -10,6 +10,7 @@ import pytest
 
 from onlm_lab import figures
 from onlm_lab.figures import theme
+from onlm_lab.figures.subgroup import log_ticks
 from onlm_lab.results import (
     AucComparison,
     Calibration,
@@ -264,6 +265,15 @@ def test_a_hazard_ratio_says_its_unit():
     assert "per 10 percentage" in figure.layout.yaxis.ticktext[0]
     assert figure.data[0].x[0] == 1.35
     assert figure.layout.xaxis.type == "log"
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [((1, 2.33, 19.25), [1, 2, 5, 10]), ((1, 0.89, 1.62), [0.9, 1, 1.2, 1.4, 1.6]), ((1, 0.51, 1.6), [0.7, 1, 1.5]),
+     ((1, 0.004, 300), [0.001, 0.01, 0.1, 1, 10, 100, 1000]), ((np.nan,), [1])],
+)  # fmt: skip
+def test_a_log_axis_has_a_few_plain_numbers_and_one_among_them(values, wanted):
+    assert log_ticks(values) == pytest.approx(wanted)
 
 
 def test_the_flow_sums_over_centres_and_names_who_left():

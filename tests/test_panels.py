@@ -145,6 +145,33 @@ def test_high_and_low_risk_follow_each_rows_own_threshold_or_the_readers(rows):
     assert list(own["predicted_group"].cat.categories) == ["low risk", "high risk"]
 
 
+def test_a_group_of_a_few_patients_is_refused_in_a_sentence_and_an_empty_one_leaves_one_curve(rows):
+    risks = patients.of_arm(rows, model="fused", arm="sbrt")["risk"].sort_values(ascending=False).to_numpy()
+    with pytest.raises(OnlmError, match=r"SBRT arm: .* 9 of 60 patients are high risk\. Groups of fewer than 10"):
+        outcomes.outcome_panel(rows, model="fused", endpoint="os", arm="sbrt", threshold=risks[8])
+    drawn = outcomes.outcome_panel(rows, model="fused", endpoint="os", arm="sbrt", threshold=risks[9])
+    assert "high risk" in drawn.sentence and "(n = 10)" in drawn.sentence
+    nobody = outcomes.outcome_panel(rows, model="fused", endpoint="os", arm="sbrt", threshold=1.1)
+    assert "(n = 60)" in nobody.sentence and "high risk" not in nobody.sentence
+
+
+def test_who_was_left_out_is_said_in_words(rows):
+    unknown = rows.assign(regional_state=rows["regional_state"].mask(rows["patient_id"] == rows["patient_id"].iloc[-1]))
+    panel = outcomes.outcome_panel(unknown, model="fused", endpoint="regional", arm="sbrt")
+    assert "Left out: 1 (regional (nodal) recurrence unknown)" in panel.notes
+
+
+def test_a_single_threshold_is_not_a_range():
+    assert performance._from_to(0.16, 0.16) == "at 16 %"
+    assert performance._from_to(0.02, 0.40) == "between 2 and 40 %"
+
+
+def test_the_hazard_figure_says_the_endpoint_the_arm_and_whose_risk(rows):
+    figure = outcomes.hazard_panel(rows, model="fused", endpoint="regional", arm="sbrt").figure
+    under = figure.layout.title.subtitle.text
+    assert "regional (nodal) recurrence" in under and "SBRT arm, risk of fused" in under
+
+
 def test_the_hazard_panel_gives_the_ratio_per_ten_points(rows):
     panel = outcomes.hazard_panel(rows, model="fused", endpoint="os", arm="surgery")
     assert "per 10 percentage points" in panel.sentence

@@ -18,6 +18,7 @@ from onlm_lab import analysis, schema
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.report import write, write_report
+from onlm_lab.report.words import middle
 from onlm_lab.runs import Run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -31,7 +32,8 @@ SECTIONS = [
 ]  # fmt: skip
 FIGURES = [
     "fig-roc", "fig-auc-differences", "fig-calibration", "fig-decision", "fig-operating-point", "fig-subgroups",
-    *(f"fig-{endpoint}-{arm}" for arm in ("surgery", "sbrt") for endpoint in ("os", "rfs", "recurrence", "regional")),
+    *(f"fig-{endpoint}-surgery" for endpoint in ("os", "rfs", "recurrence", "regional")),
+    *(f"fig-{endpoint}-sbrt" for endpoint in ("regional", "recurrence", "rfs", "os")),  # the nodes come first
 ]  # fmt: skip
 
 
@@ -220,6 +222,7 @@ def test_a_public_table_shows_how_it_became_a_study(made, tmp_path):
     text = words(section(page, "participants"))
     assert "Of 211 patients read, 162 (77 %) are eligible." in text and "undetermined because" not in text
     assert "Ethnicity (all) 211 no column of ours" in text
+    assert "211 in the public table, 162 of them fit for this question" in words(page)
 
 
 def test_a_group_of_a_few_patients_is_never_drawn_the_median_divides_instead_and_says_so(made, tmp_path):
@@ -236,6 +239,22 @@ def test_a_group_of_a_few_patients_is_never_drawn_the_median_divides_instead_and
     assert "split at the median risk instead" in text
     assert re.search(r"low risk \d+ % \(\d+ to \d+\) \(n = 120\), high risk \d+ % \(\d+ to \d+\) \(n = 120\)", text)
     assert "median risk" not in words(section(page, "outcomes-sbrt"))
+
+
+def test_risks_that_lie_close_together_are_not_cut_and_the_curves_divide_by_pathological_n(made, tmp_path):
+    run = made[0]
+    told = run.predictions.assign(predicted_positive=1.0)
+    told["risk"] = 0.19 + told["risk"].rank(pct=True) * 0.03
+    page = page_of(rewritten(run, tmp_path / "run", predictions=told), work=tmp_path, only=("surgery", "sbrt"))
+    text = words(section(page, "outcomes-surgery"))
+    assert "a cut through them would compare chance" in text and "low risk" not in text.split("compare chance")[1]
+    assert re.search(r"found N0 \d+ % \(\d+ to \d+\) \(n = \d+\), found N\+ \d+ %", text)
+    assert not [name for name in figures(page) if name.endswith("-sbrt")]
+
+
+def test_half_a_node_is_shown_and_not_rounded_away():
+    assert middle(pd.Series([10, 12, 13, 18])) == "12.5 (11.5 to 14.2)"
+    assert middle(pd.Series([10, 10, 10])) == "10"
 
 
 def test_an_arm_too_small_for_two_groups_is_not_divided(tmp_path):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from onlm_lab.figures import theme
+from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.results import Estimate, HazardModel, SubgroupTable
 
 MEASURES = {
     "auc": "AUC", "sensitivity": "Sensitivity (%)", "specificity": "Specificity (%)",
     "oe_ratio": "Observed : expected N+",
 }  # fmt: skip
+LEVELS = {"part_solid": "part-solid", "pure_ggo": "pure ground glass", "other_nsclc": "other NSCLC"}
 _LONGEST = 18  # letters of a level's name
 _QUESTIONS = {
     "auc": "In whom does the risk separate N+ from N0?",
@@ -45,6 +48,8 @@ def unit_words(unit: object) -> str:
 
 def level_words(level: object) -> str:
     """A level as a reader would say it, short enough to stand beside a forest."""
+    if str(level) in LEVELS:
+        return LEVELS[str(level)]
     text = re.sub(r"(>=|<)(?=\d)", lambda m: "≥ " if m[0] == ">=" else "< ", str(level)).replace("_", " ")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
@@ -70,23 +75,32 @@ def plot_subgroups(
         p = theme.p_value(float(test["p_value"].iloc[0])) if len(test) else ""
         lines.append({"label": f"<b>{theme.safe(label_of(str(column)))}</b>", "text": f"<i>{p}</i>" if p else ""})
         lines += [_line(row, measure=measure, as_percent=as_percent) for row in rows.to_dict("records")]
+    line = 1.0 if measure == "oe_ratio" else None if reference is None else reference.value
+    dotted = "; dotted: all patients" if line is not None and measure != "oe_ratio" and not math.isnan(line) else ""
     figure = theme.blank(
         title=_QUESTIONS[measure],
         subtitle=f"{theme.safe(subgroups.model_id)}; {theme.counts(subgroups.n, subgroups.n_events)}; 95 % interval; "
-        "left: N+/n; P: interaction",
+        f"left: N+/n; P: interaction{dotted}",
         height=150 + 27 * max(len(lines), 2), mark=mark,
     )  # fmt: skip
     _draw(figure, lines, percent=as_percent)
-    line = 1.0 if measure == "oe_ratio" else None if reference is None else reference.value
     if line is not None and not math.isnan(line):
         figure.add_vline(x=line, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text=MEASURES[measure], tickformat=".0%" if as_percent else None,
                         type="log" if measure == "oe_ratio" else "linear")  # fmt: skip
+    if measure == "oe_ratio":
+        figure.update_xaxes(tickvals=log_ticks([1.0, *table["oe_ratio_low"], *table["oe_ratio_high"]]))
     return figure
 
 
-def plot_hazard_ratios(model: HazardModel, *, mark: str = "") -> go.Figure:
-    """A forest of hazard ratios on a log axis."""
+def plot_hazard_ratios(model: HazardModel, *, who: str = "", mark: str = "") -> go.Figure:
+    """A forest of hazard ratios on a log axis.
+
+    Args:
+        model: the result.
+        who: which patients and whose risk, for the subtitle.
+        mark: words laid across the figure.
+    """
     lines = []
     for row in model.table.to_dict("records"):
         unit = "".join(f"<br>{part}" for part in textwrap.wrap(unit_words(row.get("unit")), 18))
@@ -97,14 +111,28 @@ def plot_hazard_ratios(model: HazardModel, *, mark: str = "") -> go.Figure:
         })  # fmt: skip
     figure = theme.blank(
         title="By how much does the hazard differ?",
-        subtitle=f"{model.method}; {theme.counts(model.n, model.n_events, events='events')}; 95 % interval; "
-        "observational",
+        subtitle=f"{endpoint_words(model.endpoint)}; {f'{theme.safe(who)}; ' if who else ''}"
+        f"{theme.counts(model.n, model.n_events, events='events')}; 95 % interval; {model.method}; observational",
         height=170 + 48 * max(len(lines), 1), mark=mark,
     )  # fmt: skip
     _draw(figure, lines, percent=False)
     figure.add_vline(x=1, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="Hazard ratio (log scale)", type="log")
+    limits = [row[k] for row in model.table.to_dict("records") for k in ("low", "high")]
+    figure.update_xaxes(title_text="Hazard ratio (log scale)", type="log", tickvals=log_ticks([1.0, *limits]))
     return figure
+
+
+def log_ticks(values: Sequence[float]) -> list[float]:
+    """Ticks for a log axis that are numbers a reader knows, at most five, 1 among them where it is inside."""
+    known = [v for v in values if v > 0 and math.isfinite(v)]
+    if not known:
+        return [1.0]
+    for steps in ((0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6, 1.8, 2), (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5),
+                  (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50), (0.01, 0.1, 1, 10, 100, 1000)):  # fmt: skip
+        inside = [float(s) for s in steps if min(known) <= s <= max(known)]
+        if steps[0] <= min(known) and max(known) <= steps[-1] and len(inside) <= 5:
+            return inside
+    return [float(10**e) for e in range(math.floor(math.log10(min(known))), math.ceil(math.log10(max(known))) + 1)]
 
 
 def _line(row: dict[str, object], *, measure: str, as_percent: bool) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pandas as pd
 from onlm_lab import figures
 from onlm_lab.cohort.summary import table_one
 from onlm_lab.figures.flow import RULES
+from onlm_lab.figures.subgroup import LEVELS
 from onlm_lab.panels.panel import Panel
 from onlm_lab.schema import Column
 
@@ -54,15 +55,13 @@ GROUPS = {
     "onlm": {"0": "N0", "1": "N+"},
     "arm": {"surgery": "Surgery", "sbrt": "SBRT"},
 }  # fmt: skip
-LEVELS = {
-    "pure_ggo": "pure ground glass", "part_solid": "part-solid", "other_nsclc": "other NSCLC", "sbrt": "SBRT",
-}  # fmt: skip
 NAMES = {
     "derived_t": "Clinical T, derived (AJCC 8)",
     "derived_stage": "Clinical stage, derived (AJCC 8)", "pet_ct_done": "PET/CT done",
     "pack_years": "Smoking dose (pack-years)",
     "pathological_n": "Pathological N",
 }  # fmt: skip
+TREATMENTS = {"sbrt": "SBRT"}
 INDENT = "\u2003"
 
 
@@ -92,7 +91,7 @@ def baseline_table(
             continue
         lines.append({"": f"{label}, n (%)"} | dict.fromkeys(("overall", *order), "") | cells)
         for row in rows.to_dict("records"):
-            said = LEVELS.get(row["level"], str(row["level"]).replace("_", " "))
+            said = TREATMENTS.get(row["level"]) or LEVELS.get(row["level"], str(row["level"]).replace("_", " "))
             lines.append({"": INDENT + said} | {g: row[g] for g in ("overall", *order)} | {"n_missing": "", "smd": ""})
     words = GROUPS.get(by, {})
     titles = {"": "Characteristic", "overall": "All", "n_missing": "Missing", "smd": "SMD"}

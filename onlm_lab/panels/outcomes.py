@@ -7,10 +7,19 @@ from collections.abc import Sequence
 import pandas as pd
 
 from onlm_lab import analysis, figures
+from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.panels.panel import Panel, notes_of
-from onlm_lab.panels.patients import ARMS, GROUP, of_arm, source_of, threshold_words, with_predicted_group
+from onlm_lab.panels.patients import (
+    ARMS,
+    GROUP,
+    SMALLEST_GROUP,
+    of_arm,
+    source_of,
+    threshold_words,
+    with_predicted_group,
+)
 
 OBSERVATIONAL = "Observational: a difference between groups is an association, not an effect."
 ADJUVANT = "After surgery, patients found N+ often received adjuvant therapy, which can hide or reverse a difference."
@@ -44,8 +53,12 @@ def outcome_panel(
         threshold: high risk if risk >= threshold; None: each row's own.
         horizon_days: the day at which the sentence reads the curves.
         mark: words laid across the figure.
+
+    Raises:
+        OnlmError: a group has patients, but too few to draw.
     """
     patients = with_predicted_group(of_arm(rows, model=model, arm=arm), threshold=threshold)
+    _refuse_few(patients, arm=arm, where=threshold_words(patients, threshold=threshold))
     draw = incidence_panel if is_competing(rows, endpoint=endpoint) else survival_panel
     panel = draw(patients, endpoint=endpoint, who=_who(arm, model=model), horizon_days=horizon_days, mark=mark)
     said = [panel.sentence, f"Groups by {threshold_words(patients, threshold=threshold)}; {source_of(patients)}."]
@@ -102,12 +115,24 @@ def hazard_panel(
         f"{kind} for {endpoint_words(endpoint)}, {ARMS.get(arm, arm)}: {'; '.join(parts)} "
         f"({fitted.n_events} events in {fitted.n} patients). {OBSERVATIONAL}"
     )
+    figure = figures.plot_hazard_ratios(fitted, who=_who(arm, model=model, by="risk of"), mark=mark)
     return Panel(f"{endpoint}_{arm}_hazard", "By how much does the hazard differ?",
-                 figures.plot_hazard_ratios(fitted, mark=mark), fitted.table, sentence, notes_of(fitted))  # fmt: skip
+                 figure, fitted.table, sentence, notes_of(fitted))  # fmt: skip
 
 
-def _who(arm: str, *, model: str) -> str:
-    return f"{ARMS.get(arm, arm)} arm, groups by {model}"
+def _refuse_few(patients: pd.DataFrame, *, arm: str, where: str) -> None:
+    sizes = patients[GROUP].value_counts()
+    few = [(name, n) for name, n in sizes.items() if 0 < n < SMALLEST_GROUP]
+    if few:
+        name, n = few[0]
+        raise OnlmError(
+            f"{ARMS.get(arm, arm)} arm: by {where}, {n} of {len(patients)} patients {'is' if n == 1 else 'are'} {name}"
+            f". Groups of fewer than {SMALLEST_GROUP} are not drawn; move the threshold, or choose another model."
+        )
+
+
+def _who(arm: str, *, model: str, by: str = "groups by") -> str:
+    return f"{ARMS.get(arm, arm)} arm, {by} {model}"
 
 
 def _by_group(at: pd.DataFrame, groups: pd.DataFrame, *, value: str) -> str:

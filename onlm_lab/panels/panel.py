@@ -7,6 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
+from onlm_lab.figures.outcomes import ENDPOINTS, endpoint_words
+
 
 class Panel(NamedTuple):
     """A statistic with its figure and its table.
@@ -39,5 +41,11 @@ def notes_of(*results: object) -> tuple[str, ...]:
             )
         left_out = getattr(result, "n_excluded", {})
         if left_out:
-            found.append("Left out: " + ", ".join(f"{n} ({reason})" for reason, n in left_out.items()))
+            found.append("Left out: " + ", ".join(f"{n} ({_in_words(reason)})" for reason, n in left_out.items()))
     return tuple(dict.fromkeys(found))
+
+
+def _in_words(reason: str) -> str:
+    """'regional unknown' as 'regional (nodal) recurrence unknown'."""
+    name, _, rest = reason.partition(" ")
+    return f"{endpoint_words(name)} {rest}" if name in ENDPOINTS and rest else reason

@@ -14,6 +14,7 @@ TESTED = {
 }
 GROUP = "predicted_group"
 GROUPS = ("low risk", "high risk")
+SMALLEST_GROUP = 10  # a curve of fewer patients looks like knowledge and is chance; it would also show single patients
 ARMS = {"surgery": "surgery", "sbrt": "SBRT"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -143,12 +144,14 @@ def decision_panel(
         rows[rows["model_id"].isin(models)], thresholds=np.asarray(thresholds, float), n_bootstrap=n_bootstrap,
         generator=np.random.default_rng(seed),
     )  # fmt: skip
-    table = curve.table
+    order = {name: i for i, name in enumerate([*models, *REFERENCES])}
+    table = curve.table.sort_values("model_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+    curve = replace(curve, table=table)
     own, references = (_benefit(table, names=names) for names in ([models[0]], list(REFERENCES)))
     better = own.index[own > references + _TIE]
     where = (
-        f"{models[0]} beats both working up everybody and nobody at {len(better)} of {len(own)} thresholds, between "
-        f"{100 * better.min():.0f} and {100 * better.max():.0f} %"
+        f"{models[0]} beats both working up everybody and nobody at {len(better)} of {len(own)} thresholds, "
+        f"{_from_to(better.min(), better.max())}"
         if len(better)
         else f"{models[0]} beats working up everybody or nobody at none of {len(own)} thresholds"
     )
@@ -175,6 +178,12 @@ def operating_panel(rows: pd.DataFrame, *, model: str, threshold: float | None =
         sentence += " A threshold that was picked for how these numbers look is optimistic."
     return Panel("operating_point", "What would this threshold do to 1,000 such patients?",
                  figures.plot_operating_point(point, mark=mark), table, sentence, notes_of(point))  # fmt: skip
+
+
+def _from_to(low: float, high: float) -> str:
+    """'between 2 and 40 %', or 'at 16 %'."""
+    first, last = (f"{100 * v:.0f}" for v in (low, high))
+    return f"at {first} %" if first == last else f"between {first} and {last} %"
 
 
 def _benefit(table: pd.DataFrame, *, names: Sequence[str]) -> pd.Series:

@@ -54,8 +54,13 @@ def subgroup_panel(
         )
         sentence = f"Evidence that the risk works differently by {names}."
     elif len(told):
-        among = "the one factor that could be tested" if len(told) == 1 else f"any of {len(told)} factors"
-        sentence = f"No evidence after Holm's correction that the risk works differently by {among}."
+        few = (
+            f" ({len(tests) - len(told)} of {len(tests)} had too few events to be tested)"
+            if len(told) < len(tests)
+            else ""
+        )
+        names = "; ".join(figures.label_of(c) for c in told["column"])
+        sentence = f"No evidence after Holm's correction that the risk works differently by: {names}{few}."
     else:
         sentence = "Too few events to test whether the risk works differently in any of these factors."
     sentence += " Small subgroups are shown without a number; no evidence of a difference is not evidence of none."

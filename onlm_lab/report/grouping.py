@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onlm_lab.figures import theme
-from onlm_lab.panels.patients import of_arm
+from onlm_lab.panels.patients import SMALLEST_GROUP, of_arm
 from onlm_lab.report.material import Material
 
-SMALLEST_GROUP = 10  # a curve of fewer patients looks like knowledge and is chance; it would also show single patients
+NARROWEST_RISKS = 0.05  # where 90 % of risks lie closer together, a cut through them compares chance
+SBRT_ENDPOINTS = ("regional", "recurrence", "rfs", "os")  # in the order in which they bear on the nodes
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ def grouping_of(material: Material, *, arm: str) -> Grouping:
         f"At the study's threshold {n_low:,} of {n_low + n_high:,} patients are predicted low risk and {n_high:,} high "
         f"risk. Groups of fewer than {SMALLEST_GROUP} are not compared."
     )
+    low, high = (float(patients["risk"].quantile(q)) for q in (0.05, 0.95))
+    if high - low < NARROWEST_RISKS:
+        said += (
+            f" 90 % of the predicted risks lie between {theme.percent(low, digits=1)} and "
+            f"{theme.percent(high, digits=1)}: a cut through them would compare chance, so no groups are formed."
+        )
+        return Grouping(None, "", "", said, possible=False)
     cut = float(patients["risk"].median())
     n_above = int((patients["risk"] >= cut).sum())
     if min(n_above, len(patients) - n_above) < SMALLEST_GROUP:

@@ -8,16 +8,23 @@ from onlm_lab import analysis
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.outcomes import endpoint_words
-from onlm_lab.panels.outcomes import ADJUVANT, OBSERVATIONAL, endpoints_of, is_competing, outcome_panel
-from onlm_lab.panels.patients import of_arm
-from onlm_lab.report.grouping import grouping_of
+from onlm_lab.panels.outcomes import (
+    ADJUVANT,
+    OBSERVATIONAL,
+    endpoints_of,
+    incidence_panel,
+    is_competing,
+    outcome_panel,
+    survival_panel,
+)
+from onlm_lab.panels.patients import SMALLEST_GROUP, of_arm
+from onlm_lab.report.grouping import NARROWEST_RISKS, SBRT_ENDPOINTS, grouping_of
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
 from onlm_lab.report.words import p_cell, share
 from onlm_lab.results import Estimate
 
-NARROWEST_RISKS = 0.05  # where risks span less, a ratio per 10 points would speak about patients who are not there
 EVENTS = {"os": "death", "rfs": "recurrence or death"}
 SURGERY = (
     f"{ADJUVANT} Risks of patients with a reference standard are out-of-fold; those of the others come from the final "
@@ -48,17 +55,22 @@ def _arm(material: Material, arm: str, said: str) -> list[Block]:
         return [Text(f"This study has no {name} arm.")]
     patients = material.rows[material.rows["arm"] == arm]
     endpoints = endpoints_of(patients, wanted=material.study.analysis.endpoints)
+    if arm == "sbrt":  # what bears most on the nodes comes first
+        endpoints = tuple(sorted(endpoints, key=lambda e: (*SBRT_ENDPOINTS, e).index(e)))
     if not endpoints:
         return [Text(f"No follow-up is recorded for the {name} arm: nothing can be said about outcomes.")]
     blocks: list[Block] = [box(f"{said} {OBSERVATIONAL}"), *attempt(lambda: [_followup(material, arm=arm)])]
     grouping = grouping_of(material, arm=arm)
     if grouping.said:
-        blocks.append(Text(grouping.said))
+        instead = "" if grouping.possible or arm != "surgery" else " The curves below divide by pathological N instead."
+        blocks.append(Text(f"{grouping.said}{instead}"))
     for endpoint in endpoints if grouping.possible else ():
         blocks += attempt(lambda e=endpoint: _outcome(material, arm=arm, endpoint=e, threshold=grouping.threshold))
-    blocks = _said_once(blocks)
     if arm == "surgery":
+        for endpoint in () if grouping.possible else endpoints:
+            blocks += attempt(lambda e=endpoint: _by_label(material, endpoint=e))
         blocks += _by_reference_standard(material, endpoints=endpoints)
+    blocks = _said_once(blocks)
     blocks += attempt(lambda: _hazards(material, arm=arm, endpoints=endpoints))
     return blocks
 
@@ -74,6 +86,22 @@ def _said_once(blocks: list[Block]) -> list[Block]:
             notes.add(block.text)
         kept.append(block)
     return kept
+
+
+def _by_label(material: Material, *, endpoint: str) -> list[Block]:
+    """Curves by what the pathologist found, where the predicted risks form no groups."""
+    labelled = of_arm(material.rows, model=material.primary, arm="surgery")
+    labelled = labelled[labelled["onlm"].notna()]
+    counts = labelled["onlm"].value_counts()
+    if len(counts) < 2 or counts.min() < SMALLEST_GROUP:
+        return []
+    found = pd.Categorical(labelled["onlm"].map({0: "found N0", 1: "found N+"}), categories=["found N0", "found N+"])
+    draw = incidence_panel if is_competing(labelled, endpoint=endpoint) else survival_panel
+    panel = draw(
+        labelled.assign(found=found), endpoint=endpoint, by="found", who="surgery arm, groups by pathological N",
+        horizon_days=material.study.analysis.horizon_days, mark=material.mark,
+    )  # fmt: skip
+    return [Text(panel.sentence), figure(panel.figure, id=f"fig-{endpoint}-surgery"), *(note(n) for n in panel.notes)]
 
 
 def _by_reference_standard(material: Material, *, endpoints: tuple[str, ...]) -> list[Block]:

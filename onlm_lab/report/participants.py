@@ -25,7 +25,7 @@ def participants(material: Material) -> Section:
     blocks = _from_public_table(material)
     if len(material.flow):
         panel = flow_panel(material.flow, mark=material.mark)
-        blocks.append(Text(panel.sentence))
+        blocks.append(Text(f"The protocol's own rules: {panel.sentence}" if blocks else panel.sentence))
         if (material.flow[["n_excluded", "n_undetermined"]] > 0).any(axis=None):
             blocks.append(figure(panel.figure, id="fig-flow", wide=True))
     else:
@@ -54,7 +54,7 @@ def _from_public_table(material: Material) -> list[Block]:
     flow = material.surrogate_flow.assign(rule=material.surrogate_flow["rule"].replace(SURROGATE_RULES))
     panel = flow_panel(flow, mark=material.mark)
     blocks: list[Block] = [
-        Text(f"The public table, before the protocol's rules: {panel.sentence.replace('screened', 'read')}"),
+        Text(f"From the public table to this study: {panel.sentence.replace('screened', 'read')}"),
         figure(panel.figure, id="fig-surrogate-flow", wide=True),
     ]
     if len(material.unmapped):
@@ -213,8 +213,12 @@ def imaging(material: Material) -> Section:
         ),
     ]
     if "score" in usable:
-        said = f"{words.middle(usable['score'], digits=2)}, median (quartiles)"
-        blocks.append(note(f"Share of the CT quality checks that were passed: {said}."))
+        passed = words.middle(100 * usable["score"])
+        whole = words.share(int((usable["score"] == 1).sum()), len(usable))
+        blocks.append(note(
+            f"CT quality checks that a series passed: median (quartiles) {passed} % of those that could be made; "
+            f"{whole} passed all of them. What each failed is in prepared.csv in the study's work folder."
+        ))  # fmt: skip
     return Section("imaging", "Imaging", tuple(blocks))
 
 
@@ -242,7 +246,8 @@ def table_one_section(material: Material) -> Section:
     else:
         blocks.append(Text("One arm only: there is no comparison by arm."))
     blocks.append(note(
-        "SMD: absolute standardised mean difference; above 0.1 the groups are often called unlike. Percentages are of "
-        "known values. What was known only after treatment is shown here but never predicts."
+        "SMD: absolute standardised mean difference; up to 0.1 a difference is commonly taken as negligible (Austin "
+        "2009, doi:10.1080/03610910902859574). Percentages are of known values. What was known only after treatment is "
+        "shown here but never predicts."
     ))  # fmt: skip
     return Section("table-1", "Table 1: who the patients are", tuple(blocks))

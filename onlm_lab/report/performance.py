@@ -134,9 +134,7 @@ def calibration(material: Material) -> Section:
         )  # fmt: skip
         return [
             *panel_blocks(panel, id="fig-calibration"),
-            table(
-                shown, caption="Calibration, each with its 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."
-            ),
+            table(shown, caption="Calibration; brackets: 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."),
             note(
                 "Risks were calibrated on inner folds of the training patients only, never on the patients shown here."
             ),

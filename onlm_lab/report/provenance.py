@@ -28,6 +28,14 @@ MODES = {
 WHAT = {
     "clinical": "clinical columns only", "image": "CT planes only", "fused": "CT planes and clinical columns together",
 }  # fmt: skip
+MEANT_FOR = (
+    "Meant for: patients with clinical stage I non-small-cell lung cancer whose nodes look clean, before treatment. "
+    "Not meant for: known nodal disease, neoadjuvant treatment, pure ground-glass nodules, other cancers."
+)
+MEANT_FOR_SURROGATE = (
+    "Meant for: trying out methods on a public table. Not meant for any patient: whether the nodes looked clean before "
+    "treatment is not known here."
+)
 POST_OPERATIVE = (
     "Partly post-operative: histology is a predictor here, and in this table it comes from the resection, which is not "
     "known before treatment. What these models reach is therefore not what could be reached before surgery."
@@ -120,11 +128,9 @@ def limits(material: Material) -> Section:
     study = material.study
     said = [
         "Research use only. Not a medical device; no decision about a patient may rest on it.",
-        "Meant for: patients with clinical stage I non-small-cell lung cancer whose nodes look clean, before "
-        "treatment. Not meant for: known nodal disease, neoadjuvant treatment, pure ground-glass nodules, "
-        "other cancers.",
-        "Internal testing describes how the procedure performs in patients of these hospitals. Hospitals that gave no "
-        "training patients (external testing) usually see less.",
+        MEANT_FOR_SURROGATE if study.label.surrogate else MEANT_FOR,
+        "Internal testing describes how the procedure performs in patients of these hospitals. It does not say how the "
+        "model performs in a hospital that gave no training patients; only external testing does.",
         "SBRT patients have no pathological N. Their results are about outcome, not about being right.",
         "Comparisons of outcomes are observational. They do not say what a treatment does.",
     ]

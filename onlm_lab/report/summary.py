@@ -11,10 +11,9 @@ from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.panels.outcomes import endpoints_of, is_competing
 from onlm_lab.panels.patients import GROUPS, of_arm, of_model, with_predicted_group
 from onlm_lab.report import words
-from onlm_lab.report.grouping import grouping_of
+from onlm_lab.report.grouping import SBRT_ENDPOINTS, grouping_of
 from onlm_lab.report.material import Material
-
-SBRT_ENDPOINTS = ("regional", "recurrence", "rfs", "os")  # in the order in which they bear on the nodes
+from onlm_lab.results import Estimate
 
 
 def five_lines(material: Material) -> tuple[tuple[str, str], ...]:
@@ -36,7 +35,10 @@ def _patients(material: Material) -> str:
     labelled = material.labelled
     n_sbrt = int((material.patients["arm"] == "sbrt").sum())
     screened = ""
-    if len(material.status):
+    if len(material.surrogate_flow):
+        read, left = words.read_and_left(material.surrogate_flow)
+        screened = f"{read:,} in the public table, {left:,} of them fit for this question; "
+    elif len(material.status):
         eligible = int((material.status["status"] == "eligible").sum())
         screened = f"{len(material.status):,} screened, {eligible:,} eligible; "
     sbrt = f"; {words.plural(n_sbrt, 'patient')} had SBRT and have no pathological N" if n_sbrt else ""
@@ -55,8 +57,11 @@ def _separation(material: Material) -> str:
     if first.low <= 0.5 <= first.high:
         text += f" The interval of {rocs[0].model_id} holds 0.5: it is not shown to be better than chance."
     if material.oracle:
-        known = ", ".join(f"{name} {float(o['value']):.2f}" for name, o in material.oracle.items())
-        text += f" Knowing the truth would give: {known}."
+        known = ", ".join(
+            f"{name} {theme.with_interval(Estimate(*(float(o[k]) for k in ('value', 'low', 'high'))))}"
+            for name, o in material.oracle.items()
+        )
+        text += f" Knowing the made-up truth gives, in the same patients: {known}."
     return text
 
 

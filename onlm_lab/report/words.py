@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from onlm_lab import figures
 from onlm_lab.figures import theme
 from onlm_lab.panels.cohort import characteristic
 from onlm_lab.results import Estimate
@@ -30,8 +31,17 @@ def middle(values: pd.Series, *, digits: int = 0) -> str:
     known = values.dropna()
     if known.empty:
         return "not recorded"
-    low, mid, high = (theme.number(float(known.quantile(q)), digits=digits) for q in (0.25, 0.5, 0.75))
+    found = [float(known.quantile(q)) for q in (0.25, 0.5, 0.75)]
+    if digits == 0 and any(value % 1 for value in found):
+        digits = 1
+    low, mid, high = (theme.number(value, digits=digits) for value in found)
     return mid if low == high else f"{mid} ({low} to {high})"
+
+
+def read_and_left(flow: pd.DataFrame) -> tuple[int, int]:
+    """How many rows a public table had, and how many its last rule left."""
+    steps = figures.flow_counts(flow)
+    return int(steps["n_in"].iloc[0]), int(steps["n_left"].iloc[-1])
 
 
 def column(name: str) -> str:

@@ -22,18 +22,23 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
     provenance.limits,
 )  # fmt: skip
 
-
+QUESTION = "Predicting occult nodal metastasis in clinical stage I non-small-cell lung cancer"
+SURROGATE_QUESTION = (
+    "Predicting nodal metastasis found at surgery, a surrogate of occult metastasis, in resected non-small-cell lung "
+    "cancer"
+)
 N_POSITIVE = "cancer in the lymph nodes at surgery although they looked clean before (pathological N1-N3)"
 SURROGATE_N_POSITIVE = "cancer in the lymph nodes at surgery (pathological N1-N3), a surrogate of occult metastasis"
 
 
-def write_report(run: Run, *, work: Path) -> Path:
+def write_report(run: Run, *, work: Path, progress: bool = False) -> Path:
     """Write `report.html` into the run's folder, whole or not at all.
 
     Args:
         run: a finished run.
         work: the study's folder of files between steps (flow.csv, prepared.csv, series.csv, oracle.json); what is not
             there is left out, in words.
+        progress: show a bar, a step a section.
 
     Returns:
         The file.
@@ -42,27 +47,29 @@ def write_report(run: Run, *, work: Path) -> Path:
         OnlmError: the run has no patients or no predictions.
     """
     out = run.folder / "report.html"
-    steps.write_text(out, render(gather(run, work=work)))
+    steps.write_text(out, render(gather(run, work=work), progress=progress))
     return out
 
 
-def render(material: Material) -> str:
+def render(material: Material, *, progress: bool = False) -> str:
     """The page as text. Every value from data is escaped."""
     from jinja2 import Environment, StrictUndefined
     from plotly.offline import get_plotlyjs
+    from tqdm.auto import tqdm
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = page.from_string(files("onlm_lab.report").joinpath("template.html").read_text(encoding="utf-8"))
     study = material.study
     return template.render(
         name=study.name,
+        question=SURROGATE_QUESTION if study.label.surrogate else QUESTION,
         mark=material.mark,
         run=material.run.id,
         licence=study.study.licence,
         warnings=_warnings(material),
         lines=five_lines(material),
         n_positive=SURROGATE_N_POSITIVE if study.label.surrogate else N_POSITIVE,
-        sections=[build(material) for build in SECTIONS],
+        sections=[build(material) for build in tqdm(SECTIONS, desc="report", unit="section", disable=not progress)],
         plotly=get_plotlyjs(),
         font=theme.FONT,
         colours={"ink": theme.INK, "quiet": theme.QUIET, "grid": theme.GRID},
