@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 import pytest
 from made_run import NASTY, write_run
@@ -96,6 +97,8 @@ def test_moving_the_threshold_moves_tiles_and_figures_and_the_way_back_restores_
     assert _figures(page)["calibration"] == drawn["calibration"]
     _named(page, widgets.ToggleButton, "Threshold").value = True
     assert _html(page) == before and _figures(page) == drawn
+    own = run.rows().query("model_id == 'fused'")["threshold"].median()
+    assert slider.value == pytest.approx(100 * own, abs=0.06), "the slider names a threshold that no longer holds"
 
 
 def test_another_model_changes_the_tiles_and_the_figures(page, run):
@@ -111,6 +114,18 @@ def test_choosing_an_arm_hides_the_other(page):
     _named(page, widgets.ToggleButtons, "Arm").value = "sbrt"
     shown = {c.children[0].name for c in _all(page, Card) if c.layout.display != "none"}
     assert shown == {"regional_sbrt", "regional_sbrt_hazard"}
+
+
+def test_a_threshold_that_leaves_a_few_patients_in_a_group_takes_the_curve_away_and_says_why(page, run):
+    _open(page, "Outcomes")
+    rows = run.rows()
+    sbrt = rows[(rows["model_id"] == "fused") & (rows["arm"] == "sbrt")]["risk"]
+    slider = _named(page, widgets.FloatSlider, "Threshold")
+    few = next(t for t in np.arange(0.5, slider.max, 0.5) if 0 < (sbrt < t / 100).sum() < 10)
+    slider.value = float(few)
+    cards = [c for c in _all(page, Card) if "SBRT arm: by risk" in c.children[1].value]
+    assert "fewer than 10 are not drawn" in cards[0].children[1].value
+    assert cards[0].children[0].layout.display == "none"
 
 
 def test_choosing_an_endpoint_redraws_and_survival_takes_the_place_of_incidence(page):

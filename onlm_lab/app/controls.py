@@ -45,8 +45,9 @@ def threshold_slider(state: ViewState, *, own_fraction: float, top_fraction: flo
         own_fraction: where the slider stands while the study's own thresholds hold.
         top_fraction: the slider's right end.
     """
+    own = round(100 * own_fraction, 1)
     slider = widgets.FloatSlider(
-        value=round(100 * own_fraction, 1), min=0.5, max=round(100 * top_fraction, 1), step=0.5,
+        value=own, min=0.5, max=round(100 * top_fraction, 1), step=0.5,
         continuous_update=False, readout_format=".1f", layout=_FULL,
     )  # fmt: skip
     slider.add_class("onlm-threshold")
@@ -59,7 +60,14 @@ def threshold_slider(state: ViewState, *, own_fraction: float, top_fraction: flo
     def pressed(change: Mapping[str, object]) -> None:
         state.threshold = None if change["new"] else slider.value / 100
 
+    def rest(change: Mapping[str, object]) -> None:
+        if change["new"] is None:  # else the slider would go on naming a threshold that no longer holds
+            slider.unobserve(moved, "value")
+            slider.value = own
+            slider.observe(moved, "value")
+
     slider.observe(moved, "value")
+    state.observe(rest, "threshold")
     back.observe(pressed, "value")
     dlink((state, "threshold"), (back, "value"), lambda t: t is None)
     return labelled("Threshold: positive from a risk of (%)", slider, back)

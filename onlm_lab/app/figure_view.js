@@ -74,6 +74,7 @@ function onPage(layout, width) {
   // On the page the title is text above the figure, which wraps and can be read aloud.
   const { title, ...rest } = layout;
   const margin = { ...layout.margin, t: 14 };
+  if (width < 460 && rest.xaxis?.nticks) rest.xaxis = { ...rest.xaxis, nticks: 3 };
   return { ...rest, width, height: (layout.height ?? 420) - ((layout.margin?.t ?? 74) - 14), margin };
 }
 
