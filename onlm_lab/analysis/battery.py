@@ -25,6 +25,7 @@ TESTED = ("oof", "test", "external")  # splits whose labels the model has not se
 ARMS = ("surgery", "sbrt")
 GROUP = "predicted_group"
 N_THRESHOLDS = 39
+ABOUT = "about"  # the one key of results.json that is no model
 
 
 def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0) -> dict[str, Any]:
@@ -34,9 +35,16 @@ def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0) -> dict[str, A
         rows: AnalysisRows: predictions of one or more models joined with the cohort.
         plan: the study's [analysis] stage.
         seed: of the bootstrap bands.
+
+    Raises:
+        OnlmError: a model called "about". What a single call refuses stands in its "not_done".
     """
     rows = with_group(first_repeat(rows))
     models = [str(m) for m in pd.unique(rows["model_id"])]
+    if ABOUT in models:
+        raise OnlmError(
+            f"results.json keeps '{ABOUT}' for itself, so no model_id can bear that name. Rename the model."
+        )
     tested = _tested(rows)
     shared = {"net_benefit": lambda: _net_benefit(tested, plan=plan, seed=seed)}
     found: dict[str, Any] = {}
@@ -46,7 +54,7 @@ def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0) -> dict[str, A
         )
         found[model] = _collect(calls | shared)
     counts = rows.groupby("split")["patient_id"].nunique()
-    found["about"] = {
+    found[ABOUT] = {
         "models": models,
         "n_patients_by_split": {str(k): int(v) for k, v in counts.items()},
         "horizon_days": plan.horizon_days,
