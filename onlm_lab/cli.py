@@ -11,6 +11,7 @@ Exit codes: 0 done, 2 something in the data or the request is wrong (one sentenc
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,18 +31,31 @@ STEP_HELP = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     words = parser().parse_args(argv)
+    child = getattr(words, "step", False)  # of `onlm run`, which ends it by SIGTERM and says so itself
     try:
+        if child:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         return words.call(words) or 0
     except OnlmError as error:
-        from onlm_lab.pipeline import StepFailed
-
-        stopped = isinstance(error, StepFailed)
-        if not (stopped and getattr(words, "step", False)):  # the parent says it
+        code = getattr(error, "code", None)  # of a process that has said itself what was wrong
+        if code is None or not child:
             print(f"onlm {words.verb}: {error}", file=sys.stderr)
-        return error.code if stopped and error.code > 0 else 2
+        return 2 if code is None else code if child or code == 130 else 2
     except KeyboardInterrupt:
-        print(f"onlm {words.verb}: stopped. Start the same command again: it goes on where it was.", file=sys.stderr)
+        if not child:
+            print(f"onlm {words.verb}: stopped. Start the same command again: it goes on.", file=sys.stderr)
         return 130
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"onlm {words.verb}: {_told(error)}", file=sys.stderr)
+        return 2
+
+
+def _told(error: OSError) -> str:
+    """What the system refused, in a sentence; of a path only the last two names."""
+    where = "/".join(Path(str(error.filename)).parts[-2:]) if error.filename else "a file"
+    return (
+        f"'{where}' could not be used: {error.strerror or error}. Check that it may be read and written, and the disk."
+    )
 
 
 def say(line: str) -> None:
@@ -188,8 +202,6 @@ def _dashboards(words: argparse.Namespace) -> None:
 
 
 def _serve(folder: Path, *, port: int, token: str | None) -> None:
-    import signal
-
     from onlm_lab import serving
 
     for end in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal or a service manager ends the server too

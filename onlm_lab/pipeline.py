@@ -10,7 +10,6 @@ here: training is started as `onlm train`.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from onlm_lab import runs, schema, steps
+from onlm_lab import processes, runs, schema, steps
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
@@ -52,7 +51,7 @@ def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False) -
                 continue
             say(f"[{number}/{len(STEPS)}] {name} ...")
             command = [sys.executable, "-m", "onlm_lab.cli", name, str(study.folder), "--step"]
-            code = subprocess.run(command, check=False).returncode
+            code = processes.run_child(command)
             if code:
                 raise StepFailed(name=name, code=code)
             say(f"[{number}/{len(STEPS)}] {name}: done in {time.monotonic() - began:.0f} s")
@@ -64,8 +63,11 @@ class StepFailed(OnlmError):
 
     def __init__(self, *, name: str, code: int):
         self.code = code
-        how = f"was stopped by signal {-code}" if code < 0 else "stopped"
-        super().__init__(f"Step '{name}' {how}. Mend what it says above and start the same command again: it goes on.")
+        said = "stopped. Mend what it says above and"
+        if code > 128:
+            killed = " (killed, most often because memory ran out)" if code == 137 else ""
+            said = f"was ended by signal {code - 128}{killed}. Mend that and"
+        super().__init__(f"Step '{name}' {said} start the same command again: it goes on.")
 
 
 def perform(folder: str | Path, *, name: str, say: Callable[[str], None]) -> None:
@@ -77,7 +79,8 @@ def perform(folder: str | Path, *, name: str, say: Callable[[str], None]) -> Non
     for earlier in needs:
         if not planned(study, name=earlier).done():
             raise OnlmError(
-                f"Step '{name}' needs '{earlier}' first. Run `onlm {earlier} {study.folder.name}` or `onlm run`."
+                f"Step '{name}' needs '{earlier}' first. "
+                f"Run `onlm {earlier} {study.folder.resolve().name}` or `onlm run`."
             )
     step = planned(study, name=name)
     outputs, facts = work[name](study, say=say)
@@ -94,7 +97,7 @@ def planned(study: Study, *, name: str) -> Step:
         inputs = steps.digest("screen", *base, study.digest("protocol", "label"))
     elif name == "prepare":
         ct = steps.folder_digest(study.path(study.data.ct)) if with_images(study) else "no images"
-        parts = (study.digest("patch", "data"), study.training.models, ct)
+        parts = (study.digest("patch", "data"), study.training.models, ct, masks_digest(study))
         inputs = steps.digest("prepare", *parts, work_file(study, "status.csv"), study.path(study.data.annotations))
     elif name == "train":
         inputs = steps.digest("train", run_id(study), work_file(study, "prepared.csv"))
@@ -115,6 +118,20 @@ def work_file(study: Study, name: str) -> Path:
 def with_images(study: Study) -> bool:
     """Whether this study has, and its models want, CT images."""
     return bool(study.data.ct) and any(model in IMAGE_MODELS for model in study.training.models)
+
+
+def masks_digest(study: Study) -> str:
+    """A digest of the masks that the annotations name, which may lie outside the CT folder."""
+    path = study.path(study.data.annotations)
+    if not with_images(study) or not path.is_file():
+        return "no masks"
+    table = schema.read_table(path, table="annotations", missing_words=study.data.missing_words)
+    named = [name for name in table.get("mask_path", ()) if name]
+    if not named:
+        return "no masks"
+    from onlm_lab import preparation
+
+    return steps.digest([preparation.content_digest(study.path(name)) for name in named])
 
 
 def run_id(study: Study) -> str:
@@ -151,6 +168,19 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
             f"study.toml: training.predictors names {', '.join(unknown)}, not a column of {study.data.clinical}. "
             "Take it out, or add the column."
         )
+    words = [name for name in study.training.predictors if patients[name].dtype == object and _free_text(study, name)]
+    if words:
+        raise StudyError(
+            f"study.toml: training.predictors names {', '.join(words)}, free text; wanted a number, a boolean or "
+            'a category. Declare its type = "category" with the allowed words, or take it out.'
+        )
+    strange = [name for name in study.analysis.subgroups if name not in patients.columns]
+    if strange:
+        near = schema.nearest(strange[0], patients.columns)
+        raise StudyError(
+            f"study.toml: analysis.subgroups names {', '.join(strange)}, not a column of {study.data.clinical}"
+            f"{f'; did you mean {near!r}?' if near else '.'} Take it out, or add the column."
+        )
     facts = {"n_patients": len(patients)}
     wanting = [model for model in study.training.models if model in IMAGE_MODELS]
     if wanting and not study.data.ct:
@@ -169,6 +199,11 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
     out = work_file(study, "checked.json")
     steps.write_text(out, pd.Series(facts).to_json())
     return [out], facts
+
+
+def _free_text(study: Study, name: str) -> bool:
+    spec = schema.column(name, extra_columns=schema.declared(study.columns))
+    return spec is not None and spec.type == "text"
 
 
 def _annotations(study: Study, *, patients: pd.DataFrame) -> pd.DataFrame:
@@ -227,7 +262,7 @@ def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
         raise StudyError(
             "Not one eligible patient has a usable CT patch; the reasons stand above and in work/prepared.csv."
         )
-    return [out], {"n_usable": n_usable}
+    return [out, *preparation.cache_files(study)], {"n_usable": n_usable}
 
 
 def begin_run(study: Study) -> Run:
@@ -280,10 +315,12 @@ def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
         from onlm_lab import preparation
 
         command += ["--cache", str(preparation.cache_folder(study))]
-    code = subprocess.run(command, check=False).returncode
+    code = processes.run_child(command)
     if code:
         raise StepFailed(name="train", code=code)
-    return [handle.folder / "predictions.csv"], {"run": handle.id}
+    later = ("results.json", "report.html")
+    made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
+    return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
 
 
 def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
@@ -295,16 +332,17 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
     results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed)
     out = handle.folder / "results.json"
     battery.write_results(results, out)
+    outputs = [out]
     if study.made_up and study.path("truth.csv").is_file():
-        _ask_oracle(study, handle=handle)
+        outputs.append(_ask_oracle(study, handle=handle))
     for model in study.training.models:
         said = results[model]
         auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
         say(f"  {model}: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']}), out of fold")
-    return [out], {}
+    return outputs, {}
 
 
-def _ask_oracle(study: Study, *, handle: Run) -> None:
+def _ask_oracle(study: Study, *, handle: Run) -> Path:
     """On a made-up trial: the AUC that somebody who knew the truth would reach in the same patients."""
     from onlm_lab import analysis
     from onlm_lab.virtual import oracle
@@ -315,7 +353,9 @@ def _ask_oracle(study: Study, *, handle: Run) -> None:
         kind: analysis.roc(known.rename(columns={f"risk_{kind}": "risk"})).to_dict()["auc"]
         for kind in ("clinical", "full")
     }
-    steps.write_text(work_file(study, "oracle.json"), json.dumps(answer, indent=1, sort_keys=True))
+    out = work_file(study, "oracle.json")
+    steps.write_text(out, json.dumps(answer, indent=1, sort_keys=True))
+    return out
 
 
 def analyse_predictions(

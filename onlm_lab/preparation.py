@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from onlm_lab import imaging, patches, schema, steps
+from onlm_lab import imaging, patches, processes, schema, steps
 from onlm_lab.errors import OnlmError, SeriesError, StudyError
 from onlm_lab.imaging.quality import assess_quality
 from onlm_lab.study import Study
@@ -45,6 +45,13 @@ def patch_spec(study: Study) -> patches.PatchSpec:
 def cache_folder(study: Study) -> Path:
     """Where this study's patches of this spec lie: another spec, another folder."""
     return study.folder / "work" / f"cache-{patch_spec(study).digest[:8]}"
+
+
+def cache_files(study: Study) -> list[Path]:
+    """The files of every whole row of the cache: where one is lost, there is something to prepare."""
+    folder = cache_folder(study)
+    rows = patches.open_cache(folder).rows.values()
+    return [*sorted((folder / "rows").glob("*.json")), *(folder / str(row["file"]) for row in rows)]
 
 
 def prepare_images(study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +89,7 @@ def prepare_images(study: Study, *, patient_ids: Iterable[str], annotations: pd.
 
 def _series(study: Study) -> pd.DataFrame:
     """All series of the CT folder; kept as work/series.csv for the imaging-protocol table."""
-    table = imaging.find_series(study.path(study.data.ct))
+    table = imaging.find_series(study.path(study.data.ct), progress=True)
     n_ct = int((table["modality"] == "CT").sum())
     if not n_ct:
         raise StudyError(
@@ -132,13 +139,14 @@ def _map(tasks: list[Task]) -> list[dict[str, Any]]:
     if not tasks:
         return []
     rows = []
-    with ProcessPoolExecutor(max_workers=min(len(tasks), os.cpu_count() or 1)) as pool:
+    workers = min(len(tasks), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, initializer=processes.begin_worker, initargs=(os.getpid(),)) as pool:
         jobs = [pool.submit(prepare_one, task) for task in tasks]
         try:
             for job in tqdm(as_completed(jobs), total=len(jobs), desc="  CT", unit="patient"):
                 rows.append(job.result())
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)  # what is being cut is finished, nothing else begun
             raise
     return rows
 
@@ -155,9 +163,15 @@ def prepare_one(task: Task) -> dict[str, Any]:
         return row | {"reason": "the patch cannot be cut", "detail": str(error)}
 
 
+def content_digest(path: Path) -> str:
+    """A digest of a file or a folder, also where a part of its name is a digest itself."""
+    path = imaging.find_path(path)
+    return steps.folder_digest(path) if path.is_dir() else steps.file_digest(path)
+
+
 def _cut(task: Task) -> None:
     index = imaging.index_series(task.source, task.series_uid)
-    mask_digest = steps.digest(task.mask, task.mask_roi) if task.mask else ""
+    mask_digest = steps.digest(content_digest(task.mask), task.mask_roi) if task.mask else ""
     key = patches.row_key(
         task.spec, series_uid=index.series_uid, files_digest=index.digest, mask_digest=mask_digest,
         centre_mm=task.centre_mm or (), reader_version=imaging.READER_VERSION,

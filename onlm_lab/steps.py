@@ -44,7 +44,11 @@ class Step:
         """What the step's note says; empty where there is none."""
         if not self.note.is_file():
             return {}
-        return json.loads(self.note.read_text(encoding="utf-8"))
+        try:
+            said = json.loads(self.note.read_text(encoding="utf-8"))
+        except ValueError:  # damaged: the step is done again
+            return {}
+        return said if isinstance(said, dict) and isinstance(said.get("outputs"), list) else {}
 
     def finish(self, *, outputs: list[Path], seconds: float, facts: dict[str, Any] | None = None) -> None:
         """Write the note: from now on the step counts as done."""
@@ -86,10 +90,10 @@ def folder_digest(path: Path) -> str:
         if not here.is_dir():
             continue
         for entry in sorted(os.scandir(here), key=lambda e: e.name):
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):  # as the reader of headers: no way round in a circle
                 stack.append(Path(entry.path))
             else:
-                stat = entry.stat()
+                stat = entry.stat(follow_symlinks=entry.is_file())  # a link to nowhere still has its own
                 seal.update(f"{os.path.relpath(entry.path, path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return seal.hexdigest()
 
@@ -119,7 +123,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise OnlmError(
-            f"Another onlm command is at work on '{folder.name}'. Wait for it, or stop it, then try again."
+            f"Another onlm command is at work on '{folder.resolve().name}'. Wait for it, or stop it, then try again."
         ) from None
     try:
         yield

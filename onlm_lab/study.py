@@ -121,6 +121,8 @@ class Model:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
+        if self.neighbours < 0:
+            raise StudyError(f"[model] neighbours is {self.neighbours}; wanted 0 or more.")
         _positive("[model]", image_px=self.image_px, width=self.width, gap_mm=self.gap_mm, field_mm=self.field_mm)
         if self.window_low_hu >= self.window_high_hu:
             raise StudyError("[model] window_low_hu must be below window_high_hu.")
@@ -151,6 +153,10 @@ class Training:
         for model in self.models:
             if model not in known:
                 raise StudyError(f"[training] models: '{model}' is not a model{_nearest(model, known)}.")
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise StudyError(f"[training] models is {list(self.models)}; wanted each once, of {', '.join(known)}.")
+        if not self.predictors and set(self.models) - {"image"}:
+            raise StudyError("[training] predictors is empty; the clinical and the fused model need at least one.")
         _positive(
             "[training]", folds=self.folds - 1, repeats=self.repeats, epochs=self.epochs, patience=self.patience,
             batch_size=self.batch_size, learning_rate=self.learning_rate, seeds_per_fold=self.seeds_per_fold,
@@ -194,6 +200,15 @@ class Study:
     model: Model = field(default_factory=Model)
     training: Training = field(default_factory=Training)
     analysis: Analysis = field(default_factory=Analysis)
+
+    def __post_init__(self) -> None:
+        if self.training is None or self.analysis is None:
+            return  # a stage with faults of its own, which are told
+        primary, models = self.analysis.primary_model, self.training.models
+        if primary and primary not in models:
+            raise StudyError(
+                f"[analysis] primary_model is '{primary}'; wanted one of [training] models{_nearest(primary, models)}."
+            )
 
     @property
     def name(self) -> str:
@@ -249,7 +264,7 @@ def load_study(path: str | Path) -> Study:
     faults: list[str] = []
     study = _build(Study, {"folder": file.parent, **raw}, where="", faults=faults)
     if faults:
-        raise StudyError("\n".join(faults))
+        raise StudyError("\n".join(fault.replace("?.", "?") for fault in faults))
     return study
 
 
@@ -268,7 +283,7 @@ def starter_toml(
     faults: list[str] = []
     _build(Study, {"folder": Path(), **said}, where="", faults=faults)
     if faults:
-        raise StudyError("\n".join(faults))
+        raise StudyError("\n".join(fault.replace("?.", "?") for fault in faults))
     return "# What is not said here takes its default; `onlm study DIR` prints everything.\n" + tomli_w.dumps(said)
 
 

@@ -195,3 +195,23 @@ def test_predictions_of_patients_that_the_cohort_lacks_are_counted(study, tmp_pa
     write_table(pd.DataFrame({"patient_id": ["stranger"], "risk": [0.5]}), path)
     said = refused(capsys, "analyse", path, "--clinical", study / "clinical.csv", "--out", tmp_path / "r.json")
     assert "1 of 1 patients are not in the cohort (stranger)" in said and not (tmp_path / "r.json").exists()
+
+
+def test_free_text_is_refused_as_a_predictor_and_an_unknown_subgroup_is_named(study, capsys):
+    lines = (study / "clinical.csv").read_text(encoding="utf-8").splitlines()
+    lines = [f"{line},{'free' if i else 'note'}" for i, line in enumerate(lines)]
+    (study / "clinical.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    toml = study / "study.toml"
+    column = '\n[columns.note]\ntype = "text"\ntiming = "pre_treatment"\n'
+    toml.write_text(toml.read_text(encoding="utf-8") + column, encoding="utf-8")
+    kept = toml.read_text(encoding="utf-8")
+    reword(study, "[training]", '[training]\npredictors = ["age_years", "note"]')
+    assert "names note, free text" in refused(capsys, "check", study) and nothing_done(study)
+    toml.write_text(kept + '\n[analysis]\nsubgroups = ["sexx"]\n', encoding="utf-8")
+    assert "did you mean 'sex'" in refused(capsys, "check", study) and nothing_done(study)
+
+
+def test_what_the_system_refuses_is_a_sentence(study, capsys):
+    (study / "work").write_text("a file where a folder is wanted", encoding="utf-8")
+    said = refused(capsys, "check", study)
+    assert "/work' could not be used" in said

@@ -103,3 +103,21 @@ def test_identifying_elements_are_counted_and_their_values_not_shown(tmp_path):
 def test_private_elements_of_a_real_scanner_are_counted(shared_data):
     table = identifying_elements(shared_data("dicom_ge_tilt")).set_index("keyword")
     assert table.n_files["private"] == 28 and table.n_files["PatientID"] == 28 and "StudyDate" not in table.index
+
+
+def test_folders_and_files_named_after_a_visit_or_a_birth_date_become_digests(tmp_path):
+    made = made_ct.slices(Scan())
+    for data in made:
+        data.PatientName, data.AccessionNumber, data.PatientBirthDate = NAME, "ACC-99887", "19500101"
+    names = [f"born_1950-01-01/{'ACC99887_' if k == 5 else ''}{k + 1:03d}.dcm" for k in range(len(made))]
+    del made[5].PixelData
+    folder = made_ct.write(tmp_path / "ct", made, names)
+    assert find_series(folder).path[0].startswith("id-")
+    with pytest.raises(SeriesError, match="no pixels") as raised:
+        read_series(folder)
+    assert "99887" not in str(raised.value) and "1950" not in str(raised.value)
+    (folder / names[5]).unlink()
+    made[2].PixelData = made[2].PixelData[:10]
+    made_ct.write(tmp_path / "ct", made[:5], names[:5])
+    with pytest.raises(SeriesError, match=r"'id-[0-9a-f]+/003\.dcm'"):  # a slice's number is no part of a birth date
+        read_series(folder)

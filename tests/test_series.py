@@ -419,3 +419,20 @@ def test_the_quick_walk_over_a_header_says_what_pydicom_says_on_every_file(dicom
             assert quick.identifying == slow.identifying, file
             n_quick += 1
     assert n_quick > 80
+
+
+def test_a_long_search_shows_a_bar_and_finds_the_same(tmp_path, capsys, monkeypatch):
+    from onlm_lab.imaging import headers
+
+    made_ct.write(tmp_path, made_ct.slices(Scan()))
+    quiet = find_series(tmp_path)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(headers, "BAR_AFTER_S", 0.0)
+    assert find_series(tmp_path, progress=True).equals(quiet)
+    assert "headers" in capsys.readouterr().err
+
+
+def test_a_link_to_nowhere_is_counted_as_a_file_without_a_header(tmp_path):
+    made_ct.write(tmp_path, made_ct.slices(Scan()))
+    (tmp_path / "lost.dcm").symlink_to(tmp_path / "nowhere")
+    assert find_series(tmp_path).attrs["n_unreadable"] == 1

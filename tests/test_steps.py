@@ -57,3 +57,18 @@ def test_a_second_process_on_the_same_study_is_told_to_wait(tmp_path):
         pass
     with locked(tmp_path):
         pass
+
+
+def test_a_damaged_note_means_that_the_step_is_done_again(tmp_path):
+    step = Step(name="screen", folder=tmp_path, inputs="one")
+    step.finish(outputs=[], seconds=0.0)
+    assert step.done()
+    step.note.write_text("{", encoding="utf-8")
+    assert not step.done()
+
+
+def test_a_link_to_nowhere_is_no_obstacle_to_a_folders_digest(tmp_path):
+    before = folder_digest(tmp_path)
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    assert folder_digest(tmp_path) != before

@@ -58,3 +58,19 @@ def test_the_digest_follows_the_named_stage_alone(tmp_path):
     two = load_study(write(tmp_path, "[training]\nfolds = 7\n"))
     assert one.digest("patch") == two.digest("patch")
     assert one.digest("training") != two.digest("training")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[training]\nmodels = []", "wanted each once"),
+        ('[training]\nmodels = ["clinical", "clinical"]', "wanted each once"),
+        ("[training]\npredictors = []", "predictors is empty"),
+        ('[analysis]\nprimary_model = "fuzed"', "did you mean 'fused'"),
+        ("[model]\nneighbours = -1", "neighbours is -1"),
+    ],
+)
+def test_a_setting_that_no_step_could_follow_is_refused_at_the_start(tmp_path, text, said):
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=said):
+        load_study(tmp_path)

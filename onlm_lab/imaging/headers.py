@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +20,23 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 from pydicom.uid import UID
+from tqdm.auto import tqdm
 
+from onlm_lab.imaging.privacy import identifying_texts
 from onlm_lab.imaging.walk import IMPLICIT, START_BYTES, STRUCTURE_GROUP, walk
+from onlm_lab.processes import begin_worker
 
 CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, BytesLengthException)
 UNREADABLE = ("the header",)
+PART_FILES = 500  # read in one go by one process
+BAR_AFTER_S = 1.0  # a search that takes less shows no bar
 MANY_FILES = 3000  # from here on a second process pays for its start
 
 KEYWORDS = (
     "ImageType SOPClassUID SOPInstanceUID Modality Manufacturer ManufacturerModelName PatientName PatientID "
+    "AccessionNumber PatientBirthDate OtherPatientIDs "
     "ContrastBolusAgent SliceThickness KVP ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID "
     "ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID SamplesPerPixel NumberOfFrames Rows Columns "
     "PixelSpacing BitsAllocated BitsStored PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
@@ -86,7 +93,8 @@ class Header:
     patient_position: str = ""
     is_directory: bool = False  # a DICOMDIR
     unreadable: tuple[str, ...] = ()  # elements whose value is not what its type demands
-    identifying: tuple[str, ...] = field(default=(), repr=False)  # never leaves this package
+    patient: str = field(default="", repr=False)  # PatientID, or the name where there is none
+    identifying: tuple[str, ...] = field(default=(), repr=False)  # neither ever leaves this package
 
 
 def list_files(folder: Path) -> list[str]:
@@ -99,22 +107,39 @@ def list_files(folder: Path) -> list[str]:
     return found
 
 
-def read_headers(folder: Path, *, workers: int | None = None) -> tuple[list[Header], int]:
+def read_headers(folder: Path, *, workers: int | None = None, progress: bool = False) -> tuple[list[Header], int]:
     """The headers of every DICOM file below a folder, and how many files there are in all.
 
     Args:
         folder: read with everything below it.
         workers: processes to use; None takes one for a few thousand files and up to four above.
+        progress: whether to show a bar.
     """
     files = list_files(folder)
     if workers is None:
         workers = min(4, os.cpu_count() or 1) if len(files) >= MANY_FILES else 1
-    if workers > 1 and not multiprocessing.current_process().daemon:
-        parts = [files[start : start + 500] for start in range(0, len(files), 500)]
-        with ProcessPoolExecutor(workers) as pool:
-            read = list(pool.map(_read_part, [folder] * len(parts), parts))
-        return [header for part in read for header in part], len(files)
-    return _read_part(folder, files), len(files)
+    parts = [files[start : start + PART_FILES] for start in range(0, len(files), PART_FILES)]
+    found: list[Header] = []
+    bar = tqdm(total=len(files), desc="  headers", unit="file", delay=BAR_AFTER_S, disable=not progress)
+    with bar, _mapping(workers) as mapping:
+        for part, read in zip(parts, mapping(_read_part, [folder] * len(parts), parts), strict=True):
+            found += read
+            bar.update(len(part))
+    return found, len(files)
+
+
+@contextlib.contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map`, over that many processes; one process needs no other."""
+    if workers < 2 or multiprocessing.current_process().daemon:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, initializer=begin_worker, initargs=(os.getpid(),)) as pool:
+        try:
+            yield pool.map
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def _read_part(folder: Path, files: list[str]) -> list[Header]:
@@ -142,7 +167,7 @@ def read_header(folder: Path, file: str) -> Header | None:
             else:
                 found = _parse(stream, file, state)
     except (InvalidDicomError, EOFError, OSError, *MALFORMED):
-        found, state, is_dicom = None, path.stat(), True
+        found, state, is_dicom = None, path.lstat(), True
     if found is None and is_dicom:
         return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE)
     return found
@@ -208,7 +233,8 @@ def _header(data: _Elements, file: str, state: os.stat_result, syntax: str, offs
         patient_position=text["PatientPosition"],
         is_directory=text["SOPClassUID"] == "1.2.840.10008.1.3.10",
         unreadable=tuple(bad),
-        identifying=tuple(item for item in (text["PatientName"], text["PatientID"]) if item),
+        patient=text["PatientID"] or text["PatientName"],
+        identifying=identifying_texts(text),
     )
 
 

@@ -16,7 +16,7 @@ from scipy.ndimage import affine_transform
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.headers import read_headers
-from onlm_lab.imaging.privacy import find_path, safe_path, safe_text
+from onlm_lab.imaging.privacy import find_path, identifying_texts, safe_path, safe_text
 from onlm_lab.imaging.series import VOLUME_FILES
 from onlm_lab.imaging.volume import CtVolume
 
@@ -43,7 +43,7 @@ def read_mask(path: str | os.PathLike, volume: CtVolume, roi: str | int | None =
         mask = _from_volume_file(path, volume, roi)
     else:
         data = _dicom(path)
-        name = safe_path(path.name, identifying=_identifying(data))
+        name = safe_path(path.name, identifying=identifying_texts(data))
         readers = {"RTSTRUCT": _from_rtstruct, "SEG": _from_seg}
         kind = str(data.get("Modality", ""))
         if kind not in readers:
@@ -106,11 +106,7 @@ def _dicom(path: Path) -> pydicom.Dataset:
         ) from error
 
 
-def _identifying(data: pydicom.Dataset) -> list[str]:
-    return [str(data.get(keyword, "") or "") for keyword in ("PatientName", "PatientID")]
-
-
-def _choose(names: Mapping[int, str], roi: str | int | None, *, file: str, identifying: list[str]) -> int:
+def _choose(names: Mapping[int, str], roi: str | int | None, *, file: str, identifying: Sequence[str]) -> int:
     """The number of the one contour or segment that `roi` stands for."""
     shown = ", ".join(f"{number}: {safe_text(name, identifying=identifying)}" for number, name in names.items())
     if roi is None and len(names) == 1:
@@ -140,7 +136,7 @@ def _same_frame(frame: str, name: str, volume: CtVolume) -> None:
 def _from_rtstruct(data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None) -> np.ndarray:
     regions = {int(item.ROINumber): item for item in data.get("StructureSetROISequence", [])}
     names = {number: str(item.get("ROIName", "")).strip() for number, item in regions.items()}
-    number = _choose(names, roi, file=name, identifying=_identifying(data))
+    number = _choose(names, roi, file=name, identifying=identifying_texts(data))
     _same_frame(str(regions[number].get("ReferencedFrameOfReferenceUID", "")), name, volume)
     contours = [
         np.reshape(np.array(contour.ContourData, dtype=float), (-1, 3))
@@ -150,7 +146,7 @@ def _from_rtstruct(data: pydicom.Dataset, name: str, volume: CtVolume, roi: str 
         if str(contour.get("ContourGeometricType", "")).startswith("CLOSED")
     ]
     if not contours:
-        region = safe_text(names[number], identifying=_identifying(data))
+        region = safe_text(names[number], identifying=identifying_texts(data))
         raise SeriesError(f"'{region}' in '{name}' has no closed contour. Choose another of its {len(names)} regions.")
     planes: dict[int, list[np.ndarray]] = {}
     for k, contour in enumerate(contours):
@@ -189,7 +185,7 @@ def _refuse_skipping(planes: Mapping[int, object], name: str) -> None:
 
 def _from_seg(data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None) -> np.ndarray:
     names = {int(item.SegmentNumber): str(item.get("SegmentLabel", "")).strip() for item in data.SegmentSequence}
-    number = _choose(names, roi, file=name, identifying=_identifying(data))
+    number = _choose(names, roi, file=name, identifying=identifying_texts(data))
     _same_frame(str(data.get("FrameOfReferenceUID", "")), name, volume)
     frames = data.pixel_array.reshape(-1, int(data.Rows), int(data.Columns))
     kind = str(data.get("SegmentationType", "BINARY"))

@@ -7,8 +7,9 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pydicom
@@ -42,6 +43,17 @@ StudyInstanceUID StudyTime FrameOfReferenceUID
 )
 
 
+class Whole(str):
+    """A number or a date of the header: it tells only as a whole, its parts sit in harmless names of slices."""
+
+
+def identifying_texts(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a header (by keyword) may stand in the names of its folders and files and tells who the patient is."""
+    names = [str(header.get(keyword) or "") for keyword in ("PatientName", "PatientID")]
+    numbers = [str(header.get(keyword) or "") for keyword in ("AccessionNumber", "PatientBirthDate", "OtherPatientIDs")]
+    return (*(text for text in names if text), *(Whole(text) for text in numbers if len(_plain(text)) >= 4))
+
+
 def digest_text(text: str) -> str:
     """A short digest that stands for a name or an identifier wherever the text itself must not appear."""
     return DIGEST_PREFIX + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:10]
@@ -52,7 +64,7 @@ def safe_path(path: str | os.PathLike, *, identifying: Iterable[str] = ()) -> st
 
     Args:
         path: path relative to the study.
-        identifying: texts of the header that name the patient (PatientName, PatientID); blanks are ignored.
+        identifying: texts of the header that tell who the patient is, of `identifying_texts`; blanks are ignored.
     """
     texts = [text for text in identifying if _plain(text)]
     parts = Path(path).parts
@@ -132,13 +144,15 @@ def _tells(part: str, identifying: list[str]) -> bool:
         return False
     for text in identifying:
         whole = _plain(text)
-        if whole in (plain, stem) or (len(stem.encode()) >= 3 and stem in whole):
+        if whole in (plain, stem) or (len(whole) >= 4 and whole in plain):
+            return True
+        if isinstance(text, Whole):
+            continue
+        if len(stem.encode()) >= 3 and stem in whole:
             return True
         # A short word ("li", "1") sits inside too many harmless names to be looked for there.
         words = [_plain(word) for word in re.split(r"[\^=\s,_.-]+", str(text))]
         tokens = {re.sub(r"[\W_]+", "", token).casefold() for token in re.split(r"[\W_]+", part)}
         if any(word in tokens for word in words if len(word) >= 2 and not word.isdigit()):
-            return True
-        if len(whole) >= 4 and whole in plain:
             return True
     return False

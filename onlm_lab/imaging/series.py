@@ -63,12 +63,13 @@ class SeriesIndex:
         return state.hexdigest()
 
 
-def find_series(folder: str | os.PathLike, *, workers: int | None = None) -> pd.DataFrame:
+def find_series(folder: str | os.PathLike, *, workers: int | None = None, progress: bool = False) -> pd.DataFrame:
     """Every DICOM series below a folder, one row each, whatever the nesting and the file names.
 
     Args:
         folder: read with everything below it; files that are not DICOM are left out and counted.
         workers: processes for reading headers; None decides by the number of files.
+        progress: whether to show a bar.
 
     Returns:
         One row a series: uid, modality, n_instances, spacing_mm (between slices, from their positions; NaN where they
@@ -81,7 +82,7 @@ def find_series(folder: str | os.PathLike, *, workers: int | None = None) -> pd.
         SeriesError: the folder does not exist.
     """
     root = _folder(folder)
-    headers, n_files = read_headers(root, workers=workers)
+    headers, n_files = read_headers(root, workers=workers, progress=progress)
     named = [header for header in headers if header.series_uid]
     rows = [_row(uid, members) for uid, members in _by_series(named).items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -204,7 +205,7 @@ def _row(uid: str, members: list[Header]) -> dict[str, Any]:
         "image_type": "\\".join(first.image_type),
         "study_uid": first.study_uid,
         "frame_of_reference_uid": first.frame_of_reference_uid,
-        "patient_digest": digest_text(first.identifying[-1]) if first.identifying else "",
+        "patient_digest": digest_text(first.patient) if first.patient else "",
     }
 
 
