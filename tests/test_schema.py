@@ -247,3 +247,19 @@ def test_every_column_has_a_timing_and_a_description():
     assert all(c.description and c.timing for c in schema.COLUMNS)
     pathology = ("pathological_n", "nodes_examined", "n2_stations_examined", "adjuvant", "treatment")
     assert {schema.column(name).timing for name in pathology} == {"post_treatment"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("patient_id\tcentre\n1\tA\n", "separated by tabs"),
+        ('patient_id,centre\n1,"A' + "x" * 140000, "opened and never closed"),
+        ('patient_id,centre\n"a\nb",A\n', "line break"),
+        ("patient_id,centre\n1,A\0\n", "control character"),
+    ],
+)
+def test_what_an_export_leaves_behind_is_told(tmp_path, text, said):
+    path = tmp_path / "clinical.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        schema.read_table(path, table="clinical")

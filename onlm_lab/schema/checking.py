@@ -11,6 +11,8 @@ from onlm_lab.errors import DataError
 from onlm_lab.schema.contradictions import contradictions
 from onlm_lab.schema.dictionary import KEYS, NUMERIC, Column, columns, nearest
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # line breaks and the like, left over from an export
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -88,13 +90,16 @@ def _cell_sentence(rows: list[int], spec: Column, *, shown: list[Any], ids: list
             hint = "; a blank before or after it"
         elif isinstance(value, str) and spec.type == "number" and re.fullmatch(r"[+-]?\d+,\d+", value):
             hint = f"; did you mean '{value.replace(',', '.')}'?"
+        elif isinstance(value, str) and not value.isprintable() and spec.type in ("text", "category"):
+            hint = "; a line break or another control character inside it"
         text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, int | float) else str(value)
         where = f"{ids[row]}" if ids[row] is not None and spec.name != "patient_id" else ""
         inside = (where + hint).removeprefix("; ")
+        text = "".join(c if c.isprintable() else " " for c in text)
         parts.append(f"'{shortened(text)}' in row {row + 2}" + (f" ({inside})" if inside else ""))
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     cells = "1 cell holds" if len(rows) == 1 else f"{len(rows)} cells hold"
-    wanted = spec.wanted if spec.type != "text" else "text without blanks at its ends"
+    wanted = spec.wanted if spec.type != "text" else "text without line breaks and without blanks at its ends"
     return (
         f"{file}: {spec.name} must be {wanted}; {cells} something else: {', '.join(parts)}{more}. "
         f"Correct {'it' if len(rows) == 1 else 'them'}{'' if spec.filled else ', or leave the cell empty'}."
@@ -213,5 +218,7 @@ def _fits(series: pd.Series, *, spec: Column) -> pd.Series:
         if spec.high is not None:
             good &= values <= spec.high
         return good
-    good = series.map(lambda v: isinstance(v, str) and v == v.strip() and v != "").astype(bool)
+    good = series.map(lambda v: isinstance(v, str) and v == v.strip() and v != "" and not CONTROL.search(v)).astype(
+        bool
+    )
     return good & series.isin(spec.allowed) if spec.allowed else good

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onlm_lab.errors import DataError
-from onlm_lab.schema.checking import few, header_faults, table_faults
+from onlm_lab.schema.checking import CONTROL, few, header_faults, table_faults
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def read_table(
     if ragged:
         faults.append(
             f"{path.name}: {len(ragged)} of {len(records)} rows do not have the {width} cells that the first row has "
-            f"(row {few(ragged)}). A comma inside a text needs quotation marks around that text."
+            f"(row {few(ragged)}). A comma inside a text needs quotation marks around that text, "
+            "and every quotation mark that is opened has to be closed."
         )
     if faults and (ragged or len(set(header)) < width or not records):
         raise DataError(faults)
@@ -90,15 +91,21 @@ def _read_text(path: Path) -> tuple[list[str], list[list[str]]]:
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise DataError([f"{path.name}: line {row} is not UTF-8 text. Save the file as 'CSV UTF-8'."]) from None
-    lines = list(csv.reader(io.StringIO(text, newline="")))
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:  # a cell longer than any cell of a table
+        raise DataError(
+            [f'{path.name}: a quotation mark (") is opened and never closed. Close it or take it out.']
+        ) from None
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
         raise DataError([f"{path.name}: the file is empty; wanted column names in the first row."])
-    if len(lines[0]) == 1 and ";" in lines[0][0]:
-        raise DataError(
-            [f"{path.name}: the columns are separated by ';'; wanted ','. Save it as 'CSV UTF-8' with commas."]
-        )
+    for mark, said in ((";", "';'"), ("\t", "tabs")):
+        if len(lines[0]) == 1 and mark in lines[0][0]:
+            raise DataError(
+                [f"{path.name}: the columns are separated by {said}; wanted ','. Save it as 'CSV UTF-8' with commas."]
+            )
     return lines[0], lines[1:]
 
 
@@ -115,6 +122,6 @@ def _parse(texts: list[str], *, column: Column, words: set[str]) -> tuple[list[A
         elif column.type == "boolean":
             seen[text] = {"0": 0.0, "1": 1.0}.get(text, _BAD)
         else:
-            seen[text] = text if text == text.strip() else _BAD
+            seen[text] = text if text == text.strip() and not CONTROL.search(text) else _BAD
     bad = [i for i, text in enumerate(texts) if seen[text] is _BAD]
     return [missing if seen[t] is _BAD else seen[t] for t in texts], bad
