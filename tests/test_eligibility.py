@@ -51,6 +51,9 @@ def test_a_patient_who_fits_passes_every_rule():
         ("clinical_stage_i", {"total_diameter_mm": NAN}, "undetermined"),
         ("clinical_stage_i", {"nodule_type": "part_solid", "total_diameter_mm": 45.0}, "pass"),
         ("clinical_stage_i", {"nodule_type": "part_solid", "solid_diameter_mm": NAN}, "undetermined"),
+        ("clinical_stage_i", {"nodule_type": None}, "pass"),  # T1b or T1c: stage I whichever it is
+        ("clinical_stage_i", {"nodule_type": None, "total_diameter_mm": 45.0}, "undetermined"),
+        ("clinical_stage_i", {"nodule_type": None, "solid_diameter_mm": 0.0}, "undetermined"),
         ("clinical_stage_i", {"clinical_n": "N1"}, "fail"),
         ("clinical_stage_i", {"clinical_n": "N1", "total_diameter_mm": NAN}, "fail"),
         ("clinical_stage_i", {"clinical_n": "NX"}, "undetermined"),

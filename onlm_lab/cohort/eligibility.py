@@ -120,11 +120,11 @@ def _stage(patient: Patient, protocol: Protocol) -> Decision:
     if high == "Tis":
         return False, value, f"stage 0: Tis ({why})"
     unknown = [word for word, bad in (("clinical N", n != "N0"), ("clinical M", m != "M0")) if bad]
-    if low != high:
+    if low == "Tis" or ORDER.index(high) > ORDER.index("T2a"):
         unknown.insert(0, f"T ({why})")
     if unknown:
         return None, value, f"not known: {', '.join(unknown)}"
-    return True, value, f"{low} N0 M0 ({why})"
+    return True, value, f"{low if low == high else f'{low} to {high}'} N0 M0 ({why})"
 
 
 def _adult(patient: Patient, protocol: Protocol) -> Decision:

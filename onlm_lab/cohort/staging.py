@@ -68,6 +68,10 @@ def derive_t(patient: Mapping[str, Any]) -> tuple[str | None, str]:
 def bounds_t(patient: Mapping[str, Any]) -> tuple[str, str, str]:
     """The lowest and the highest T that the known values allow, and why."""
     by_size, why = size_t(patient)
+    smallest, largest = by_size or "Tis", by_size or "T4"
+    if why == "nodule type unknown" and (_mm(patient.get("solid_diameter_mm")) or 0) > 0:  # then no pure ground glass
+        smallest = size_t({**patient, "nodule_type": "part_solid"})[0] or smallest
+        largest = size_t({**patient, "nodule_type": "solid"})[0] or largest
     descriptor = patient.get("t_descriptor")
     if isinstance(descriptor, str):
         described = _DESCRIBED[descriptor]
@@ -76,8 +80,8 @@ def bounds_t(patient: Mapping[str, Any]) -> tuple[str, str, str]:
     else:
         described = None
         why = f"{why}; T descriptor unknown"
-    lowest = max(by_size or "Tis", described or "Tis", key=ORDER.index)
-    highest = max(by_size or "T4", described or "T4", key=ORDER.index)
+    lowest = max(smallest, described or "Tis", key=ORDER.index)
+    highest = max(largest, described or "T4", key=ORDER.index)
     return lowest, highest, why
 
 
