@@ -62,6 +62,14 @@ flow = read_csv(folder / "surrogate_flow.csv")
 flow[flow["centre"] == "all"]
 
 # %% [markdown]
+# The first rule left those with a known pathological N. This is what the pathologist found in them, before T and M were
+# asked for:
+
+# %%
+everyone = nsclc_radiogenomics.read(table).cohort.patients
+everyone["pathological_n"].value_counts()
+
+# %% [markdown]
 # ## What could not be mapped?
 # Nothing is dropped in silence: every value without a place is listed, with the number of patients and the reason.
 
@@ -122,16 +130,22 @@ counts.rename(index={0.0: "N0", 1.0: "N+"}, columns={"sum": "recurred", "count":
 
 # %% [markdown]
 # ## Does a higher predicted risk go with more recurrence?
-# The study's threshold, set for 95 % sensitivity, calls nearly everybody high risk here, so we split at the median
-# risk: a cut chosen on these very patients. Death competes. Patients found N+ often received adjuvant therapy.
-# Observational.
+# That cannot be asked here. The study's threshold, set for 95 % sensitivity, calls nearly everybody high risk, and 90 %
+# of the risks lie between the first and the last number below: so close together that a cut would compare chance.
 
 # %%
-from onlm_lab.panels.outcomes import outcome_panel
-
 print(f"At the study's threshold {rows['predicted_positive'].sum():.0f} of {len(rows)} are predicted high risk.")
-half = {"model": "clinical", "arm": "surgery", "threshold": rows["risk"].median()}
-recurrence = outcome_panel(run.rows(), endpoint="recurrence", **half)
+rows["risk"].quantile([0.05, 0.5, 0.95])
+
+# %% [markdown]
+# So the curves divide by what the pathologist found. Death competes with recurrence, so we show cumulative incidence.
+# More than half of the N+ patients had adjuvant therapy. Observational: an association, not an effect.
+
+# %%
+from onlm_lab.panels.outcomes import incidence_panel
+
+found = rows.assign(found=rows["onlm"].map({0: "found N0", 1: "found N+"}))
+recurrence = incidence_panel(found, endpoint="recurrence", by="found", who="surgery, surrogate label")
 print(recurrence.sentence)
 recurrence.figure
 
@@ -139,28 +153,37 @@ recurrence.figure
 # And in the nodes themselves:
 
 # %%
-regional = outcome_panel(run.rows(), endpoint="regional", **half)
+regional = incidence_panel(found, endpoint="regional", by="found", who="surgery, surrogate label")
 print(regional.sentence)
 regional.figure
 
 # %% [markdown]
-# ## And with survival?
+# ## And survival?
 
 # %%
-survival = outcome_panel(run.rows(), endpoint="os", **half)
+from onlm_lab.panels.outcomes import survival_panel
+
+survival = survival_panel(found, endpoint="os", by="found", who="surgery, surrogate label")
 print(survival.sentence)
 survival.figure
 
 # %% [markdown]
-# ## How far apart are the risks at all?
-# A hazard ratio per 10 percentage points of risk speaks about patients only where risks differ by that much. Look.
+# ## The same number from lifelines
+# Every table here is an ordinary DataFrame: an endpoint is a column of days and a column of events. Any other package
+# goes on from there, and two packages that agree are a check of both.
 
 # %%
-rows["risk"].quantile([0.05, 0.5, 0.95])
+from lifelines import KaplanMeierFitter
+
+positive = found[found["found"] == "found N+"]
+fitted = KaplanMeierFitter().fit(positive["os_days"], event_observed=positive["os_event"])
+ours = survival.table.set_index("group").loc["found N+", "survival"]
+print(f"Alive at 3 years, found N+: lifelines {fitted.predict(1095):.6f}, here {ours:.6f}.")
+assert abs(fitted.predict(1095) - ours) < 1e-12
 
 # %% [markdown]
-# So we ask about the label instead: how much more often does a patient who was found N+ recur (cause-specific hazard,
-# death competing)? More than half of them had adjuvant therapy; the comparison is observational.
+# ## By how much does recurrence differ?
+# Cause-specific hazard of recurrence, found N+ against found N0, death competing.
 
 # %%
 from onlm_lab import analysis

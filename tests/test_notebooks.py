@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -89,6 +90,12 @@ def test_the_real_tables_notebook_shows_its_counts_its_licence_and_its_limits(sh
         o["data"]["text/plain"] for o in outputs(cells) if "recurred" in o.get("data", {}).get("text/plain", "")
     )
     assert counts.split()[-6:] == ["N0", "17", "93", "N+", "9", "23"]
+    nodes = next(
+        o["data"]["text/plain"] for o in outputs(cells) if "N0    129" in o.get("data", {}).get("text/plain", "")
+    )
+    assert nodes.split()[1:7] == ["N0", "129", "N2", "18", "N1", "15"]
+    alive = next(line for line in text.splitlines() if line.startswith("Alive at 3 years, found N+: lifelines"))
+    assert len(set(re.findall(r"0\.\d{6}", alive))) == 1, alive
     words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     assert "Surrogate" in words and "Partly post-operative" in words
     page = next((tmp_path / "study" / "runs").glob("*/report.html")).read_text(encoding="utf-8").replace("\xa0", " ")
