@@ -117,6 +117,18 @@ def test_models_of_a_fold_differ_and_learn(material, fitted):
     assert auc(fitted.apply_logit.mean(axis=0), material.onlm[TEST]) > 0.85
 
 
+def test_chance_moves_the_risk_much_less_than_the_models_differ(material, fitted):
+    """Balanced draws: without them the two means lie 0.7 spreads apart here."""
+    task = replace(TASK, model="clinical")
+    one, two = (
+        fit_frozen(task, material=material, study=replace(STUDY, study=replace(STUDY.study, seed=s))).apply_logit
+        for s in (1, 2)
+    )
+    apart = np.abs(one.mean(axis=0) - two.mean(axis=0)).mean()
+    spread = (one.std(axis=0, ddof=1).mean() + two.std(axis=0, ddof=1).mean()) / 2
+    assert 0 < apart < 0.5 * spread
+
+
 def test_shuffled_labels_teach_nothing(material):
     """Mean over shuffles of the out-of-fold AUC lies near one half."""
     from onlm_lab.learning.calibrate import auc

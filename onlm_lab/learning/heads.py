@@ -65,7 +65,8 @@ def fit_heads(
 
     Each seed has its own first weights, its own dropout, and its own weights of patients, drawn from an exponential
     distribution (the Bayesian bootstrap: Rubin 1981, doi:10.1214/aos/1176345338), so that the spread of the seeds tells
-    how much the risk hangs on which patients were there to learn from.
+    how much the risk hangs on which patients were there to learn from. The draws are balanced (Davison, Hinkley and
+    Schechtman 1986, doi:10.1093/biomet/73.3.555): chance moves the mean of a few seeds less.
     """
     n_groups, n = stack.fits.shape
     with torch.random.fork_rng(devices=[]):
@@ -74,6 +75,7 @@ def fit_heads(
         params, _ = stack_module_state(models * n_groups)  # name -> (G*S,...)
         params = {k: v.detach().clone().requires_grad_() for k, v in params.items()}
         drawn = -torch.rand(n_seeds, n).clamp_min(1e-7).log()  # (S,n)
+        drawn = drawn / drawn.mean(dim=0)  # balanced: over all seeds, every patient weighs the same
         weight = (drawn * stack.fits[:, None]).flatten(0, 1)  # (G*S,n)
         weight = weight / weight.sum(dim=1, keepdim=True)
         share = (weight * stack.onlm).sum(dim=1).clamp(1e-3, 1 - 1e-3)
