@@ -215,3 +215,32 @@ def test_what_the_system_refuses_is_a_sentence(study, capsys):
     (study / "work").write_text("a file where a folder is wanted", encoding="utf-8")
     said = refused(capsys, "check", study)
     assert "/work' could not be used" in said
+
+
+def test_a_lost_patch_or_another_mask_means_that_there_is_something_to_prepare(scanned, tmp_path):
+    from onlm_lab import pipeline
+    from onlm_lab.study import load_study
+
+    study = shutil.copytree(scanned, tmp_path / "s")
+    change(study, "annotations.csv", lambda t: t.assign(mask_path=["masks/one.nrrd", *t["mask_path"].iloc[1:]]))
+    assert [cli.main([verb, str(study)]) for verb in ("check", "screen", "prepare")] == [0, 0, 0]
+
+    def prepared() -> bool:
+        return pipeline.planned(load_study(study), name="prepare").done()
+
+    assert prepared()
+    patch = next((study / "work").glob("cache-*/patches/*.npy"))
+    patch.rename(patch.with_suffix(".lost"))
+    assert not prepared()
+    patch.with_suffix(".lost").rename(patch)
+    assert prepared()
+    (study / "masks").mkdir()
+    (study / "masks" / "one.nrrd").write_text("drawn later")
+    assert not prepared()
+
+
+def test_a_step_that_was_killed_is_told_with_its_signal():
+    from onlm_lab.pipeline import StepFailed
+
+    assert "signal 9 (killed, most often because memory ran out)" in str(StepFailed(name="train", code=137))
+    assert "Mend what it says above" in str(StepFailed(name="train", code=2))
