@@ -172,6 +172,12 @@ def test_the_hazard_figure_says_the_endpoint_the_arm_and_whose_risk(rows):
     assert "regional (nodal) recurrence" in under and "SBRT arm, risk of fused" in under
 
 
+def test_no_hazard_ratio_per_ten_points_where_no_two_risks_differ_by_ten(rows):
+    narrow = rows.assign(risk=0.19 + 0.05 * rows["risk"])
+    with pytest.raises(OnlmError, match=r"SBRT arm: no hazard ratio, for 90 % of the 60 risks lie between"):
+        outcomes.hazard_panel(narrow, model="fused", endpoint="os", arm="sbrt")
+
+
 def test_the_hazard_panel_gives_the_ratio_per_ten_points(rows):
     panel = outcomes.hazard_panel(rows, model="fused", endpoint="os", arm="surgery")
     assert "per 10 percentage points" in panel.sentence

@@ -14,6 +14,7 @@ from onlm_lab.panels.panel import Panel, notes_of
 from onlm_lab.panels.patients import (
     ARMS,
     GROUP,
+    NARROWEST_RISKS,
     SMALLEST_GROUP,
     of_arm,
     source_of,
@@ -101,8 +102,19 @@ def incidence_panel(
 def hazard_panel(
     rows: pd.DataFrame, *, model: str, endpoint: str, arm: str, covariates: Sequence[str] = ("risk",), mark: str = ""
 ) -> Panel:
-    """Hazard ratios in one arm; cause-specific where events compete."""
+    """Hazard ratios in one arm; cause-specific where events compete.
+
+    Raises:
+        OnlmError: the risks lie too close together for a ratio per 10 percentage points.
+    """
     patients = of_arm(rows, model=model, arm=arm)
+    low, high = (float(patients["risk"].quantile(q)) for q in (0.05, 0.95))
+    if "risk" in covariates and high - low < NARROWEST_RISKS:
+        raise OnlmError(
+            f"{ARMS.get(arm, arm)} arm: no hazard ratio, for 90 % of the {len(patients)} risks lie between "
+            f"{theme.percent(low, digits=1)} and {theme.percent(high, digits=1)}, too close together for a ratio "
+            "per 10 percentage points."
+        )
     competing = is_competing(rows, endpoint=endpoint)
     fitted = analysis.cox(patients, endpoint=endpoint, covariates=list(covariates), cause=1 if competing else None)
     parts = [
@@ -141,7 +153,9 @@ def _by_group(at: pd.DataFrame, groups: pd.DataFrame, *, value: str) -> str:
     for row in at.to_dict("records"):
         name = str(row["group"])
         reached = "not followed that long" if pd.isna(row[value]) else theme.percent(row[value])
-        limits = "" if pd.isna(row["low"]) else f" ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
+        limits = f" ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
+        if pd.isna(row["low"]):
+            limits = "" if pd.isna(row[value]) else " (no interval)"
         parts.append(f"{name} {reached}{limits} (n = {int(sizes.loc[name, 'n'])})")
     return ", ".join(parts)
 

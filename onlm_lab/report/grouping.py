@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onlm_lab.figures import theme
-from onlm_lab.panels.patients import SMALLEST_GROUP, of_arm
+from onlm_lab.panels.patients import NARROWEST_RISKS, SMALLEST_GROUP, of_arm
 from onlm_lab.report.material import Material
 
-# Where 90 % of the risks lie closer together, a cut through them compares chance, and a ratio per 10 points speaks about
-# patients who are not there.
-NARROWEST_RISKS = 0.10
 SBRT_ENDPOINTS = ("regional", "recurrence", "rfs", "os")  # in the order in which they bear on the nodes
 
 

@@ -17,8 +17,8 @@ from onlm_lab.panels.outcomes import (
     outcome_panel,
     survival_panel,
 )
-from onlm_lab.panels.patients import SMALLEST_GROUP, of_arm
-from onlm_lab.report.grouping import NARROWEST_RISKS, SBRT_ENDPOINTS, grouping_of
+from onlm_lab.panels.patients import NARROWEST_RISKS, SMALLEST_GROUP, of_arm
+from onlm_lab.report.grouping import SBRT_ENDPOINTS, grouping_of
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
