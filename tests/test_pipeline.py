@@ -109,7 +109,7 @@ def test_sbrt_patients_have_a_risk_from_the_final_model_and_never_a_label(trial)
 def test_results_hold_every_call_for_every_model(trial):
     run = runs.open_run(trial)
     results = run.results
-    assert set(results["about"]["models"]) == set(run.study.training.models)
+    assert set(results) == set(run.study.training.models)
     for model in run.study.training.models:
         said = results[model]
         wanted = {"roc", "operating_point", "assess_calibration", "net_benefit", "by_subgroup", "compare_aucs"}

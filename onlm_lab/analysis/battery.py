@@ -1,6 +1,6 @@
 """Every statistic of a set of predictions, as the plain values of results.json.
 
-    {model_id: {"roc": {...}, "operating_point": {...}, ..., "not_done": {call: why}}, "about": {...}}
+    {model_id: {"roc": {...}, "operating_point": {...}, ..., "about": {...}, "not_done": {call: why}}}
 
 The keys below a model are the names of the calls of onlm_lab.analysis, and below those the fields of their results.
 What a call refuses (no such endpoint, no SBRT arm, too few events) stands under "not_done" in its own words.
@@ -8,6 +8,7 @@ What a call refuses (no such endpoint, no SBRT arm, too few events) stands under
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -25,43 +26,40 @@ TESTED = ("oof", "test", "external")  # splits whose labels the model has not se
 ARMS = ("surgery", "sbrt")
 GROUP = "predicted_group"
 N_THRESHOLDS = 39
-ABOUT = "about"  # the one key of results.json that is no model
 
 
-def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0) -> dict[str, Any]:
+def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0, progress: bool = False) -> dict[str, Any]:
     """All results by model.
 
     Args:
         rows: AnalysisRows: predictions of one or more models joined with the cohort.
         plan: the study's [analysis] stage.
         seed: of the bootstrap bands.
-
-    Raises:
-        OnlmError: a model called "about". What a single call refuses stands in its "not_done".
+        progress: show a bar on stderr.
     """
+    from tqdm.auto import tqdm
+
     rows = with_group(first_repeat(rows))
     models = [str(m) for m in pd.unique(rows["model_id"])]
-    if ABOUT in models:
-        raise OnlmError(
-            f"results.json keeps '{ABOUT}' for itself, so no model_id can bear that name. Rename the model."
-        )
     tested = _tested(rows)
-    shared = {"net_benefit": lambda: _net_benefit(tested, plan=plan, seed=seed)}
+    net_benefit = functools.cache(lambda: _net_benefit(tested, plan=plan, seed=seed))  # of all models together
     found: dict[str, Any] = {}
-    for model in models:
-        calls = _labelled_calls(tested, model=model, models=models, plan=plan) | _outcome_calls(
-            rows, model=model, plan=plan
-        )
-        found[model] = _collect(calls | shared)
-    counts = rows.groupby("split")["patient_id"].nunique()
-    found[ABOUT] = {
-        "models": models,
+    for model in tqdm(models, desc="  analysis", unit="model", disable=not progress):
+        calls = _labelled_calls(tested, model=model, models=models, plan=plan)
+        calls |= _outcome_calls(rows, model=model, plan=plan) | {"net_benefit": net_benefit}
+        found[model] = _collect(calls) | {"about": _about(rows[rows["model_id"] == model], plan=plan)}
+    return found
+
+
+def _about(rows: pd.DataFrame, *, plan: Analysis) -> dict[str, Any]:
+    """Which rows of a model the calls took."""
+    counts = rows.groupby("split")["patient_id"].nunique() if "split" in rows.columns else pd.Series(dtype=int)
+    return {
         "n_patients_by_split": {str(k): int(v) for k, v in counts.items()},
         "horizon_days": plan.horizon_days,
-        "note": "roc to by_centre: rows of splits " + ", ".join(s for s in TESTED if s in counts.index)
+        "note": "statistics of the label: rows of splits " + ", ".join(s for s in TESTED if s in counts.index)
         + "; outcomes: every patient of the arm, each with a risk from models that never saw the patient",
     }  # fmt: skip
-    return found
 
 
 def first_repeat(rows: pd.DataFrame) -> pd.DataFrame:
