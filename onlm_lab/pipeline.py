@@ -216,7 +216,21 @@ def _annotations(study: Study, *, patients: pd.DataFrame) -> pd.DataFrame:
             f"{study.data.annotations}: {len(strangers)} rows name patients that {study.data.clinical} does not have "
             f"({', '.join(strangers[:5])}). Correct the ids, or add the patients."
         )
+    _refuse_shared_series(table, file=study.data.annotations)
     return table
+
+
+def _refuse_shared_series(annotations: pd.DataFrame, *, file: str) -> None:
+    """One scan under two names would stand on both sides of a split."""
+    empty = pd.Series(None, index=annotations.index, dtype=object)
+    series = annotations.get("series_uid", empty).fillna(annotations.get("series_path", empty))
+    shared = annotations[series.notna() & series.duplicated(keep=False)]
+    if len(shared):
+        rows = ", ".join(f"row {i + 2} {p}" for i, p in shared["patient_id"].head(4).items())
+        raise StudyError(
+            f"{file}: {len(shared)} of {len(annotations)} rows name a CT series that another row names too ({rows}); "
+            "a scan belongs to one patient. Correct series_uid or series_path."
+        )
 
 
 def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:

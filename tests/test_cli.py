@@ -244,3 +244,12 @@ def test_a_step_that_was_killed_is_told_with_its_signal():
 
     assert "signal 9 (killed, most often because memory ran out)" in str(StepFailed(name="train", code=137))
     assert "Mend what it says above" in str(StepFailed(name="train", code=2))
+
+
+def test_one_scan_for_two_patients_is_refused(scanned, tmp_path, capsys):
+    study = shutil.copytree(scanned, tmp_path / "s")
+    change(
+        study, "annotations.csv", lambda t: t.assign(series_uid=[t["series_uid"].iloc[0]] * 2 + [None] * (len(t) - 2))
+    )
+    said = refused(capsys, "check", study)
+    assert "2 of 4 rows" in said and "row 2" in said and "row 3" in said and nothing_done(study)
