@@ -189,9 +189,8 @@ def _analyse(words: argparse.Namespace) -> None:
         return
     from onlm_lab import pipeline
 
-    out = pipeline.analyse_predictions(
-        words.study, clinical=words.clinical, followup=words.followup, out=words.out or Path("results.json")
-    )
+    out = words.out or Path("results.json")
+    pipeline.analyse_predictions(words.study, clinical=words.clinical, followup=words.followup, out=out)
     say(f"Results: {out}")
 
 

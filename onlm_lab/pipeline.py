@@ -19,14 +19,13 @@ from typing import Any
 
 import pandas as pd
 
-from onlm_lab import processes, runs, schema, steps
+from onlm_lab import processes, readiness, runs, schema, steps
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
 from onlm_lab.study import Analysis, Study, load_study
 
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
-IMAGE_MODELS = ("image", "fused")
 ELSEWHERE = {"model_id": "model", "split": "external", "repeat": 0}  # what a table from elsewhere may leave out
 
 
@@ -96,7 +95,7 @@ def planned(study: Study, *, name: str) -> Step:
     elif name == "screen":
         inputs = steps.digest("screen", *base, study.digest("protocol", "label"))
     elif name == "prepare":
-        ct = steps.folder_digest(study.path(study.data.ct)) if with_images(study) else "no images"
+        ct = steps.folder_digest(study.path(study.data.ct)) if readiness.with_images(study) else "no images"
         parts = (study.digest("patch", "data"), study.training.models, ct, masks_digest(study))
         inputs = steps.digest("prepare", *parts, work_file(study, "status.csv"), study.path(study.data.annotations))
     elif name == "train":
@@ -115,15 +114,10 @@ def work_file(study: Study, name: str) -> Path:
     return study.folder / "work" / name
 
 
-def with_images(study: Study) -> bool:
-    """Whether this study has, and its models want, CT images."""
-    return bool(study.data.ct) and any(model in IMAGE_MODELS for model in study.training.models)
-
-
 def masks_digest(study: Study) -> str:
     """A digest of the masks that the annotations name, which may lie outside the CT folder."""
     path = study.path(study.data.annotations)
-    if not with_images(study) or not path.is_file():
+    if not readiness.with_images(study) or not path.is_file():
         return "no masks"
     table = schema.read_table(path, table="annotations", missing_words=study.data.missing_words)
     named = [name for name in table.get("mask_path", ()) if name]
@@ -135,9 +129,10 @@ def masks_digest(study: Study) -> str:
 
 
 def run_id(study: Study) -> str:
-    """Name of the run that this study's settings and data lead to: other settings, another run."""
-    stages = study.digest("study", "data", "columns", "protocol", "label", "patch", "model", "training")
-    return "run-" + steps.digest(stages, work_file(study, "cohort.csv"), work_file(study, "prepared.csv"))[:10]
+    """Name of the run that this study's settings and data lead to: other settings, another run; another title, none."""
+    stages = study.digest("data", "columns", "protocol", "label", "patch", "model", "training")
+    tables = (work_file(study, "cohort.csv"), work_file(study, "prepared.csv"))
+    return "run-" + steps.digest(study.seed, study.made_up, stages, *tables)[:10]
 
 
 def run_of(study: Study) -> Run:
@@ -148,89 +143,12 @@ def run_of(study: Study) -> Run:
 
 
 def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
-    """Read every table against the schema; all faults at once.
-
-    Raises:
-        DataError: what is wrong, a sentence a fault, with file, column and rows.
-        StudyError: a file or the CT folder is not there, or a predictor cannot be used.
-    """
-    from onlm_lab.cohort import load_cohort
-    from onlm_lab.cohort.predictors import refuse_post_treatment
-
-    cohort = load_cohort(study)
-    patients = cohort.patients
-    refuse_post_treatment(
-        study.training.predictors, extra_columns=study.columns, patients=patients, surrogate=study.label.surrogate
-    )
-    unknown = [c for c in study.training.predictors if c not in patients.columns]
-    if unknown:
-        raise StudyError(
-            f"study.toml: training.predictors names {', '.join(unknown)}, not a column of {study.data.clinical}. "
-            "Take it out, or add the column."
-        )
-    words = [name for name in study.training.predictors if patients[name].dtype == object and _free_text(study, name)]
-    if words:
-        raise StudyError(
-            f"study.toml: training.predictors names {', '.join(words)}, free text; wanted a number, a boolean or "
-            'a category. Declare its type = "category" with the allowed words, or take it out.'
-        )
-    strange = [name for name in study.analysis.subgroups if name not in patients.columns]
-    if strange:
-        near = schema.nearest(strange[0], patients.columns)
-        raise StudyError(
-            f"study.toml: analysis.subgroups names {', '.join(strange)}, not a column of {study.data.clinical}"
-            f"{f'; did you mean {near!r}?' if near else '.'} Take it out, or add the column."
-        )
-    facts = {"n_patients": len(patients)}
-    wanting = [model for model in study.training.models if model in IMAGE_MODELS]
-    if wanting and not study.data.ct:
-        raise StudyError(
-            f"study.toml: [training] models names {', '.join(wanting)}, which need CT, but [data] ct is empty. "
-            'Name the CT folder, or set models = ["clinical"].'
-        )
-    if with_images(study):
-        facts["n_annotated"] = len(_annotations(study, patients=patients))
-        if not study.path(study.data.ct).is_dir():
-            raise StudyError(
-                f'study.toml: [data] ct = "{study.data.ct}", but there is no such folder. Put the DICOM series there; '
-                'or set ct = "" and [training] models = ["clinical"] to go on without images.'
-            )
-    say(f"  {len(patients)} patients, {patients['centre'].nunique()} centres: tables fit the schema")
+    """Read every table against the schema; all faults at once (see readiness)."""
+    facts = readiness.require_ready(study)
+    say(f"  {facts['n_patients']} patients, {facts['n_centres']} centres: tables fit the schema")
     out = work_file(study, "checked.json")
-    steps.write_text(out, pd.Series(facts).to_json())
+    steps.write_text(out, json.dumps(facts))
     return [out], facts
-
-
-def _free_text(study: Study, name: str) -> bool:
-    spec = schema.column(name, extra_columns=schema.declared(study.columns))
-    return spec is not None and spec.type == "text"
-
-
-def _annotations(study: Study, *, patients: pd.DataFrame) -> pd.DataFrame:
-    """Where each tumour is; every row belongs to a patient of the cohort."""
-    path = study.path(study.data.annotations)
-    table = schema.read_table(path, table="annotations", missing_words=study.data.missing_words)
-    strangers = sorted(set(table["patient_id"]) - set(patients["patient_id"]))
-    if strangers:
-        raise StudyError(
-            f"{study.data.annotations}: {len(strangers)} rows name patients that {study.data.clinical} does not have "
-            f"({', '.join(strangers[:5])}). Correct the ids, or add the patients."
-        )
-    _refuse_shared_series(table, file=study.data.annotations)
-    return table
-
-
-def _refuse_shared_series(annotations: pd.DataFrame, *, file: str) -> None:
-    """One scan under two names would stand on both sides of a split."""
-    empty = pd.Series(None, index=annotations.index, dtype=object)
-    series = annotations.get("series_uid", empty).fillna(annotations.get("series_path", empty))
-    shared = annotations[series.notna() & series.duplicated(keep=False)]
-    if len(shared):
-        rows = ", ".join(f"row {i + 2} {p}" for i, p in shared["patient_id"].head(4).items())
-        raise StudyError(
-            f"{file}: {len(shared)} of {len(annotations)} rows name a CT series that another row names too ({rows}); "
-            "a scan belongs to one patient. Correct series_uid or series_path."
-        )
 
 
 def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
@@ -261,11 +179,11 @@ def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
     status = runs.read_csv(work_file(study, "status.csv"))
     eligible = status.loc[status["status"] == "eligible", "patient_id"].tolist()
     out = work_file(study, "prepared.csv")
-    if not with_images(study):
+    if not readiness.with_images(study):
         say("  no images in this study: clinical model only")
         schema.write_table(pd.DataFrame({"patient_id": eligible, "usable": 1, "reason": None}), out)
         return [out], {"n_usable": len(eligible)}
-    annotations = _annotations(study, patients=runs.read_csv(work_file(study, "cohort.csv")))
+    annotations = readiness.read_annotations(study, patients=runs.read_csv(work_file(study, "cohort.csv")))
     prepared = preparation.prepare_images(study, patient_ids=eligible, annotations=annotations)
     schema.write_table(prepared, out)
     n_usable = int(prepared["usable"].sum())
@@ -325,7 +243,7 @@ def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
     handle = begin_run(study)
     say(f"  runs/{handle.id}: {(handle.patients['role'] == 'labelled').sum()} labelled patients")
     command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]
-    if with_images(study):
+    if readiness.with_images(study):
         from onlm_lab import preparation
 
         command += ["--cache", str(preparation.cache_folder(study))]
@@ -343,7 +261,7 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
 
     handle = run_of(study)
     write_study(study, handle.folder)
-    results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed)
+    results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed, progress=True)
     out = handle.folder / "results.json"
     battery.write_results(results, out)
     outputs = [out]
@@ -394,7 +312,7 @@ def analyse_predictions(
         rows = runs.join_rows(rows, patients=cohorts.load_cohort(source).patients)
     elif followup is not None:
         raise OnlmError("--followup needs --clinical: outcomes join through the clinical table.")
-    results = battery.analyse(rows, plan=Analysis())
+    results = battery.analyse(rows, plan=Analysis(), progress=True)
     battery.write_results(results, out)
     return results
 
@@ -412,6 +330,6 @@ def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dic
     from onlm_lab.report import write_report
 
     handle = run_of(study)
-    out = write_report(handle, work=study.folder / "work")
+    out = write_report(handle, work=study.folder / "work", progress=True)
     say(f"  {out.relative_to(study.folder)}")
     return [out], {}

@@ -155,7 +155,7 @@ def test_with_no_or_one_event_nothing_is_estimated_and_the_note_says_why(events,
 
 def test_few_events_for_the_coefficients_and_few_clusters_are_noted():
     fit = cox(TINY, endpoint="os", covariates=["score"], cluster="centre")
-    assert fit.notes[0] == "few events: 4 for 1 coefficients (at least 10 each advised)"
+    assert fit.notes[0] == "few events: 4 for 1 coefficient (at least 10 each advised)"
     assert fit.notes[1].startswith("few clusters: robust errors from 3 values of centre")
 
 

@@ -160,9 +160,8 @@ def _notes(
         if unbounded
     ]
     if n_events < FEW_EVENTS_PER_COEFFICIENT * p:
-        notes.append(
-            f"few events: {n_events} for {p} coefficients (at least {FEW_EVENTS_PER_COEFFICIENT} each advised)"
-        )
+        what = "1 coefficient" if p == 1 else f"{p} coefficients"
+        notes.append(f"few events: {n_events} for {what} (at least {FEW_EVENTS_PER_COEFFICIENT} each advised)")
     if cluster is not None and cluster.max() + 1 < 10:
         notes.append(
             f"few clusters: robust errors from {cluster.max() + 1} values of {cluster_name} tend to be too small"
