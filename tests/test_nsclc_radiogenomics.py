@@ -47,6 +47,8 @@ def test_the_surrogate_cohort_has_the_published_counts(table, surrogate):
     assert rows.groupby("onlm")["recurred"].agg(["sum", "count"]).to_numpy().tolist() == [[17, 93], [9, 23]]
     flow = nsclc_radiogenomics.surrogate_flow(table)
     every = flow[flow["centre"] == "all"]
+    assert every[["n_n0", "n_n1", "n_n2"]].iloc[0].tolist() == [129, 15, 18]
+    assert every[["n_n0", "n_n1", "n_n2"]].iloc[-1].tolist() == [93, 12, 11] and every["n_n0"].iloc[-1] == 116 - 23
     assert every["n_in"].tolist() == [211, 162, 118] and every["n_left"].tolist() == [162, 118, 116]
     assert flow[flow["centre"] != "all"].groupby("rule", sort=False)["n_left"].sum().tolist() == [162, 118, 116]
 

@@ -210,9 +210,10 @@ def test_table_one_counts_the_patients_of_each_group(made):
 
 def test_a_public_table_shows_how_it_became_a_study(made, tmp_path):
     flow = pd.DataFrame(
-        [("all", "pathological_n_known", 211, 49, 0, 162), ("Stanford", "pathological_n_known", 111, 40, 0, 71),
-         ("VA", "pathological_n_known", 100, 9, 0, 91)],
-        columns=["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left"],
+        [("all", "pathological_n_known", 211, 49, 0, 162, 129, 15, 18),
+         ("Stanford", "pathological_n_known", 111, 40, 0, 71, 60, 5, 6),
+         ("VA", "pathological_n_known", 100, 9, 0, 91, 69, 10, 12)],
+        columns=["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left", "n_n0", "n_n1", "n_n2"],
     )  # fmt: skip
     flow.to_csv(tmp_path / "surrogate_flow.csv", index=False)
     pd.DataFrame({"column": ["Ethnicity"], "value": ["(all)"], "count": [211], "why": ["no column of ours"]}).to_csv(
@@ -221,6 +222,7 @@ def test_a_public_table_shows_how_it_became_a_study(made, tmp_path):
     page = page_of(made[0], work=tmp_path / "work", only=("participants",))
     text = words(section(page, "participants"))
     assert "Of 211 patients read, 162 (77 %) are eligible." in text and "undetermined because" not in text
+    assert "Pathological N known: 162 patients, 129 N0, 15 N1, 18 N2." in text
     assert "Ethnicity (all) 211 no column of ours" in text
     assert "211 in the public table, 162 of them fit for this question" in words(page)
 

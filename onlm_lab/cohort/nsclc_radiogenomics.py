@@ -323,16 +323,18 @@ def surrogate_cohort(table: Radiogenomics) -> Cohort:
 
 
 def surrogate_flow(table: Radiogenomics) -> pd.DataFrame:
-    """How the surrogate cohort came about, in the columns of a Screening's flow."""
+    """How the surrogate cohort came about, as a Screening's flow; and of those left how many N0, N1 and N2."""
     patients = table.cohort.patients
     rows = []
     for centre in ["all", *sorted(patients["centre"].unique())]:
         left = patients if centre == "all" else patients[patients["centre"] == centre]
         for name, rule in SURROGATE_RULES:
             kept = left[rule(left)]
-            rows.append((centre, name, len(left), len(left) - len(kept), 0, len(kept)))
+            stages = [int((kept["pathological_n"] == stage).sum()) for stage in ("N0", "N1", "N2")]
+            rows.append((centre, name, len(left), len(left) - len(kept), 0, len(kept), *stages))
             left = kept
-    return pd.DataFrame(rows, columns=["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left"])
+    counted = ["n_in", "n_excluded", "n_undetermined", "n_left", "n_n0", "n_n1", "n_n2"]
+    return pd.DataFrame(rows, columns=["centre", "rule", *counted])
 
 
 def _as_files(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

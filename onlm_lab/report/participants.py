@@ -55,12 +55,25 @@ def _from_public_table(material: Material) -> list[Block]:
     panel = flow_panel(flow, mark=material.mark)
     blocks: list[Block] = [
         Text(f"From the public table to this study: {panel.sentence.replace('screened', 'read')}"),
+        *(Text(line) for line in _pathological_n(material.surrogate_flow)),
         figure(panel.figure, id="fig-surrogate-flow", wide=True),
     ]
     if len(material.unmapped):
         blocks.append(table(material.unmapped.astype(str), folded=True,
                             caption="What of the public table could not be mapped, and why."))  # fmt: skip
     return blocks
+
+
+def _pathological_n(flow: pd.DataFrame) -> list[str]:
+    """One line a rule: how many were left, and their pathological N; none where the flow does not say."""
+    if "n_n0" not in flow:
+        return []
+    total = flow[flow["centre"] == "all"]
+    return [
+        f"{SURROGATE_RULES.get(step.rule, step.rule)}: {words.plural(step.n_left, 'patient')}, "
+        f"{step.n_n0} N0, {step.n_n1} N1, {step.n_n2} N2."
+        for step in total.itertuples()
+    ]
 
 
 def _entered(material: Material) -> str:
