@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from survival_reference import COMPETING, in_r, table
 
 from onlm_lab.analysis.competing_risks import cumulative_incidence
 from onlm_lab.analysis.survival import kaplan_meier
 from onlm_lab.errors import OnlmError
-
-REFERENCE = Path(__file__).parent / "reference"
-NAMES = {"days": "regional_days", "time": "regional_days", "state": "regional_state", "cr": "regional_state"}
-
-
-def table(name: str) -> pd.DataFrame:
-    frame = pd.read_csv(REFERENCE / f"{name}.csv").rename(columns=NAMES)
-    return frame.assign(patient_id=frame.index.astype(str))
-
-
-def in_r(case: str) -> dict[str, float]:
-    numbers = pd.read_csv(REFERENCE / "survival_reference.csv", na_values=["NA"])
-    numbers = numbers[numbers["case"] == case]
-    return dict(zip(numbers["key"], numbers["value"], strict=True))
 
 
 def patients(days: list[float], state: list[int], **columns: list) -> pd.DataFrame:
@@ -33,7 +19,7 @@ def patients(days: list[float], state: list[int], **columns: list) -> pd.DataFra
     return pd.DataFrame({"patient_id": ids, "regional_days": days, "regional_state": state, **columns})
 
 
-MGUS, PBC, TINY = table("mgus"), table("pbc"), table("tiny_survival")
+MGUS, PBC, TINY = table("mgus", names=COMPETING), table("pbc", names=COMPETING), table("tiny_survival", names=COMPETING)
 CASES = {
     "aj_mgus": (MGUS, None),
     "aj_mgus_sex": (MGUS, "sex"),

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from survival_reference import in_r, table
 
 from onlm_lab.analysis.effect_modification import OBSERVATIONAL, interaction
 from onlm_lab.errors import OnlmError
 
-REFERENCE = Path(__file__).parent / "reference"
-LUNG = pd.read_csv(REFERENCE / "lung.csv").rename(columns={"days": "os_days", "event": "os_event"})
-LUNG["patient_id"] = LUNG.index.astype(str)
+LUNG = table("lung")
 KNOWN = LUNG[LUNG["ecog"] < 3].assign(ecog=lambda d: d["ecog"].astype(int))
-
-
-def in_r(case: str) -> dict[str, float]:
-    numbers = pd.read_csv(REFERENCE / "survival_reference.csv", na_values=["NA"])
-    numbers = numbers[numbers["case"] == case]
-    return dict(zip(numbers["key"], numbers["value"], strict=True))
 
 
 def trial(n: int, *, helps_only_high: bool, seed: int) -> pd.DataFrame:

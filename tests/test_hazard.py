@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from survival_reference import in_r, table
 
 from onlm_lab.analysis.concordance import concordance
 from onlm_lab.analysis.hazard import cox
 from onlm_lab.errors import OnlmError
-
-REFERENCE = Path(__file__).parent / "reference"
-NAMES = {"days": "os_days", "event": "os_event", "time": "os_days", "status": "os_event"}
-
-
-def table(name: str) -> pd.DataFrame:
-    frame = pd.read_csv(REFERENCE / f"{name}.csv").rename(columns=NAMES)
-    return frame.assign(patient_id=frame.index.astype(str))
-
-
-def in_r(case: str) -> dict[str, float]:
-    numbers = pd.read_csv(REFERENCE / "survival_reference.csv", na_values=["NA"])
-    numbers = numbers[numbers["case"] == case]
-    return dict(zip(numbers["key"], numbers["value"], strict=True))
 
 
 def patients(days: list[float], event: list[int], **columns: list) -> pd.DataFrame:

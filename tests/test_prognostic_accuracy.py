@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from survival_reference import in_r, table
 
 from onlm_lab.analysis.prognostic_accuracy import time_dependent_auc, uno_c
 from onlm_lab.errors import OnlmError
 
-REFERENCE = Path(__file__).parent / "reference"
 # timeROC 0.4.1 (CRAN): timeROC(T = pbc$time / 365.25, delta = pbc$status == 2, marker = log(pbc$bili), cause = 1,
 # times = c(2, 5, 8), iid = TRUE) gives $AUC and $inference$vect_sd_1; horizon in years: (AUC, standard error)
 TIME_ROC = {
@@ -21,17 +20,6 @@ TIME_ROC = {
     8: (0.8011828655983859, 0.031238859205225348),
 }
 Z = 1.959963984540054
-
-
-def table(name: str) -> pd.DataFrame:
-    frame = pd.read_csv(REFERENCE / f"{name}.csv").rename(columns={"days": "os_days", "event": "os_event"})
-    return frame.assign(patient_id=frame.index.astype(str))
-
-
-def in_r(case: str) -> dict[str, float]:
-    numbers = pd.read_csv(REFERENCE / "survival_reference.csv", na_values=["NA"])
-    numbers = numbers[numbers["case"] == case]
-    return dict(zip(numbers["key"], numbers["value"], strict=True))
 
 
 def trial(n: int, *, log_hr: float, seed: int) -> pd.DataFrame:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from survival_reference import in_r, table
 
 from onlm_lab.analysis.restricted_mean import rmst
 from onlm_lab.errors import OnlmError
 
-REFERENCE = Path(__file__).parent / "reference"
-LUNG = pd.read_csv(REFERENCE / "lung.csv").rename(columns={"days": "os_days", "event": "os_event"})
-LUNG["patient_id"] = LUNG.index.astype(str)
+LUNG = table("lung")
 TIES = LUNG.assign(os_days=LUNG["os_days"] // 60)
 Z = 1.959963984540054
-
-
-def in_r(case: str) -> dict[str, float]:
-    numbers = pd.read_csv(REFERENCE / "survival_reference.csv", na_values=["NA"])
-    numbers = numbers[numbers["case"] == case]
-    return dict(zip(numbers["key"], numbers["value"], strict=True))
 
 
 @pytest.mark.parametrize(

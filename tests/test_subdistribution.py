@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from survival_reference import COMPETING, in_r, table
 
 from onlm_lab.analysis.hazard import cox
 from onlm_lab.analysis.subdistribution import fine_gray
 from onlm_lab.errors import OnlmError
-
-REFERENCE = Path(__file__).parent / "reference"
-NAMES = {"days": "regional_days", "time": "regional_days", "state": "regional_state", "cr": "regional_state"}
-
-
-def table(name: str) -> pd.DataFrame:
-    frame = pd.read_csv(REFERENCE / f"{name}.csv").rename(columns=NAMES)
-    return frame.assign(patient_id=frame.index.astype(str))
-
-
-def in_r(case: str) -> dict[str, float]:
-    numbers = pd.read_csv(REFERENCE / "survival_reference.csv", na_values=["NA"])
-    numbers = numbers[numbers["case"] == case]
-    return dict(zip(numbers["key"], numbers["value"], strict=True))
 
 
 def trial(n: int, *, log_ratio: float, seed: int) -> pd.DataFrame:
@@ -44,7 +29,7 @@ def trial(n: int, *, log_ratio: float, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"patient_id": np.arange(n).astype(str), **columns})
 
 
-MGUS, PBC, TINY = table("mgus"), table("pbc"), table("tiny_survival")
+MGUS, PBC, TINY = table("mgus", names=COMPETING), table("pbc", names=COMPETING), table("tiny_survival", names=COMPETING)
 TIES = PBC.assign(regional_days=PBC["regional_days"] // 365)
 CASES = {
     "fg_mgus": (MGUS, ["age", "sex", "hgb"], 1),
