@@ -93,7 +93,7 @@ def _series(study: Study) -> pd.DataFrame:
     n_ct = int((table["modality"] == "CT").sum())
     if not n_ct:
         raise StudyError(
-            f"{study.data.ct}: {table.attrs['n_files']} files, no CT series among them. Put the DICOM series there; "
+            f"{study.data.ct}: no CT series among {table.attrs['n_files']} file(s). Put the DICOM series there; "
             'or set [data] ct = "" and [training] models = ["clinical"] to go on without images.'
         )
     kept = table.assign(faults=table["faults"].map(";".join))

@@ -144,7 +144,7 @@ def test_a_ct_folder_without_dicom_stops_before_anything_is_cut(scanned, tmp_pat
     assert cli.main(["check", str(study)]) == 0
     assert cli.main(["screen", str(study)]) == 0
     said = refused(capsys, "prepare", study)
-    assert "no CT series" in said and "1 files" in said
+    assert "no CT series among 1 file(s)" in said
     assert not (study / "work" / "prepared.csv").exists()
 
 
