@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -258,6 +259,11 @@ def test_incidence_draws_the_asked_cause_and_its_own_test():
     assert "Gray P = 0.025" in figure.layout.title.subtitle.text
     second = figures.plot_incidence(_incidence(), cause=2)
     assert list(next(t for t in second.data if t.name == "high risk").y) == pytest.approx([0, 0.1, 0.2])
+
+
+def test_a_large_number_is_short():
+    said = {0.5: "0.50", 9.876: "9.88", 38.804: "38.8", 325.88: "326", -0.04: "−0.04", math.inf: "∞", math.nan: "–"}
+    assert {value: theme.number(value) for value in said} == said
 
 
 def test_a_hazard_ratio_says_its_unit():

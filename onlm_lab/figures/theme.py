@@ -132,8 +132,13 @@ def counts(n: int, n_events: int, *, of: str = "patients", events: str = "N+") -
 
 
 def number(value: float, *, digits: int = 2) -> str:
-    """A number for the eye; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+    """A number for the eye: fewer decimals from 10 and from 100 on; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    places = digits if abs(value) < 10 else min(digits, 1) if abs(value) < 100 else 0
+    return f"{value:.{places}f}".replace("-", "−")
 
 
 def percent(value: float, *, digits: int = 0) -> str:
