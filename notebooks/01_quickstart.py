@@ -180,8 +180,8 @@ survival.figure
 # %% [markdown]
 # ## And after SBRT?
 # There is no pathological N to be right about. If the risk means anything, the nodes should fail more often where it is
-# high. Death and other recurrence compete, so we show cumulative incidence and not 1 minus Kaplan-Meier. The arm is small:
-# we halve it at its median risk, a cut that is chosen on these very patients, rather than compare a handful with the rest.
+# high. Death and other recurrence compete, so we show cumulative incidence and not 1 minus Kaplan-Meier. The arm is
+# small: rather than compare a handful with the rest we halve it at its median risk, chosen on these very patients.
 
 # %%
 from onlm_lab.panels.patients import of_arm
