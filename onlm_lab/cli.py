@@ -203,8 +203,9 @@ def _dashboards(words: argparse.Namespace) -> None:
 def _serve(folder: Path, *, port: int, token: str | None) -> None:
     from onlm_lab import serving
 
-    for end in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal or a service manager ends the server too
-        signal.signal(end, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):  # a closed terminal or a service manager ends the server too
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     serving.serve(folder, port=port, token=token, say=say)
 
 

@@ -40,6 +40,10 @@ class Info:
     seed: int = 2026
     licence: str = ""  # licence and citation of the data, printed on every artefact
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise StudyError(f"[study] seed is {self.seed}; wanted a whole number from 0 to {2**32 - 1}.")
+
 
 @dataclass(frozen=True)
 class Data:
@@ -161,6 +165,8 @@ class Training:
             "[training]", folds=self.folds - 1, repeats=self.repeats, epochs=self.epochs, patience=self.patience,
             batch_size=self.batch_size, learning_rate=self.learning_rate, seeds_per_fold=self.seeds_per_fold,
         )  # fmt: skip
+        if self.weight_decay < 0:
+            raise StudyError(f"[training] weight_decay is {self.weight_decay}; wanted at least 0.")
         if not 0 < self.target_sensitivity < 1:
             raise StudyError(f"[training] target_sensitivity is {self.target_sensitivity}; wanted between 0 and 1.")
 

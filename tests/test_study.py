@@ -40,6 +40,8 @@ def test_every_fault_of_a_study_file_is_told_at_once_with_the_nearest_key(tmp_pa
         ("[protocol]\nrules = ['adlt']\n", "did you mean 'adult'?"),
         ("[patch]\nsize_mm = 4\n", "at least 8"),
         ("[columns.lvi]\ntype = 'boolean'\n", "needs timing"),
+        ("[study]\nseed = -1\n", "from 0 to 4294967295"),
+        ("[training]\nweight_decay = -0.1\n", "weight_decay is -0.1"),
         ("[study\n", "not valid TOML"),
     ],
 )
