@@ -27,19 +27,6 @@ def shared_data():
     return find
 
 
-@pytest.fixture(scope="session")
-def shared_reference():
-    """A function that gives a file of R's reference values, or skips with the reason."""
-
-    def find(name: str) -> Path:
-        path = SHARED / "reference" / name
-        if not path.exists():
-            pytest.skip(f"reference values '{name}' are not here")
-        return path
-
-    return find
-
-
 SMALL = {"folds": 3, "epochs": 30, "patience": 8}  # of [training]
 N_PATIENTS, N_CENTRES, SEED = 120, 3, 7
 
