@@ -1,5 +1,36 @@
 """The one family of errors that a user meets: a sentence that says what was wanted, what came, where, what to try."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a table: its sentence, and the cells that a list for the hospital names one by one.
+
+    Attributes:
+        said: the sentence for the screen; it may name only the first few cells.
+        file: the file's name, without folders.
+        column: the column's name in the file; "" where the fault is of a whole row or file.
+        rows: row numbers as a spreadsheet shows them (the first row below the names is 2).
+        patients: the patient of each row, or "".
+        values: what each cell holds, fit to be shown (no dates, no names), or "".
+        wanted: what the cell must hold.
+    """
+
+    said: str
+    file: str = ""
+    column: str = ""
+    rows: tuple[int, ...] = ()
+    patients: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    wanted: str = ""
+
+    def __str__(self) -> str:
+        return self.said
+
 
 class OnlmError(ValueError):
     """Something in the user's data, study or request is wrong; the message is written for the user.
@@ -9,10 +40,11 @@ class OnlmError(ValueError):
 
 
 class DataError(OnlmError):
-    """A table does not fit the schema. `faults` lists every fault, one sentence each."""
+    """A table does not fit the schema. `faults` lists every fault, one sentence each; `details` the same with cells."""
 
-    def __init__(self, faults: list[str]):
-        self.faults = list(faults)
+    def __init__(self, faults: Sequence[str | Fault]):
+        self.details = [fault if isinstance(fault, Fault) else Fault(fault) for fault in faults]
+        self.faults = [fault.said for fault in self.details]
         super().__init__("\n".join(self.faults))
 
 

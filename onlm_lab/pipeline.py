@@ -89,7 +89,7 @@ def perform(folder: str | Path, *, name: str, say: Callable[[str], None]) -> Non
 def planned(study: Study, *, name: str) -> Step:
     """A step with the digest of everything that goes into it."""
     tables = [study.path(study.data.clinical), study.path(study.data.followup)]
-    base = [study.digest("data", "columns"), *tables]
+    base = [study.digest("data", "mapping", "columns"), *tables]
     if name == "check":
         inputs = steps.digest("check", *base, study.path(study.data.annotations), study.digest("training"))
     elif name == "screen":
@@ -130,7 +130,7 @@ def masks_digest(study: Study) -> str:
 
 def run_id(study: Study) -> str:
     """Name of the run that this study's settings and data lead to: other settings, another run; another title, none."""
-    stages = study.digest("data", "columns", "protocol", "label", "patch", "model", "training")
+    stages = study.digest("data", "mapping", "columns", "protocol", "label", "split", "patch", "model", "training")
     tables = (work_file(study, "cohort.csv"), work_file(study, "prepared.csv"))
     return "run-" + steps.digest(study.seed, study.made_up, stages, *tables)[:10]
 

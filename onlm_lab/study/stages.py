@@ -1,21 +1,12 @@
-"""study.toml as frozen dataclasses, one per stage: what a study is, said once, by a person, in one file.
-
-    study = load_study("my_study")          # a folder, or the path of its study.toml
-    study.training.folds, study.folder / study.data.clinical
-
-A key that is not known is an error that names the nearest one; a value of the wrong kind names what was wanted.
-`digest()` of a stage is what decides whether a step has to be done again.
-"""
+"""The stages of a study as frozen dataclasses: what each section of study.toml may say, and what it says by default."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import json
-import tomllib
-import types
-import typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +45,44 @@ class Data:
     annotations: str = "annotations.csv"
     ct: str = "ct"
     missing_words: tuple[str, ...] = ("",)
+    clinical_sheet: str = ""  # of an Excel workbook; empty: its only sheet
+    followup_sheet: str = ""
+    encoding: str = ""  # empty: UTF-8; else GB18030 or Windows-1252 where the bytes leave no doubt, with a note
+    separator: Literal["", ",", ";", "tab"] = ""  # empty: what the first row uses
+    decimal: Literal["", ".", ","] = ""  # empty: a point; in a file separated by semicolons also a comma, with a note
+    date_format: Literal[
+        "YYYY-MM-DD", "YYYY/MM/DD", "YYYYMMDD", "DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY", "YYYY年MM月DD日"
+    ] = "YYYY-MM-DD"
+    redcap_dictionary: str = ""  # the project's data dictionary: raw codes become the labels of their choices
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """[mapping.dates.<our column>] Days, years or the calendar year, from dates of the hospital's own table."""
+
+    end: str  # the hospital's column
+    start: str = ""  # likewise; not wanted for a calendar year
+    unit: Literal["days", "years", "calendar_year"] = "days"
+
+    def __post_init__(self) -> None:
+        if (self.unit == "calendar_year") == bool(self.start):
+            wanted = "no start" if self.unit == "calendar_year" else "a start as well as an end"
+            raise StudyError(f"[mapping.dates] unit '{self.unit}' wants {wanted} (end '{self.end}').")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """[mapping] A hospital's own names and words on the left, ours on the right. Holds for every table of the study."""
+
+    columns: dict[str, str] = field(default_factory=dict)  # "Geschlecht" = "sex"
+    values: dict[str, dict[str, str]] = field(default_factory=dict)  # [mapping.values.sex] "m" = "male"
+    factors: dict[str, float] = field(default_factory=dict)  # total_diameter_mm = 10, where the table has cm
+    constants: dict[str, str] = field(default_factory=dict)  # centre = "Hospital A", where the table has no such column
+    dates: dict[str, Elapsed] = field(default_factory=dict)
+    checkboxes: dict[str, dict[str, str]] = field(default_factory=dict)  # [mapping.checkboxes.lobe] "lobe___1" = "RUL"
+    missing_words: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of one of our columns: kps = ["999"]
+    ignore: tuple[str, ...] = ()  # columns of the hospital that nobody wants here, such as names
+    only: dict[str, dict[str, str]] = field(default_factory=dict)  # [mapping.only.clinical] event = "baseline"
 
 
 @dataclass(frozen=True)
@@ -70,20 +99,42 @@ class ExtraColumn:
 
 
 @dataclass(frozen=True)
+class OwnRule:
+    """[[protocol.own]] A rule of the study's own: passes, fails or stays open by the words of `passes`."""
+
+    name: str
+    text: str
+    passes: str  # such as "age_years >= 18 and (pet_ct_done == 1 or invasive_staging_done == 1)"
+    source: str = ""
+    version: str = "1"
+
+
+@dataclass(frozen=True)
 class Protocol:
-    """[protocol] Who is in. Defaults: NCT06684418."""
+    """[protocol] Who is in. Defaults: NCT06684418.
+
+    `rules` are applied in their order: names of the registration's rules and of the study's own; own rules that it
+    does not name come last. An own rule with the name of one of the registration's takes its place.
+    """
 
     name: str = "NCT06684418"
+    version: str = "1"
     rules: tuple[str, ...] = RULES
+    own: tuple[OwnRule, ...] = ()
+    limits: dict[str, float] = field(default_factory=dict)  # named numbers that own rules read
     min_age_years: float = 18.0
     min_kps: float = 70.0
     imaging_trigger_mm: float = 30.0  # total diameter at which PET/CT or invasive staging is wanted (>=)
     central_definition: str = "inner concentric third of the hemithorax, tumour centre"
 
     def __post_init__(self) -> None:
+        own = [rule.name for rule in self.own if rule is not None]
         for rule in self.rules:
-            if rule not in RULES:
-                raise StudyError(f"[protocol] rules: '{rule}' is not a rule{_nearest(rule, RULES)}.")
+            if rule not in (*RULES, *own):
+                raise StudyError(f"[protocol] rules: '{rule}' is not a rule{nearest(rule, (*RULES, *own))}.")
+        for name in own:
+            if own.count(name) > 1:
+                raise StudyError(f"[[protocol.own]] name '{name}' is there {own.count(name)} times; wanted once.")
 
 
 @dataclass(frozen=True)
@@ -93,6 +144,20 @@ class Label:
     surrogate: bool = False
     min_nodes: int | None = None  # no default on purpose: named and logged where used
     min_n2_stations: int | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """[split] Who is kept apart from development before anything is fitted; the folds are under [training]."""
+
+    external_centres: tuple[str, ...] = ()  # never trained on: external testing
+    temporal_from_year: int | None = None  # treated in this year or later: temporal testing
+    locked_fraction: float = 0.0  # of the rest, drawn by label and centre; `onlm open-test` opens it and logs it
+    distinct_patients: tuple[tuple[str, str], ...] = ()  # look like one person; somebody has checked that they are two
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.locked_fraction < 1:
+            raise StudyError(f"[split] locked_fraction is {self.locked_fraction}; wanted at least 0 and below 1.")
 
 
 @dataclass(frozen=True)
@@ -156,7 +221,7 @@ class Training:
         known = ("clinical", "image", "fused")
         for model in self.models:
             if model not in known:
-                raise StudyError(f"[training] models: '{model}' is not a model{_nearest(model, known)}.")
+                raise StudyError(f"[training] models: '{model}' is not a model{nearest(model, known)}.")
         if not self.models or len(set(self.models)) < len(self.models):
             raise StudyError(f"[training] models is {list(self.models)}; wanted each once, of {', '.join(known)}.")
         if not self.predictors and set(self.models) - {"image"}:
@@ -199,9 +264,11 @@ class Study:
     folder: Path
     study: Info = field(default_factory=Info)
     data: Data = field(default_factory=Data)
+    mapping: Mapping = field(default_factory=Mapping)
     columns: dict[str, ExtraColumn] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     label: Label = field(default_factory=Label)
+    split: Split = field(default_factory=Split)
     patch: Patch = field(default_factory=Patch)
     model: Model = field(default_factory=Model)
     training: Training = field(default_factory=Training)
@@ -213,7 +280,7 @@ class Study:
         primary, models = self.analysis.primary_model, self.training.models
         if primary and primary not in models:
             raise StudyError(
-                f"[analysis] primary_model is '{primary}'; wanted one of [training] models{_nearest(primary, models)}."
+                f"[analysis] primary_model is '{primary}'; wanted one of [training] models{nearest(primary, models)}."
             )
 
     @property
@@ -250,117 +317,6 @@ class Study:
         return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def load_study(path: str | Path) -> Study:
-    """The study in a folder, or in a study.toml.
-
-    Raises:
-        StudyError: no such file, not TOML, an unknown key (nearest offered), a value of the wrong kind; all at once.
-    """
-    path = Path(path)
-    file = path / "study.toml" if path.is_dir() else path
-    if not file.is_file():
-        raise StudyError(
-            f"No study.toml in '{path.name or path}'. A study is a folder with a study.toml; "
-            "make one with `onlm virtual DIR` (made-up), or name the right folder."
-        )
-    try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"study.toml is not valid TOML: {error}. Correct that line.") from None
-    faults: list[str] = []
-    study = _build(Study, {"folder": file.parent, **raw}, where="", faults=faults)
-    if faults:
-        raise StudyError("\n".join(fault.replace("?.", "?") for fault in faults))
-    return study
-
-
-def starter_toml(
-    *, name: str, made_up: bool = False, seed: int = 2026, sections: dict[str, dict[str, Any]] | None = None
-) -> str:
-    """The text of a study.toml with the given name and, by section, what differs from the defaults.
-
-    `sections` such as {"data": {"ct": ""}, "columns": {"lvi": {"type": "boolean", "timing": "post_treatment"}}}.
-    """
-    import tomli_w
-
-    said = {"study": {"name": name, "made_up": made_up, "seed": seed}}
-    for section, values in (sections or {}).items():
-        said[section] = said.get(section, {}) | values
-    faults: list[str] = []
-    _build(Study, {"folder": Path(), **said}, where="", faults=faults)
-    if faults:
-        raise StudyError("\n".join(fault.replace("?.", "?") for fault in faults))
-    return "# What is not said here takes its default; `onlm study DIR` prints everything.\n" + tomli_w.dumps(said)
-
-
-def _build(cls: type, raw: dict[str, Any], *, where: str, faults: list[str]) -> Any:
-    """An instance of a dataclass from plain TOML values; every fault is added to `faults`."""
-    hints = typing.get_type_hints(cls)
-    known = [f.name for f in fields(cls)]
-    values: dict[str, Any] = {}
-    before = len(faults)
-    for key, value in raw.items():
-        if key not in known:
-            label = f"[{where}] {key}" if where else f"[{key}]"
-            shown = [k for k in known if k != "folder"]
-            faults.append(f"study.toml: {label} is not known{_nearest(key, shown)}.")
-            continue
-        values[key] = _value(value, hints[key], where=f"{where}.{key}" if where else key, faults=faults)
-    missing = [f.name for f in fields(cls) if f.name not in raw and _required(f)]
-    if missing:
-        faults.append(f"study.toml: [{where}] needs {', '.join(missing)}.")
-    if len(faults) > before:
-        return None
-    try:
-        return cls(**values)
-    except StudyError as error:
-        faults.append(f"study.toml: {error}")
-        return None
-
-
-def _required(f: Any) -> bool:
-    from dataclasses import MISSING
-
-    return f.default is MISSING and f.default_factory is MISSING
-
-
-def _value(value: Any, hint: Any, *, where: str, faults: list[str]) -> Any:
-    """One TOML value as the hinted type, or a fault."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if is_dataclass(hint):
-        if isinstance(value, dict):
-            return _build(hint, value, where=where, faults=faults)
-        faults.append(f"study.toml: {where} must be a section [{where}], got {value!r}.")
-    elif origin is dict:
-        if isinstance(value, dict):
-            return {k: _value(v, args[1], where=f"{where}.{k}", faults=faults) for k, v in value.items()}
-        faults.append(f"study.toml: {where} must be a section [{where}], got {value!r}.")
-    elif origin is tuple:
-        fixed = len(args) if args[-1] is not Ellipsis else None
-        if isinstance(value, list | tuple) and fixed in (None, len(value)):
-            return tuple(_value(v, args[0], where=where, faults=faults) for v in value)
-        wanted = "a list" if fixed is None else f"a list of {fixed}"
-        faults.append(f"study.toml: {where} must be {wanted}, got {value!r}.")
-    elif origin is Literal:
-        if value in args:
-            return value
-        near = _nearest(str(value), [str(a) for a in args])
-        faults.append(f"study.toml: {where} is {value!r}; wanted one of {', '.join(map(str, args))}{near}.")
-    elif origin is types.UnionType:
-        inner = next(a for a in args if a is not type(None))
-        return _value(value, inner, where=where, faults=faults)
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    elif hint in (str, bool, Path) and isinstance(value, hint):
-        return value
-    else:
-        words = {float: "a number", int: "a whole number", str: "text in quotes", bool: "true or false"}
-        faults.append(f"study.toml: {where} must be {words.get(hint, hint)}, got {value!r}.")
-    return None
-
-
 def _positive(where: str, **values: float) -> None:
     for name, value in values.items():
         if not value > 0:
@@ -368,7 +324,7 @@ def _positive(where: str, **values: float) -> None:
             raise StudyError(f"{where} {name} must be {wanted}.")
 
 
-def _nearest(word: str, known: typing.Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """' (did you mean x? ...)' for a message."""
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

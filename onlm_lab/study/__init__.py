@@ -1,0 +1,49 @@
+"""study.toml as frozen dataclasses, one per stage: what a study is, said once, by a person, in one file.
+
+    study = load_study("my_study")          # a folder, or the path of its study.toml
+    study.training.folds, study.folder / study.data.clinical
+
+A key that is not known is an error that names the nearest one; a value of the wrong kind names what was wanted.
+`digest()` of a stage is what decides whether a step has to be done again.
+"""
+
+from onlm_lab.study.reading import load_study, starter_toml
+from onlm_lab.study.stages import (
+    CLINICAL_PREDICTORS,
+    RULES,
+    Analysis,
+    Data,
+    Elapsed,
+    ExtraColumn,
+    Info,
+    Label,
+    Mapping,
+    Model,
+    OwnRule,
+    Patch,
+    Protocol,
+    Split,
+    Study,
+    Training,
+)
+
+__all__ = [
+    "CLINICAL_PREDICTORS",
+    "RULES",
+    "Analysis",
+    "Data",
+    "Elapsed",
+    "ExtraColumn",
+    "Info",
+    "Label",
+    "Mapping",
+    "Model",
+    "OwnRule",
+    "Patch",
+    "Protocol",
+    "Split",
+    "Study",
+    "Training",
+    "load_study",
+    "starter_toml",
+]
