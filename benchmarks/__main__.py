@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import imaging, statistics
+from benchmarks import cohort, imaging, statistics
 
 ROUNDS = 5
 
@@ -21,7 +21,7 @@ def best_of(work: Callable[[], object], *, rounds: int = ROUNDS) -> float:
 
 
 def rows() -> Iterator[tuple[str, str, float]]:
-    for room in (statistics, imaging):
+    for room in (statistics, cohort, imaging):
         for name, peer, ours, theirs in room.races():
             yield name, peer, best_of(theirs) / best_of(ours)
 
@@ -30,6 +30,7 @@ def main() -> None:
     print(f"{'what':<58} {'peer':<34} peer / ours")
     for name, peer, ratio in rows():
         print(f"{name:<58} {peer:<34} {ratio:8.2f}", flush=True)
+    cohort.report()
 
 
 if __name__ == "__main__":
