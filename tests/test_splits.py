@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort.splits import make_folds, split_digest
+from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
 from onlm_lab.errors import OnlmError
+from onlm_lab.split_files import read_split, write_split
 
 
 @pytest.fixture
@@ -82,3 +86,135 @@ def test_impossible_splits_say_what_was_wanted(rows):
         make_folds(rows.assign(centre="A"), seed=1, scheme="leave_one_centre_out")
     with pytest.raises(OnlmError, match="scheme 'random' is not known"):
         make_folds(rows, seed=1, scheme="random")
+
+
+# --- who is held out -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def years(rows):
+    return rows.assign(treatment_year=np.tile([2018.0, 2019, 2020, 2021, 2022, 2023, 2024], 29))
+
+
+def parts_of(rows, **how):
+    return rows.merge(hold_out(rows, seed=3, **how), on="patient_id")
+
+
+def test_external_comes_before_temporal_and_temporal_before_locked(years):
+    found = parts_of(years, external_centres=["D", "E"], temporal_from_year=2023, locked_fraction=0.25)
+    external = years["centre"].isin(["D", "E"])
+    late = ~external & (years["treatment_year"] >= 2023)
+    assert (found["part"] == "external").tolist() == external.tolist()
+    assert (found["part"] == "temporal").tolist() == late.tolist()
+    rest = found[~external & ~late]
+    assert set(rest["part"]) == {"locked", "development"} and (rest["part"] == "locked").mean() == pytest.approx(
+        0.25, abs=0.01
+    )
+
+
+def test_the_locked_set_takes_its_share_of_each_label_and_of_each_label_in_each_centre(rows):
+    found = parts_of(rows, locked_fraction=0.3).assign(locked=lambda t: t["part"] == "locked")
+    for _, of_label in found.groupby("onlm"):
+        assert of_label["locked"].sum() == np.floor(0.3 * len(of_label) + 0.5)
+    for _, stratum in found.groupby(["onlm", "centre"]):
+        assert abs(stratum["locked"].sum() - 0.3 * len(stratum)) < 1
+
+
+def test_the_same_patients_are_locked_whatever_the_order_and_hardly_others_where_one_is_added(rows):
+    first = hold_out(rows, locked_fraction=0.2, seed=3)
+    again = hold_out(rows.sample(frac=1, random_state=1), locked_fraction=0.2, seed=3)
+    pd.testing.assert_frame_equal(first, again)
+    more = pd.concat([rows, rows.iloc[:1].assign(patient_id="P999")])
+    grown = hold_out(more, locked_fraction=0.2, seed=3).set_index("patient_id")["part"]
+    moved = (grown.drop("P999") != first.set_index("patient_id")["part"]).sum()
+    other = hold_out(rows, locked_fraction=0.2, seed=4)
+    assert moved <= 3 < 20 < (other["part"] != first["part"]).sum()
+
+
+def test_a_patient_without_a_label_is_never_locked(rows):
+    unlabelled = rows["patient_id"].isin(rows["patient_id"].iloc[::3])
+    found = parts_of(rows.assign(onlm=rows["onlm"].where(~unlabelled)), locked_fraction=0.5)
+    assert (found.loc[unlabelled, "part"] == "development").all() and (found["part"] == "locked").any()
+
+
+def test_only_development_patients_are_dealt_to_folds(rows):
+    found = parts_of(rows, external_centres=["A"], locked_fraction=0.2)
+    folds = make_folds(found, n_folds=5, seed=1)
+    assert set(folds["patient_id"]) == set(found.loc[found["part"] == "development", "patient_id"])
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"external_centres": ["Ba"]}, r"external_centres: 'Ba' is not a centre of these 203 patients"),
+        ({"external_centres": list("ABCDE")}, r"names all 5 centres; wanted at least one to develop the model in"),
+        ({"temporal_from_year": 2030}, r"none of 203 patients was treated in 2030 or later; .* from 2018 to 2024"),
+        ({"temporal_from_year": 2018}, r"none of 203 patients was treated before 2018"),
+        ({"locked_fraction": 0.001}, r"locked_fraction = 0.001 leaves the locked part with none of the \d+ patients"),
+        ({"locked_fraction": 0.999}, r"leaves the development part with none of the \d+ patients with nodal"),
+        ({"locked_fraction": 1.5}, r"wanted at least 0 and below 1"),
+    ],
+)
+def test_a_part_that_cannot_be_made_is_refused_with_what_was_wanted(years, how, said):
+    with pytest.raises(OnlmError, match=said):
+        hold_out(years, seed=1, **how)
+
+
+def test_patients_whom_the_year_cannot_place_are_counted_and_named(years):
+    years.loc[[4, 9], "treatment_year"] = np.nan
+    with pytest.raises(OnlmError, match=r"cannot place 2 of 203 patients, whose treatment_year is missing \(P004, P00"):
+        hold_out(years, temporal_from_year=2022, seed=1)
+    alone = years.assign(centre=years["centre"].mask(years.index.isin([4, 9]), "Z"))
+    found = hold_out(alone, temporal_from_year=2022, external_centres=["Z", "A"], seed=1)
+    assert (found.set_index("patient_id").loc[["P004", "P009"], "part"] == "external").all()
+
+
+def test_a_part_without_a_label_is_refused(years):
+    blind = years.assign(onlm=years["onlm"].where(years["centre"] != "E"))
+    with pytest.raises(OnlmError, match=r"none of the \d+ patients of the external part has a known onlm"):
+        hold_out(blind, external_centres=["E"], seed=1)
+
+
+# --- the split as files ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dealt(rows, tmp_path):
+    parts = hold_out(rows, locked_fraction=0.2, seed=3)
+    folds = make_folds(rows.merge(parts, on="patient_id"), n_folds=5, n_repeats=2, seed=3)
+    sha256 = write_split(tmp_path, folds=folds, parts=parts, facts={"seed": 3, "scheme": "stratified"})
+    return tmp_path, folds, parts, sha256
+
+
+def test_a_split_comes_back_from_its_files_as_it_was_written(dealt):
+    folder, folds, parts, sha256 = dealt
+    found = read_split(folder)
+    pd.testing.assert_frame_equal(found.folds, folds)
+    pd.testing.assert_frame_equal(found.parts, parts)
+    assert found.sha256 == sha256 and found.facts == {"seed": 3, "scheme": "stratified"}
+    said = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+    assert said["files"]["split.csv"] == hashlib.sha256((folder / "split.csv").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("split.csv", ",0,0\n", ",0,1\n"),
+        ("parts.csv", ",locked\n", ",development\n"),
+        ("split.json", '"seed": 3', '"seed": 4'),
+    ],
+)
+def test_an_edited_split_is_refused_by_name(dealt, name, old, new):
+    path = dealt[0] / name
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(OnlmError, match=rf"changed after it was dealt: {name} no longer fits"):
+        read_split(dealt[0])
+
+
+def test_a_split_without_its_seal_or_with_a_damaged_one_is_refused(dealt):
+    (dealt[0] / "split.json").write_text("{", encoding="utf-8")
+    with pytest.raises(OnlmError, match=r"split.json of .* cannot be read"):
+        read_split(dealt[0])
+    (dealt[0] / "split.json").unlink()
+    with pytest.raises(OnlmError, match=r"is not whole: split.json not found"):
+        read_split(dealt[0])
