@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort.staging import ctr, derive_stage, derive_t, disagreements, stage_table
+from onlm_lab.cohort.staging import bounds_t, ctr, derive_stage, derive_t, disagreements, stage_table, t_bounds
 
 NAN = float("nan")
 
@@ -119,3 +119,16 @@ def test_disagreements_are_listed_and_nothing_is_overruled():
         ("C", "total reaches the trigger, solid part does not"),
     ]
     assert found.loc[0, ["recorded", "derived"]].tolist() == ["T1b", "T1c"]
+
+
+def test_the_vectorised_bounds_equal_the_bounds_of_one_patient():
+    sizes = (NAN, 5.0, 5.1, 30.0, 30.1, 40.0, 40.1, 71.0)
+    rows = [
+        patient(kind, total, solid, descriptor)
+        for kind in (None, "solid", "part_solid", "pure_ggo")
+        for total in sizes
+        for solid in sizes
+        for descriptor in (None, "none", "visceral_pleura", "chest_wall", "other_t4")
+    ]
+    found = t_bounds(pd.DataFrame(rows))
+    assert list(found.itertuples(index=False, name=None)) == [bounds_t(row) for row in rows]

@@ -71,24 +71,22 @@ def _site_states(
     followup: pd.DataFrame, *, recurred: np.ndarray, first: np.ndarray, end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """State of the regional and of the distant endpoint; a site without a day of its own was found at the first."""
-    named = followup["recurrence_site"].tolist() if "recurrence_site" in followup else [None] * len(followup)
-    days = np.column_stack([_of(followup, f"{site}_days") for site in SITES])
-    states = np.tile(end[:, None], (1, 2))
-    for i in np.flatnonzero(recurred != 0):
-        if recurred[i] != 1:
-            states[i] = np.nan
-            continue
-        words = set(named[i].split(";")) if isinstance(named[i], str) else set()
-        dayed = {site: days[i, k] for k, site in enumerate(SITES) if not np.isnan(days[i, k])}
-        at_first = {site for site in SITES if dayed.get(site, first[i] if site in words else np.inf) <= first[i]}
-        if not at_first:
-            states[i] = np.nan
-        else:
-            states[i] = (
-                1 if "regional" in at_first else 2,
-                1 if at_first & {"regional", "distant"} == {"distant"} else 2,
-            )
-    return states[:, 0], states[:, 1]
+    codes, said = pd.factorize(followup["recurrence_site"]) if "recurrence_site" in followup else ([-1] * len(end), [])
+    known = [set(text.split(";")) for text in said]
+    at_first = {}
+    for site in SITES:
+        named = np.array([*(site in words for words in known), False])[codes]
+        days = _of(followup, f"{site}_days")
+        at_first[site] = np.where(np.isnan(days), named & ~np.isnan(first), days <= first)
+    located = np.logical_or.reduce(list(at_first.values()))
+    regional = at_first["regional"]
+    distant = at_first["distant"] & ~regional
+
+    def states(event: np.ndarray) -> np.ndarray:
+        after_recurrence = np.where(located, np.where(event, 1.0, 2.0), np.nan)
+        return np.select([recurred == 1, recurred == 0], [after_recurrence, end], default=np.nan)
+
+    return states(regional), states(distant)
 
 
 def endpoint_counts(patients: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from onlm_lab.errors import OnlmError
 
 ORDER = ("Tis", "T1mi", "T1a", "T1b", "T1c", "T2a", "T2b", "T3", "T4")
 _SIZES = ((10.0, "T1a"), (20.0, "T1b"), (30.0, "T1c"), (40.0, "T2a"), (50.0, "T2b"), (70.0, "T3"))
@@ -85,6 +88,95 @@ def bounds_t(patient: Mapping[str, Any]) -> tuple[str, str, str]:
     return lowest, highest, why
 
 
+def t_bounds(patients: pd.DataFrame) -> pd.DataFrame:
+    """The lowest and the highest T that each patient's known values allow, and why; all rows at once.
+
+    Args:
+        patients: nodule_type, total_diameter_mm, solid_diameter_mm, t_descriptor; an absent column counts as not known.
+
+    Returns:
+        low, high (classes of ORDER) and why, on the index of `patients`.
+
+    Raises:
+        OnlmError: a nodule type or descriptor that the dictionary does not know.
+    """
+    low, high, why = _t_bounds(patients)
+    return pd.DataFrame({"low": _CLASSES[low], "high": _CLASSES[high], "why": why}, index=patients.index, dtype=object)
+
+
+_CLASSES = np.array(ORDER, dtype=object)
+_KINDS = ("solid", "part_solid", "pure_ggo")
+_TIS, _T1MI, _T1A, _T4 = (ORDER.index(name) for name in ("Tis", "T1mi", "T1a", "T4"))
+_RESTS_ON = (
+    "nodule type unknown", "total diameter unknown", "total diameter", "part-solid without a solid diameter",
+    "solid diameter", "solid diameter of at most 5 mm", "pure ground glass",
+)  # fmt: skip
+_UNTYPED, _UNSIZED, _TOTAL, _UNMEASURED, _SOLID, _SMALL, _GLASS = range(len(_RESTS_ON))
+
+
+def _t_bounds(patients: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """t_bounds with the classes as places in ORDER."""
+    kind = _places(patients, "nodule_type", words=_KINDS)
+    descriptor = _places(patients, "t_descriptor", words=tuple(_DESCRIBED))
+    total, solid = _mms(patients, "total_diameter_mm"), _mms(patients, "solid_diameter_mm")
+    low, high, rests_on = np.full(len(kind), _TIS), np.full(len(kind), _T4), np.full(len(kind), _UNTYPED)
+
+    def found(where: np.ndarray, t: np.ndarray | int, why: int) -> None:
+        low[where] = high[where] = t[where] if isinstance(t, np.ndarray) else t
+        rests_on[where] = why
+
+    is_solid, is_part, is_glass = kind == 0, kind == 1, kind == 2
+    by_total, by_solid = _places_by_size(total), _places_by_size(solid)
+    of_small, of_glass = np.where(total <= 30, _T1MI, _T1A), np.where(total <= 30, _TIS, _T1A)
+    unsized = np.isnan(total)
+    found(is_solid & ~unsized, by_total, _TOTAL)
+    found(is_part & (solid > 5), by_solid, _SOLID)
+    found(is_part & (solid <= 5) & ~unsized, of_small, _SMALL)
+    found(is_glass & ~unsized, of_glass, _GLASS)
+    rests_on[(is_solid | is_glass | (is_part & (solid <= 5))) & unsized] = _UNSIZED
+    rests_on[is_part & np.isnan(solid)] = _UNMEASURED
+    some = (kind < 0) & (solid > 0)  # a solid part: no pure ground glass
+    low = np.where(some & (solid > 5), by_solid, np.where(some & ~unsized, of_small, low))
+    high = np.where(some & ~unsized, by_total, high)
+    described = np.array([*(ORDER.index(t) for t in _DESCRIBED.values()), _TIS])[descriptor]
+    return (
+        np.maximum(low, described),
+        np.maximum(high, np.where(descriptor < 0, _T4, described)),
+        _reasons(rests_on, descriptor),
+    )
+
+
+def _reasons(rests_on: np.ndarray, descriptor: np.ndarray) -> np.ndarray:
+    """What T rests on and its descriptor, in words."""
+    after = [*("" if name == "none" else f"; {name}" for name in _DESCRIBED), "; T descriptor unknown"]
+    table = np.array([[f"{first}{second}" for second in after] for first in _RESTS_ON], dtype=object)
+    return table[rests_on, descriptor]
+
+
+def _places(patients: pd.DataFrame, name: str, *, words: tuple[str, ...]) -> np.ndarray:
+    """The place of each word of a column in `words`; -1 where it is missing."""
+    if name not in patients:
+        return np.full(len(patients), -1)
+    places = pd.Index(words).get_indexer(pd.Index(patients[name], dtype=object))
+    strange = (places < 0) & patients[name].notna().to_numpy()
+    if strange.any():
+        said = ", ".join(sorted(repr(v) for v in set(patients[name][strange]))[:5])
+        raise OnlmError(
+            f"{name} is {said} in {int(strange.sum())} of {len(patients)} rows; wanted one of {', '.join(words)} or "
+            "nothing. Recode it, or map it in study.toml under [mapping]."
+        )
+    return places
+
+
+def _mms(patients: pd.DataFrame, name: str) -> np.ndarray:
+    return patients[name].to_numpy(dtype=float) if name in patients else np.full(len(patients), np.nan)
+
+
+def _places_by_size(mm: np.ndarray) -> np.ndarray:
+    """The place in ORDER by size alone, each class closed on the right."""
+    return _T1A + np.searchsorted([limit for limit, _ in _SIZES], mm, side="left")
+
+
 def derive_stage(t: str | None, n: Any, m: Any) -> str | None:
     """Clinical stage as far as this study asks: 0, IA1, IA2, IA3, IB, IIA, "above IIA"; None where unknown."""
     if n in ("N1", "N2", "N3") or (isinstance(m, str) and m.startswith("M1")):
@@ -102,13 +194,25 @@ def ctr(patients: pd.DataFrame) -> pd.Series:
 
 def stage_table(patients: pd.DataFrame) -> pd.DataFrame:
     """ctr, derived_t and derived_stage of each patient, on the index of `patients`."""
-    records = patients.to_dict("records")
-    t = [derive_t(p)[0] for p in records]
-    stage = [derive_stage(t[i], p.get("clinical_n"), p.get("clinical_m")) for i, p in enumerate(records)]
+    low, high, _ = _t_bounds(patients)
+    t = np.where(low == high, _CLASSES[low], None)
+    stage = _stages(t, patients)
     text = {"index": patients.index, "dtype": object}
     return pd.DataFrame(
         {"ctr": ctr(patients), "derived_t": pd.Series(t, **text), "derived_stage": pd.Series(stage, **text)}
     )
+
+
+def _stages(t: np.ndarray, patients: pd.DataFrame) -> np.ndarray:
+    """derive_stage of each row: looked up once for each combination of T, N and M that occurs."""
+    columns = pd.DataFrame({"t": t}, index=range(len(t)), dtype=object)
+    for letter, name in (("n", "clinical_n"), ("m", "clinical_m")):
+        columns[letter] = patients[name].to_numpy(dtype=object) if name in patients else None
+    columns = columns.astype(object).where(columns.notna(), "")
+    number = columns.groupby(["t", "n", "m"], sort=False).ngroup().to_numpy()
+    kinds = columns.drop_duplicates().to_numpy()
+    found = np.array([*(derive_stage(t or None, n or None, m or None) for t, n, m in kinds), None], dtype=object)
+    return found[number]
 
 
 def disagreements(patients: pd.DataFrame, *, trigger_mm: float = 30.0) -> pd.DataFrame:
@@ -119,28 +223,42 @@ def disagreements(patients: pd.DataFrame, *, trigger_mm: float = 30.0) -> pd.Dat
     diameter that reaches the trigger while the solid part does not.
 
     Returns:
-        patient_id, what, recorded, derived.
+        patient_id, what, recorded, derived; patient by patient in the order of the table.
     """
-    rows: list[dict[str, str]] = []
+    low, high, _ = _t_bounds(patients)
+    derived = np.where(low == high, _CLASSES[low], None)
+    recorded = _words(patients, "clinical_t")
+    whole = np.isin(recorded, ["T1", "T2"]) & (
+        recorded == np.array([t[:2] if t else "" for t in derived], dtype=object)
+    )
+    told = (recorded != "") & (recorded != "TX") & (low == high)
+    total, solid = _mms(patients, "total_diameter_mm"), _mms(patients, "solid_diameter_mm")
+    kps, ecog = _mms(patients, "kps"), _mms(patients, "ecog")
+    out_of_step = np.zeros(len(patients), dtype=bool)
+    for level, grades in ECOG_OF_KPS.items():
+        out_of_step |= (kps == level) & ~np.isnan(ecog) & ~np.isin(ecog, grades)
+    part = _words(patients, "nodule_type") == "part_solid"
+    found = [
+        (told & (recorded != derived) & ~whole, "clinical T", lambda i: recorded[i], lambda i: derived[i]),
+        (out_of_step, "ECOG against KPS", lambda i: f"ECOG {ecog[i]:.0f}",
+         lambda i: f"KPS {kps[i]:.0f} is ECOG {ECOG_OF_KPS[kps[i]][0]}"),
+        (total == trigger_mm, "diameter exactly at the trigger", lambda i: f"{total[i]:g} mm",
+         lambda i: "trial: at least; ESTS: more than"),
+        (part & (total >= trigger_mm) & (solid < trigger_mm), "total reaches the trigger, solid part does not",
+         lambda i: f"{total[i]:g} mm", lambda i: f"solid {solid[i]:g} mm"),
+    ]  # fmt: skip
+    ids = patients["patient_id"].to_numpy()
+    rows = [
+        (i, k, ids[i], what, of_recorded(i), of_derived(i))
+        for k, (where, what, of_recorded, of_derived) in enumerate(found)
+        for i in np.flatnonzero(where)
+    ]
+    rows.sort(key=lambda row: row[:2])
+    return pd.DataFrame([row[2:] for row in rows], columns=["patient_id", "what", "recorded", "derived"])
 
-    def add(patient: Mapping[str, Any], what: str, recorded: str, derived: str) -> None:
-        rows.append({"patient_id": patient["patient_id"], "what": what, "recorded": recorded, "derived": derived})
 
-    for p in patients.to_dict("records"):
-        recorded, (t, _) = p.get("clinical_t"), derive_t(p)
-        if isinstance(recorded, str) and recorded != "TX" and t is not None and not _agrees(recorded, t):
-            add(p, "clinical T", recorded, t)
-        kps, ecog = p.get("kps"), p.get("ecog")
-        if kps in ECOG_OF_KPS and ecog == ecog and ecog is not None and ecog not in ECOG_OF_KPS[kps]:
-            add(p, "ECOG against KPS", f"ECOG {ecog:.0f}", f"KPS {kps:.0f} is ECOG {ECOG_OF_KPS[kps][0]}")
-        total, solid = p.get("total_diameter_mm"), p.get("solid_diameter_mm")
-        if total == trigger_mm:
-            add(p, "diameter exactly at the trigger", f"{total:g} mm", "trial: at least; ESTS: more than")
-        if p.get("nodule_type") == "part_solid" and total >= trigger_mm and solid < trigger_mm:
-            add(p, "total reaches the trigger, solid part does not", f"{total:g} mm", f"solid {solid:g} mm")
-    return pd.DataFrame(rows, columns=["patient_id", "what", "recorded", "derived"])
-
-
-def _agrees(recorded: str, derived: str) -> bool:
-    """T1 and T2 without a letter agree with each of their parts."""
-    return recorded == derived or (recorded in ("T1", "T2") and derived.startswith(recorded))
+def _words(patients: pd.DataFrame, name: str) -> np.ndarray:
+    """A column of words, "" where missing."""
+    if name not in patients:
+        return np.full(len(patients), "", dtype=object)
+    return patients[name].astype(object).where(patients[name].notna(), "").to_numpy()
