@@ -108,6 +108,12 @@ def parser() -> argparse.ArgumentParser:
     study = verb("study", _study, "print study.toml in full, defaults included")
     study.add_argument("study", type=Path)
 
+    dictionary = verb("dictionary", _dictionary, "print every column: type, unit, range, words, timing and source")
+    dictionary.add_argument("--table", help="clinical, followup, annotations, predictions or derived; default: all")
+    dictionary.add_argument("--format", choices=("text", "csv", "html", "redcap"), help="default: by --out, else text")
+    dictionary.add_argument("--out", type=Path, help="the file to write; default: print")
+    dictionary.add_argument("--study", type=Path, help="adds the study's own columns and the hospital's names")
+
     radiogenomics = verb("radiogenomics", _radiogenomics, "turn the public NSCLC Radiogenomics table into a study")
     radiogenomics.add_argument("table", type=Path, help="the CSV from TCIA (doi:10.7937/K9/TCIA.2017.7hs46erv)")
     radiogenomics.add_argument("folder", type=Path)
@@ -215,6 +221,33 @@ def _study(words: argparse.Namespace) -> None:
     from onlm_lab.study import load_study
 
     say(json.dumps(load_study(words.study).to_dict(), indent=1, ensure_ascii=False))
+
+
+def _dictionary(words: argparse.Namespace) -> None:
+    from shutil import get_terminal_size
+
+    from onlm_lab import schema
+    from onlm_lab.steps import write_text
+    from onlm_lab.study import load_study
+
+    study = load_study(words.study) if words.study else None
+    entries = schema.dictionary_entries(words.table, study=study)
+    suffix = words.out.suffix.lower().removeprefix(".") if words.out else ""
+    form = words.format or (suffix if suffix in ("csv", "html") else "text")
+    if form == "text":
+        width = 100 if words.out else min(get_terminal_size((100, 24)).columns, 120)
+        text = schema.dictionary_text(entries, width=width)
+    elif form == "html":
+        mark = "MADE-UP DATA" if study and study.made_up else ""
+        title = f"Data dictionary of {study.name}" if study else "Data dictionary"
+        text = schema.dictionary_html(entries, title=title, note=mark)
+    else:
+        text = schema.dictionary_csv(entries) if form == "csv" else schema.redcap_design(entries)
+    if words.out:
+        write_text(words.out, text)
+        say(f"{len(entries)} columns in {words.out}")
+    else:
+        say(text.rstrip("\n"))
 
 
 def _radiogenomics(words: argparse.Namespace) -> None:

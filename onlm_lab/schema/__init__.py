@@ -30,7 +30,16 @@ from onlm_lab.schema.dictionary import (
     declared,
     nearest,
 )
+from onlm_lab.schema.document import (
+    TABLES,
+    Entry,
+    dictionary_csv,
+    dictionary_entries,
+    dictionary_html,
+    dictionary_text,
+)
 from onlm_lab.schema.reading import read_table
+from onlm_lab.schema.redcap_design import redcap_design
 from onlm_lab.schema.writing import table_text, write_table
 
 __all__ = [
@@ -42,16 +51,23 @@ __all__ = [
     "N_STAGES",
     "SITES",
     "STAGES",
+    "TABLES",
     "TREATMENTS",
     "T_STAGES",
     "Column",
+    "Entry",
     "check",
     "check_known_patients",
     "column",
     "columns",
     "declared",
+    "dictionary_csv",
+    "dictionary_entries",
+    "dictionary_html",
+    "dictionary_text",
     "nearest",
     "read_table",
+    "redcap_design",
     "table_text",
     "write_table",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from onlm_lab.errors import DataError
+from onlm_lab.schema.meanings import OWN, source_of
 
 Type = Literal["text", "category", "number", "integer", "boolean"]
 Timing = Literal["id", "pre_treatment", "post_treatment", "outcome"]
@@ -20,7 +21,7 @@ class Column:
 
     `timing`: id (identifies or administers, never predicts), pre_treatment (may predict), post_treatment (extent of
     surgery, pathology, adjuvant treatment: never predicts), outcome. `required`: the column must be there;
-    `filled`: no cell may be empty.
+    `filled`: no cell may be empty. `source`: who gives it, or where it comes from.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Column:
     description: str = ""
     required: bool = False
     filled: bool = False
+    source: str = ""
 
     @property
     def wanted(self) -> str:
@@ -79,7 +81,10 @@ def _columns() -> tuple[Column, ...]:
     pre, post, admin, out = "pre_treatment", "post_treatment", "id", "outcome"
 
     def c(name: str, type: Type, timing: Timing, description: str, unit: str = "", **more: Any) -> Column:
-        return Column(name=name, table=table, type=type, unit=unit, timing=timing, description=description, **more)
+        return Column(
+            name=name, table=table, type=type, unit=unit, timing=timing, description=description,
+            source=source_of(table, name), **more,
+        )  # fmt: skip
 
     def id_column() -> Column:
         return c("patient_id", "text", admin, "The patient's identifier, as text", required=True, filled=True)
@@ -183,9 +188,9 @@ def _columns() -> tuple[Column, ...]:
     for name in ("recurrence", "regional", "distant"):
         found.append(c(f"recorded_{name}_days", "number", out, f"{name}_days as in followup.csv", "days", low=0))
     for name, kind in ENDPOINTS.items():
-        found.append(c(f"{name}_days", "number", out, f"Time to {name}", "days", low=0))
-        high = 1 if kind == "event" else 2
-        found.append(c(f"{name}_{kind}", "integer", out, "0 censored, 1 event, 2 competing event", low=0, high=high))
+        found.append(c(f"{name}_days", "number", out, f"Time of the endpoint {name}", "days", low=0))
+        high, said = (1, "") if kind == "event" else (2, ", 2 a competing event")
+        found.append(c(f"{name}_{kind}", "integer", out, f"0 censored, 1 the event{said}", low=0, high=high))
     return tuple(found)
 
 
@@ -228,7 +233,7 @@ def declared(found: Mapping[str, Any] | Iterable[Column]) -> tuple[Column, ...]:
         Column(
             name=name, table="clinical", type=said.type, unit=said.unit, low=said.low, high=said.high,
             allowed=tuple(said.allowed), timing=said.timing, description=said.description or "declared in study.toml",
-            required=True,
+            required=True, source=OWN,
         )
         for name, said in found.items()
     )  # fmt: skip
