@@ -7,6 +7,7 @@ A key that is not known is an error that names the nearest one; a value of the w
 `digest()` of a stage is what decides whether a step has to be done again.
 """
 
+from onlm_lab.study.centrality import CENTRAL_DEFINITIONS, CentralDefinition, central_definition
 from onlm_lab.study.reading import load_study, starter_toml
 from onlm_lab.study.stages import (
     CLINICAL_PREDICTORS,
@@ -28,9 +29,11 @@ from onlm_lab.study.stages import (
 )
 
 __all__ = [
+    "CENTRAL_DEFINITIONS",
     "CLINICAL_PREDICTORS",
     "RULES",
     "Analysis",
+    "CentralDefinition",
     "Data",
     "Elapsed",
     "ExtraColumn",
@@ -44,6 +47,7 @@ __all__ = [
     "Split",
     "Study",
     "Training",
+    "central_definition",
     "load_study",
     "starter_toml",
 ]

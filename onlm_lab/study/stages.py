@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onlm_lab.errors import StudyError
+from onlm_lab.study.centrality import DEFAULT, central_definition
 
 RULES = (
     "nsclc_confirmed", "clinical_stage_i", "adult", "performance_status", "radical_treatment", "imaging_complete",
@@ -125,9 +126,10 @@ class Protocol:
     min_age_years: float = 18.0
     min_kps: float = 70.0
     imaging_trigger_mm: float = 30.0  # total diameter at which PET/CT or invasive staging is wanted (>=)
-    central_definition: str = "inner concentric third of the hemithorax, tumour centre"
+    central_definition: str = DEFAULT.text  # a key or text of CENTRAL_DEFINITIONS, or "other: ..."
 
     def __post_init__(self) -> None:
+        central_definition(self.central_definition)
         own = [rule.name for rule in self.own if rule is not None]
         for rule in self.rules:
             if rule not in (*RULES, *own):
