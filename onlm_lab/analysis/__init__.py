@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.prognostic_accuracy import time_dependent_auc as time_dependent_auc
     from onlm_lab.analysis.prognostic_accuracy import uno_c as uno_c
     from onlm_lab.analysis.restricted_mean import rmst as rmst
+    from onlm_lab.analysis.reverse_product_limit import follow_up as follow_up
+    from onlm_lab.analysis.sample_size import sample_size_binary as sample_size_binary
+    from onlm_lab.analysis.sample_size import sample_size_continuous as sample_size_continuous
+    from onlm_lab.analysis.sample_size import sample_size_survival as sample_size_survival
     from onlm_lab.analysis.subdistribution import fine_gray as fine_gray
     from onlm_lab.analysis.subgroup import by_subgroup as by_subgroup
     from onlm_lab.analysis.survival import kaplan_meier as kaplan_meier
+    from onlm_lab.analysis.testing_sample_size import sample_size_external as sample_size_external
     from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
     from onlm_lab.analysis.thresholds import operating_point as operating_point
 
@@ -46,6 +51,11 @@ _HOME = {
     "rmst": "restricted_mean",
     "uno_c": "prognostic_accuracy",
     "time_dependent_auc": "prognostic_accuracy",
+    "follow_up": "reverse_product_limit",
+    "sample_size_binary": "sample_size",
+    "sample_size_survival": "sample_size",
+    "sample_size_continuous": "sample_size",
+    "sample_size_external": "testing_sample_size",
 }
 
 __all__ = sorted(_HOME)
