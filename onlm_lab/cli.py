@@ -114,9 +114,24 @@ def parser() -> argparse.ArgumentParser:
     dictionary.add_argument("--out", type=Path, help="the file to write; default: print")
     dictionary.add_argument("--study", type=Path, help="adds the study's own columns and the hospital's names")
 
+    init = verb("init", _init, "write an empty study: study.toml, tables to fill, dictionary, what to do next")
+    init.add_argument("folder", type=Path)
+    init.add_argument("--name", default="", help="of the study; default: the folder's name")
+    init.add_argument("--centre", default="", help="the one hospital of this study: its tables need no column centre")
+    init.add_argument("--images", action=argparse.BooleanOptionalAction, default=True, help="whether CT will be read")
+
     radiogenomics = verb("radiogenomics", _radiogenomics, "turn the public NSCLC Radiogenomics table into a study")
     radiogenomics.add_argument("table", type=Path, help="the CSV from TCIA (doi:10.7937/K9/TCIA.2017.7hs46erv)")
     radiogenomics.add_argument("folder", type=Path)
+
+    tcga = verb("tcga", _tcga, "turn the public TCGA lung tables into a study")
+    tcga.usage = "onlm tcga BIOTAB [BIOTAB ...] [--cdr FILE] [--edition 7th] DIR"
+    tcga.add_argument("paths", nargs="*", type=Path, metavar="BIOTAB", help="clinical patient files; DIR comes last")
+    # argparse gives what stands behind --cdr to --cdr: its first word is the file, the others belong to `paths`.
+    tcga.add_argument(
+        "--cdr", nargs="+", type=Path, default=[], metavar="FILE", help="Clinical Data Resource, XLSX or CSV"
+    )
+    tcga.add_argument("--edition", choices=("any", "7th"), default="any", help="of the AJCC manual")
     return top
 
 
@@ -250,10 +265,30 @@ def _dictionary(words: argparse.Namespace) -> None:
         say(text.rstrip("\n"))
 
 
+def _init(words: argparse.Namespace) -> None:
+    from onlm_lab import starting
+
+    folder = starting.init_study(words.folder, name=words.name, centre=words.centre, images=words.images)
+    say(f"Empty study in {folder}. Read {folder / 'README.md'}, fill the tables, then: onlm check {folder}")
+
+
 def _radiogenomics(words: argparse.Namespace) -> None:
     from onlm_lab.cohort import nsclc_radiogenomics
 
     folder = nsclc_radiogenomics.write_study(words.table, words.folder)
+    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {folder}")
+
+
+def _tcga(words: argparse.Namespace) -> None:
+    from onlm_lab.cohort import tcga
+
+    paths = [*words.paths, *words.cdr[1:]]
+    if len(paths) < 2:
+        raise OnlmError("wanted at least one biotab file, and the folder to write: onlm tcga BIOTAB --cdr FILE DIR.")
+    *biotab, folder = paths
+    if folder.is_file():
+        raise OnlmError(f"'{folder.name}' is a file; wanted the folder to write as the last word.")
+    tcga.write_study(biotab, folder, cdr=words.cdr[0] if words.cdr else None, edition=words.edition)
     say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {folder}")
 
 

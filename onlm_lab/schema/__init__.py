@@ -40,6 +40,7 @@ from onlm_lab.schema.document import (
 )
 from onlm_lab.schema.reading import read_table
 from onlm_lab.schema.redcap_design import redcap_design
+from onlm_lab.schema.template import template_workbook
 from onlm_lab.schema.writing import table_text, write_table
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "read_table",
     "redcap_design",
     "table_text",
+    "template_workbook",
     "write_table",
 ]
 

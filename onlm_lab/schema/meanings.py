@@ -172,7 +172,7 @@ NOTES: dict[str, str] = {
     "clinical_t": "As recorded before treatment; compared with derived_t, never overruled.",
     "suv_max": "Empty where no PET/CT was done.",
     "treatment": "The first radical treatment. Known too late to predict.",
-    "pathological_n": "The reference standard. Empty for SBRT.",
+    "pathological_n": "The reference standard.",
     "nodes_examined": "All nodes of the specimen and of the dissection, N1 nodes included.",
     "lost_to_followup": "Known only after baseline: the protocol's flow leaves such patients out, survival keeps them.",
     "neoadjuvant": "Any anti-cancer treatment before surgery: such a patient gets no label.",
