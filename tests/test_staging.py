@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort.staging import bounds_t, ctr, derive_stage, derive_t, disagreements, stage_table, t_bounds
+from onlm_lab.cohort.staging import bounds_t, ctr, derive_stage, derive_t, stage_table, t_bounds
 
 NAN = float("nan")
 
@@ -85,7 +85,7 @@ def test_unknown_n_or_m_leaves_the_stage_open_but_n1_or_m1_decide_alone():
     assert derive_stage("T1a", None, "M0") is None
     assert derive_stage("T1a", "N0", "MX") is None
     assert derive_stage(None, "N1", None) == "above IIA"
-    assert derive_stage(None, "N0", "M1a") == "above IIA"
+    assert derive_stage(None, "N0", "M1a") == "IVA"
 
 
 def test_ctr_is_solid_over_total_one_if_solid_and_zero_if_pure_ground_glass():
@@ -100,25 +100,6 @@ def test_the_stage_table_keeps_the_rows_index():
     rows = pd.DataFrame([patient(total=25.0)], index=[7]).assign(clinical_n="N0", clinical_m="M0")
     table = stage_table(rows)
     assert table.loc[7].tolist() == [1.0, "T1c", "IA3"]
-
-
-def test_disagreements_are_listed_and_nothing_is_overruled():
-    rows = pd.DataFrame(
-        [
-            patient(total=25.0) | {"patient_id": "A", "clinical_t": "T1b", "kps": 90.0, "ecog": 1.0},
-            patient(total=25.0) | {"patient_id": "B", "clinical_t": "T1", "kps": 70.0, "ecog": 1.0},
-            patient("part_solid", 30.0, 20.0) | {"patient_id": "C", "clinical_t": "T1b", "kps": 60.0, "ecog": 2.0},
-            patient("part_solid", 31.0, 30.0) | {"patient_id": "D", "clinical_t": "TX", "kps": NAN, "ecog": 2.0},
-        ]
-    )
-    found = disagreements(rows)
-    assert [(r.patient_id, r.what) for r in found.itertuples()] == [
-        ("A", "clinical T"),
-        ("B", "ECOG against KPS"),
-        ("C", "diameter exactly at the trigger"),
-        ("C", "total reaches the trigger, solid part does not"),
-    ]
-    assert found.loc[0, ["recorded", "derived"]].tolist() == ["T1b", "T1c"]
 
 
 def test_the_vectorised_bounds_equal_the_bounds_of_one_patient():

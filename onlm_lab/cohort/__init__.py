@@ -1,25 +1,29 @@
 """Who is in, what they have, how they are labelled and split. Knows no CT, no model and no picture."""
 
-from onlm_lab.cohort.eligibility import RULES, Screening, screen
+from onlm_lab.cohort.centrality import central_location
+from onlm_lab.cohort.disagreements import disagreements
+from onlm_lab.cohort.duplicates import find_duplicates, refuse_duplicates
+from onlm_lab.cohort.eligibility import Screening, screen
 from onlm_lab.cohort.endpoints import endpoint_counts, endpoints
 from onlm_lab.cohort.label import label, reference_standard, uncertain_negatives
 from onlm_lab.cohort.predictors import refuse_post_treatment
 from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
-from onlm_lab.cohort.staging import disagreements, stage_table
+from onlm_lab.cohort.staging import stage_table, t_bounds
 from onlm_lab.cohort.summary import accrual, missingness, table_one
 from onlm_lab.cohort.table import Cohort, build_cohort, load_cohort
 from onlm_lab.split_files import DealtSplit, read_split, write_split
 
 __all__ = [
-    "RULES",
     "Cohort",
     "DealtSplit",
     "Screening",
     "accrual",
     "build_cohort",
+    "central_location",
     "disagreements",
     "endpoint_counts",
     "endpoints",
+    "find_duplicates",
     "hold_out",
     "label",
     "load_cohort",
@@ -27,10 +31,12 @@ __all__ = [
     "missingness",
     "read_split",
     "reference_standard",
+    "refuse_duplicates",
     "refuse_post_treatment",
     "screen",
     "split_digest",
     "stage_table",
+    "t_bounds",
     "table_one",
     "uncertain_negatives",
     "write_split",

@@ -60,7 +60,9 @@ DESCRIPTORS = (
     "none", "main_bronchus", "visceral_pleura", "atelectasis", "satellite", "chest_wall", "other_t3", "other_t4",
 )  # fmt: skip
 T_STAGES = ("TX", "T0", "Tis", "T1mi", "T1", "T1a", "T1b", "T1c", "T2", "T2a", "T2b", "T3", "T4")
-STAGES = ("0", "IA1", "IA2", "IA3", "IB", "IIA", "above IIA")
+STAGES = (
+    "0", "IA1", "IA2", "IA3", "IB", "IIA", "IIB", "IIIA", "IIIB", "IIIC", "IVA", "IVB", "above IIA",
+)  # fmt: skip
 N_STAGES = ("N0", "N1", "N2", "N3", "NX")
 SITES = ("local", "regional", "distant")
 ENDPOINTS = {
