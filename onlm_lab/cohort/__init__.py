@@ -5,7 +5,15 @@ from onlm_lab.cohort.disagreements import disagreements
 from onlm_lab.cohort.duplicates import find_duplicates, refuse_duplicates
 from onlm_lab.cohort.eligibility import Screening, screen
 from onlm_lab.cohort.endpoints import endpoint_counts, endpoints
-from onlm_lab.cohort.label import label, reference_standard, uncertain_negatives
+from onlm_lab.cohort.label import (
+    label,
+    label_given,
+    label_quality,
+    positives_by_yield,
+    quality_rule,
+    reference_standard,
+    uncertain_negatives,
+)
 from onlm_lab.cohort.predictors import refuse_post_treatment
 from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
 from onlm_lab.cohort.staging import stage_table, t_bounds
@@ -26,9 +34,13 @@ __all__ = [
     "find_duplicates",
     "hold_out",
     "label",
+    "label_given",
+    "label_quality",
     "load_cohort",
     "make_folds",
     "missingness",
+    "positives_by_yield",
+    "quality_rule",
     "read_split",
     "reference_standard",
     "refuse_duplicates",

@@ -1,9 +1,14 @@
-"""The label: occult nodal metastasis, 1, 0, or missing with the reason."""
+"""The label: occult nodal metastasis, 1, 0, or missing with the reason; and how far a 0 can be trusted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import NormalDist
+
 import numpy as np
 import pandas as pd
+
+from onlm_lab.errors import OnlmError
 
 REASONS = (
     "SBRT: no pathological N",
@@ -65,6 +70,26 @@ def label(patients: pd.DataFrame, *, surrogate: bool = False) -> pd.DataFrame:
     return pd.DataFrame({"onlm": onlm, "onlm_missing_reason": reason})
 
 
+def label_given(patients: pd.DataFrame, *, given: pd.Series) -> pd.DataFrame:
+    """A label that came ready-made with a table that has no pathological N.
+
+    It stands where nothing known speaks against it: not for SBRT, nor after neoadjuvant treatment, with positive
+    nodes before treatment or with metastasis. Those are missing with that reason, an empty one as "no label given".
+
+    Args:
+        patients: clinical columns; an absent column counts as not known.
+        given: 1, 0 or NaN on the index of `patients`.
+
+    Returns:
+        onlm and onlm_missing_reason, as `label`.
+    """
+    found = label(
+        patients.assign(pathological_n=given.map({1.0: "N1", 0.0: "N0"}), nodes_examined=np.nan), surrogate=True
+    )
+    empty = found["onlm_missing_reason"] == "pathological N unknown"
+    return found.assign(onlm_missing_reason=found["onlm_missing_reason"].mask(empty, "no label given"))
+
+
 def arm(patients: pd.DataFrame) -> pd.Series:
     """surgery or sbrt; surgery too where only a pathological N tells so; None where nothing tells."""
     treatment = (
@@ -78,6 +103,58 @@ def arm(patients: pd.DataFrame) -> pd.Series:
     return found
 
 
+def quality_rule(*, min_nodes: int | None = None, min_n2_stations: int | None = None) -> str:
+    """What makes a pN0 uncertain, in a sentence for the log.
+
+    Raises:
+        OnlmError: a minimum below 1.
+    """
+    named = ((min_nodes, "node", "nodes"), (min_n2_stations, "mediastinal station", "mediastinal stations"))
+    for least, _, noun in named:
+        if least is not None and least < 1:
+            raise OnlmError(f"The least number of {noun} is {least}; wanted at least 1, or none named.")
+    said = [f"fewer than {least} {one if least == 1 else many}" for least, one, many in named if least is not None]
+    if not said:
+        return "no minimum of nodes or mediastinal stations is named: every pN0 is taken as it is"
+    return f"a pN0 with {' or '.join(said)} known to be examined is uncertain"
+
+
+def label_quality(
+    patients: pd.DataFrame, *, min_nodes: int | None = None, min_n2_stations: int | None = None
+) -> pd.DataFrame:
+    """How far each label can be trusted: a pN0 that rests on few nodes or mediastinal stations is uncertain.
+
+    Neither minimum has a default: name the one that is meant (`quality_rule` says it for the log). What is not known
+    to have been examined counts as not examined; a positive needs no minimum.
+
+    Args:
+        patients: onlm, nodes_examined, n2_stations_examined; an absent count is not known.
+        min_nodes: the least number of nodes examined.
+        min_n2_stations: the least number of mediastinal (N2) stations examined.
+
+    Returns:
+        quality ("N+", "N0", "N0 uncertain", None where unlabelled) and quality_reason (None but for "N0 uncertain"),
+        on the index of `patients`.
+
+    Raises:
+        OnlmError: a minimum below 1.
+    """
+    quality_rule(min_nodes=min_nodes, min_n2_stations=min_n2_stations)
+    index, onlm = patients.index, patients["onlm"]
+    reason = pd.Series([""] * len(index), index=index, dtype=object)
+    for name, least, noun in (
+        ("nodes_examined", min_nodes, "nodes"), ("n2_stations_examined", min_n2_stations, "mediastinal stations"),
+    ):  # fmt: skip
+        if least is not None:
+            count = patients[name] if name in patients else pd.Series(np.nan, index=index)
+            few = (onlm == 0) & ~(count >= least)
+            reason = reason.mask(few, reason + f"; fewer than {least} {noun} known to be examined")
+    reason = reason.str.removeprefix("; ") if len(reason) else reason
+    quality = np.select([onlm == 1, (onlm == 0) & (reason == ""), onlm == 0], ["N+", "N0", "N0 uncertain"], default="")
+    kept = {"quality": pd.Series(quality, index=index, dtype=object), "quality_reason": reason.astype(object)}
+    return pd.DataFrame({name: column.where(column != "", None) for name, column in kept.items()})
+
+
 def uncertain_negatives(
     patients: pd.DataFrame, *, min_nodes: int | None = None, min_n2_stations: int | None = None
 ) -> pd.DataFrame:
@@ -87,35 +164,88 @@ def uncertain_negatives(
     Returns:
         patient_id, nodes_examined, n2_stations_examined, reason.
     """
-    rows = patients[patients["onlm"] == 0]
-    reason = pd.Series([""] * len(rows), index=rows.index, dtype=object)
-    for name, least, noun in (
-        ("nodes_examined", min_nodes, "nodes"), ("n2_stations_examined", min_n2_stations, "mediastinal stations"),
-    ):  # fmt: skip
-        if least is None:
-            continue
-        few = rows[name].isna() | (rows[name] < least)
-        reason[few] += f"; fewer than {least} {noun} known to be examined"
-    kept = rows.loc[reason != "", ["patient_id", "nodes_examined", "n2_stations_examined"]]
-    return kept.assign(reason=reason[reason != ""].str.removeprefix("; ")).reset_index(drop=True)
+    reason = label_quality(patients, min_nodes=min_nodes, min_n2_stations=min_n2_stations)["quality_reason"]
+    names = ["patient_id", "nodes_examined", "n2_stations_examined"]
+    kept = patients.reindex(columns=names)[reason.notna()]
+    return kept.assign(reason=reason[reason.notna()]).reset_index(drop=True)
 
 
-def reference_standard(patients: pd.DataFrame) -> pd.DataFrame:
-    """How the reference standard was made, by extent of surgery: node yield and the classes found.
+def reference_standard(patients: pd.DataFrame, *, by: str = "treatment") -> pd.DataFrame:
+    """How the reference standard was made, by extent of surgery (or by centre): node yield and the classes found.
+
+    Surgical patients only: SBRT has no reference standard.
+
+    Args:
+        patients: arm, onlm, pathological_n, nodes_examined, n2_stations_examined and the column `by`.
+        by: "treatment" (extent), "centre", or another column.
 
     Returns:
-        treatment, n, n_labelled, n_positive, n0, n1, n2, n3, nodes_median, nodes_q1, nodes_q3, nodes_missing.
+        the column `by`, n, n_labelled, n_positive, positive_fraction (of the labelled; Wilson 95 % low, high), n0, n1,
+        n2, n3 (classes of pathological N), nodes_median, nodes_q1, nodes_q3, nodes_missing, and the same four of
+        stations.
     """
     surgery = patients[patients["arm"] == "surgery"]
     rows = []
-    for name, group in surgery.groupby(surgery["treatment"].fillna("not recorded"), sort=True):
-        nodes = group["nodes_examined"].astype(float)
-        known = nodes.dropna()
-        q1, median, q3 = known.quantile([0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
+    for name, group in surgery.groupby(surgery[by].astype(object).fillna("not recorded"), sort=True):
+        n, positive = int(group["onlm"].notna().sum()), int((group["onlm"] == 1).sum())
         classes = {f"n{k}": int((group["pathological_n"] == f"N{k}").sum()) for k in range(4)}
         rows.append(
-            {"treatment": name, "n": len(group), "n_labelled": int(group["onlm"].notna().sum()),
-             "n_positive": int((group["onlm"] == 1).sum()), **classes, "nodes_median": median, "nodes_q1": q1,
-             "nodes_q3": q3, "nodes_missing": int(nodes.isna().sum())}
+            {by: name, "n": len(group), "n_labelled": n, "n_positive": positive, **_fraction(positive, n), **classes,
+             **_spread(group, "nodes_examined", prefix="nodes"),
+             **_spread(group, "n2_stations_examined", prefix="stations")}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def positives_by_yield(patients: pd.DataFrame, *, cuts: Sequence[int] = (1, 6, 11, 16)) -> pd.DataFrame:
+    """How often a labelled patient is N+, by the number of nodes examined: few nodes find few metastases.
+
+    16 nodes is the cut that Liang et al. (J Clin Oncol 2017, PMC5455598) recommend for node-negative disease; the
+    other cuts are round numbers.
+
+    Args:
+        patients: onlm and nodes_examined.
+        cuts: first number of nodes of each band, rising.
+
+    Returns:
+        nodes (such as "1-5", "16 or more", "not known"), n, n_positive, positive_fraction, low, high (Wilson 95 %).
+
+    Raises:
+        OnlmError: cuts that do not rise.
+    """
+    if list(cuts) != sorted(set(cuts)) or not len(cuts):
+        raise OnlmError(f"The cuts of the number of nodes are {', '.join(map(str, cuts))}; wanted rising numbers.")
+    known = patients[patients["onlm"].notna()]
+    nodes = known["nodes_examined"].to_numpy(dtype=float)
+    last = [*(c - 1 for c in cuts[1:]), None]
+    names = [f"{a} or more" if b is None else f"{a}" if a == b else f"{a}-{b}" for a, b in zip(cuts, last, strict=True)]
+    band = np.where(np.isnan(nodes), len(cuts) + 1, np.searchsorted(cuts, nodes, side="right"))
+    rows = []
+    for place, name in enumerate([f"fewer than {cuts[0]}", *names, "not known"]):
+        here = band == place
+        n, positive = int(here.sum()), int((known["onlm"].to_numpy()[here] == 1).sum())
+        if n or 0 < place <= len(cuts):
+            rows.append({"nodes": name, "n": n, "n_positive": positive, **_fraction(positive, n)})
+    return pd.DataFrame(rows)
+
+
+def _spread(group: pd.DataFrame, name: str, *, prefix: str) -> dict[str, float]:
+    """Median, quartiles and missing cells of a count."""
+    count = group[name].astype(float) if name in group else pd.Series(np.nan, index=group.index)
+    known = count.dropna()
+    q1, median, q3 = known.quantile([0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
+    spread = {"median": median, "q1": q1, "q3": q3, "missing": int(count.isna().sum())}
+    return {f"{prefix}_{key}": value for key, value in spread.items()}
+
+
+def _fraction(positive: int, n: int) -> dict[str, float]:
+    """A share with its Wilson interval (Wilson, J Am Stat Assoc 1927;22:209-212)."""
+    if not n:
+        return dict.fromkeys(("positive_fraction", "low", "high"), np.nan)
+    z = NormalDist().inv_cdf(0.975)
+    centre, half = positive + z**2 / 2, z * np.sqrt(positive * (n - positive) / n + z**2 / 4)
+    return {
+        "positive_fraction": positive / n,
+        "low": max(0.0, float((centre - half) / (n + z**2))) if positive else 0.0,
+        "high": min(1.0, float((centre + half) / (n + z**2))) if positive < n else 1.0,
+    }
