@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
-from onlm_lab.cohort.table import Cohort
+from onlm_lab.cohort.table import Cohort, build_cohort
 from onlm_lab.errors import DataError
 from onlm_lab.schema import Column
 
@@ -47,6 +48,21 @@ class Findings:
         unmapped = pd.DataFrame(self.unmapped, columns=["column", "value", "count", "why"])
         notes = pd.DataFrame(self.notes, columns=["patient_id", "what", "done"])
         return unmapped, notes.sort_values(["patient_id", "what"], ignore_index=True)
+
+
+@dataclass(frozen=True, eq=False)
+class PublicTable:
+    """A public table, read.
+
+    Attributes:
+        cohort: all patients; the label is a surrogate.
+        unmapped: column, value, count, why: everything that did not reach our columns as it stood.
+        inconsistent: patient_id, what, done: contradictions inside the table and what was made of each.
+    """
+
+    cohort: Cohort
+    unmapped: pd.DataFrame
+    inconsistent: pd.DataFrame
 
 
 def read_cells(path: Path, *, wanted: str, sheet: str = "") -> list[list[str]]:
@@ -113,7 +129,7 @@ def _text_rows(raw: bytes, *, name: str) -> list[list[str]]:
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max(("\t", ",", ";"), key=first.count)
     if separator == "\t":  # these exports have no quotation: a lone quotation mark is a character like any other
-        return [line.split("\t") for line in text.splitlines()]
+        return [line.split("\t") for line in re.split(r"\r\n|\r|\n", text)]
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error:
@@ -159,7 +175,16 @@ def as_table(
     if not records:
         findings.faults.append(f"{file}: there is no patient below the column names. Get the file again.")
     findings.stop_at_faults()
-    return pd.DataFrame([list(r) for r in records], columns=list(names), dtype=object)
+    return pd.DataFrame([list(r) for r in records], columns=_unique(names), dtype=object)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names, with a number where one is empty or there again."""
+    found: list[str] = []
+    for i, name in enumerate(names):
+        name = name or f"(column {i + 1})"
+        found.append(f"{name} ({i + 1})" if name in found else name)
+    return found
 
 
 def check_patients(raw: pd.DataFrame, *, file: str, findings: Findings) -> None:
@@ -261,11 +286,44 @@ def without_contradictions(followup: pd.DataFrame, *, findings: Findings) -> pd.
     return rows.dropna(axis=1, how="all") if rows["death_cause"].isna().all() else rows
 
 
+def as_public_table(
+    clinical: pd.DataFrame, *, followup: pd.DataFrame, extra_columns: Iterable[Column], findings: Findings
+) -> PublicTable:
+    """The two tables as a checked cohort with a surrogate label, and the two reports.
+
+    Raises:
+        DataError: every fault of both tables, and every fault found before.
+    """
+    extra = tuple(extra_columns)
+    texts = [c for c in clinical if clinical[c].dtype == object]
+    clinical = clinical.assign(**{c: clinical[c].where(clinical[c].notna(), None) for c in texts})
+    for table, frame, own in (("clinical", clinical, extra), ("followup", followup, ())):
+        try:
+            schema.check(frame, table=table, file=findings.source, extra_columns=own)
+        except DataError as error:
+            findings.faults.extend(error.faults)
+    findings.stop_at_faults()
+    cohort = build_cohort(clinical, followup=followup, source=findings.source, extra_columns=extra, surrogate=True)
+    return PublicTable(cohort, *findings.reports())
+
+
 def apply_rules(patients: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """The patients who pass every rule, in their order."""
     for _, rule in rules:
         patients = patients[rule(patients)]
     return patients
+
+
+def surrogate_of(table: PublicTable, rules: Rules, *, source: str) -> Cohort:
+    """The patients who pass every rule, as a cohort of their own."""
+    patients = apply_rules(table.cohort.patients, rules)
+    if not len(patients):
+        raise DataError(
+            [f"{table.cohort.source}: none of {len(table.cohort)} patients is left by the surrogate's rules."]
+        )
+    extra = table.cohort.extra_columns
+    clinical, followup = as_files(patients, extra_columns=extra)
+    return build_cohort(clinical, followup=followup, source=source, extra_columns=extra, surrogate=True)
 
 
 def rules_flow(patients: pd.DataFrame, rules: Rules) -> pd.DataFrame:

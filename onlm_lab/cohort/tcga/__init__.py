@@ -12,7 +12,7 @@ response; PFI also progression, any new primary and death with tumour. `recurred
 PFI themselves are own columns, dfi_* and pfi_*. A locoregional recurrence may be local or regional: site unknown.
 """
 
-from onlm_lab.cohort.tcga.source import Tcga, read, surrogate_cohort, surrogate_flow, write_study
+from onlm_lab.cohort.tcga.source import read, surrogate_cohort, surrogate_flow, write_study
 from onlm_lab.cohort.tcga.words import CITATION, EXTRA_COLUMNS
 
-__all__ = ["CITATION", "EXTRA_COLUMNS", "Tcga", "read", "surrogate_cohort", "surrogate_flow", "write_study"]
+__all__ = ["CITATION", "EXTRA_COLUMNS", "read", "surrogate_cohort", "surrogate_flow", "write_study"]

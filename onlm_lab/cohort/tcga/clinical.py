@@ -26,25 +26,28 @@ from onlm_lab.cohort.tcga.words import (
 def clinical_table(raw: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
     """The columns that the file fills, ours and the own ones."""
     data = {"patient_id": raw["patient_id"], "centre": raw["patient_id"].str[5:7]}
+    absent = pd.Series(np.nan, index=raw.index)
     for column, (name, words) in WORDS.items():
         if _filled(raw, column):
             data[name] = public.map_words(raw, column, to=name, words=words, missing=MISSING, findings=findings)
+        else:
+            numeric = all(isinstance(value, float) for value in words.values())
+            data[name] = absent if numeric else pd.Series(None, index=raw.index, dtype=object)
     for column, name in NUMBERS.items():
         if _filled(raw, column):
             to = "" if name == "pack_years" else name
             data[name] = public.read_numbers(raw, column, missing=MISSING, findings=findings, to=to)
-    if "pack_years" in data and "smoking" in data:
+    if "pack_years" in data:
         data["pack_years"] = _pack_years(raw, data["pack_years"], never=data["smoking"] == "never", findings=findings)
     data |= _performance(raw, findings=findings)
     data["lobe"] = _lobe(raw, findings=findings)
     if "histological_type" in raw:
         data["histological_type"] = raw["histological_type"].where(~raw["histological_type"].isin(MISSING), None)
-    absent = pd.Series(np.nan, index=raw.index)
-    known = data["histology"].notna() if "histology" in data else absent.notna()
+    known = data["histology"].notna()
     data["nsclc_confirmed"] = known.astype(float).where(known)
     data["histology_source"] = pd.Series(np.where(known, "resection", None), dtype=object)
-    data["egfr_mutated"] = _egfr(raw, data.get("egfr_mutated", absent), findings=findings)
-    kinds = [data.get(name, absent) for name in ("adjuvant_radiation", "adjuvant_drugs", "targeted_therapy")]
+    data["egfr_mutated"] = _egfr(raw, data["egfr_mutated"], findings=findings)
+    kinds = [data[name] for name in ("adjuvant_radiation", "adjuvant_drugs", "targeted_therapy")]
     data["adjuvant"] = _any_given(pd.concat(kinds, axis=1))
     table = pd.DataFrame(data)
     _contradictions(raw, table, findings=findings)

@@ -34,7 +34,8 @@ def read_biotab(paths: Sequence[Path], *, findings: Findings) -> pd.DataFrame:
             tables.append(_one_biotab(path))
         except DataError as error:
             findings.faults.extend(error.faults)
-    findings.stop_at_faults()
+    if len(tables) < len(paths):
+        return pd.DataFrame()
     raw = pd.concat(tables, ignore_index=True).fillna("[Not Available]")
     raw["patient_id"] = raw["bcr_patient_barcode"].str.upper()
     names = " + ".join(path.name for path in paths)
@@ -43,9 +44,8 @@ def read_biotab(paths: Sequence[Path], *, findings: Findings) -> pd.DataFrame:
     if odd.any():
         findings.faults.append(
             f"{names}: bcr_patient_barcode must be a patient's barcode such as TCGA-05-4244; {int(odd.sum())} of "
-            f"{len(raw)} are not (row {', '.join(str(i + 1) for i in raw.index[odd][:5])} below the header lines)."
+            f"{len(raw)} are not (patient {', '.join(str(i + 1) for i in raw.index[odd][:5])} below the header lines)."
         )
-    findings.stop_at_faults()
     return raw
 
 
@@ -107,7 +107,7 @@ def without_redacted(raw: pd.DataFrame, cdr: pd.DataFrame, *, file: str, finding
     if others:
         findings.unmapped.append(("Clinical Data Resource", "other patients", others, "not in the biotab file"))
     for name in cdr.columns:
-        if name not in CDR_USED and name not in ("patient_id", ""):
+        if name not in CDR_USED and name != "patient_id" and not name.startswith("(column"):
             filled = int((~cdr[name].isin(MISSING)).sum())
             why = CDR_NO_PLACE.get(name, "no column of ours") if filled else "empty in every row"
             findings.unmapped.append((f"CDR {name}", "(all)", filled or len(cdr), why))
@@ -119,4 +119,6 @@ def without_redacted(raw: pd.DataFrame, cdr: pd.DataFrame, *, file: str, finding
         findings.unmapped.append(
             ("CDR Redaction", "Redacted", int(gone.sum()), "withdrawn from TCGA: patient left out")
         )
+    if gone.all():
+        raise DataError([f"{file}: all {len(raw)} patients are marked as redacted; nobody is left."])
     return raw[~gone].reset_index(drop=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
-from onlm_lab import schema
 from onlm_lab.cohort import public_table as public
-from onlm_lab.cohort.public_table import Findings
-from onlm_lab.cohort.table import Cohort, build_cohort
+from onlm_lab.cohort.public_table import Findings, PublicTable
+from onlm_lab.cohort.table import Cohort
 from onlm_lab.cohort.tcga.clinical import clinical_table, standing_remarks
 from onlm_lab.cohort.tcga.files import read_biotab, read_cdr, without_redacted
 from onlm_lab.cohort.tcga.outcomes import compare, followup_of_cdr, followup_of_form
@@ -22,22 +20,7 @@ from onlm_lab.errors import DataError
 Edition = Literal["any", "7th"]
 
 
-@dataclass(frozen=True, eq=False)
-class Tcga:
-    """The tables, read.
-
-    Attributes:
-        cohort: all patients; the label is a surrogate; days count from the initial pathologic diagnosis.
-        unmapped: column, value, count, why: everything that did not reach our columns as it stood.
-        inconsistent: patient_id, what, done: contradictions inside and between the tables, and what was made of each.
-    """
-
-    cohort: Cohort
-    unmapped: pd.DataFrame
-    inconsistent: pd.DataFrame
-
-
-def read(biotab: str | Path | Sequence[str | Path], *, cdr: str | Path | None = None) -> Tcga:
+def read(biotab: str | Path | Sequence[str | Path], *, cdr: str | Path | None = None) -> PublicTable:
     """The public tables as a cohort, with the two reports.
 
     Args:
@@ -66,14 +49,8 @@ def read(biotab: str | Path | Sequence[str | Path], *, cdr: str | Path | None = 
         followup, own = followup_of_cdr(matched, findings=findings)
         clinical[list(own)] = own
         compare(raw, matched, clinical=clinical, findings=findings)
-    findings.stop_at_faults()
-    texts = [c for c in clinical if clinical[c].dtype == object]
-    clinical[texts] = clinical[texts].where(clinical[texts].notna(), None)
-    schema.check(clinical, table="clinical", file=SOURCE, extra_columns=EXTRA_COLUMNS)
-    schema.check(followup, table="followup", file=SOURCE)
-    cohort = build_cohort(clinical, followup=followup, source=SOURCE, extra_columns=EXTRA_COLUMNS, surrogate=True)
     standing_remarks(raw, findings=findings)
-    return Tcga(cohort, *findings.reports())
+    return public.as_public_table(clinical, followup=followup, extra_columns=EXTRA_COLUMNS, findings=findings)
 
 
 def _stage_i_by_its_edition(patients: pd.DataFrame) -> pd.Series:
@@ -111,7 +88,7 @@ def _rules(edition: Edition) -> public.Rules:
     return tuple(rules)
 
 
-def surrogate_cohort(table: Tcga, *, edition: Edition = "any") -> Cohort:
+def surrogate_cohort(table: PublicTable, *, edition: Edition = "any") -> Cohort:
     """The patients nearest to clinical stage I: T of stage I, no M1, no treatment before surgery, known pathological N.
 
     Args:
@@ -119,16 +96,11 @@ def surrogate_cohort(table: Tcga, *, edition: Edition = "any") -> Cohort:
         edition: "any" mixes editions 3 to 7 of the AJCC manual, each by its own words: a T2 of the 6th may measure more
             than 50 mm. "7th" takes the patients staged by the 7th alone.
     """
-    patients = public.apply_rules(table.cohort.patients, _rules(edition))
-    clinical, followup = public.as_files(patients, extra_columns=EXTRA_COLUMNS)
     said = "all editions" if edition == "any" else "7th edition"
-    return build_cohort(
-        clinical, followup=followup, source=f"{SOURCE}, T of stage I, no M1, with pN, {said}",
-        extra_columns=EXTRA_COLUMNS, surrogate=True,
-    )  # fmt: skip
+    return public.surrogate_of(table, _rules(edition), source=f"{SOURCE}, T of stage I, no M1, with pN, {said}")
 
 
-def surrogate_flow(table: Tcga, *, edition: Edition = "any") -> pd.DataFrame:
+def surrogate_flow(table: PublicTable, *, edition: Edition = "any") -> pd.DataFrame:
     """How the surrogate cohort came about, as a Screening's flow; and of those left how many N0, N1, N2 and N3."""
     return public.rules_flow(table.cohort.patients, _rules(edition))
 
@@ -150,8 +122,6 @@ def write_study(
     table = read(biotab, cdr=cdr)
     cohort = surrogate_cohort(table, edition=edition)
     patients = cohort.patients
-    if len(patients) == 0:
-        raise DataError([f"{SOURCE}: none of {len(table.cohort)} patients is left for the surrogate cohort."])
     several = ["histology"] if patients["histology"].nunique() > 1 else []
     editions = "AJCC editions mixed" if edition == "any" else "AJCC 7th edition"
     name = f"TCGA lung (surrogate; {editions}; time zero: diagnosis)"
