@@ -91,7 +91,7 @@ def planned(study: Study, *, name: str) -> Step:
     tables = [study.path(study.data.clinical), study.path(study.data.followup)]
     base = [study.digest("data", "mapping", "columns"), *tables]
     if name == "check":
-        inputs = steps.digest("check", *base, study.path(study.data.annotations), study.digest("training"))
+        inputs = steps.digest("check", *base, study.path(study.data.annotations), study.digest("training", "split"))
     elif name == "screen":
         inputs = steps.digest("screen", *base, study.digest("protocol", "label"))
     elif name == "prepare":
@@ -102,8 +102,9 @@ def planned(study: Study, *, name: str) -> Step:
         inputs = steps.digest("train", run_id(study), work_file(study, "prepared.csv"))
     elif name == "analyse":
         inputs = steps.digest(
-            "analyse", run_id(study), study.digest("analysis"), run_of(study).folder / "predictions.csv"
-        )
+            "analyse", run_id(study), study.digest("analysis"), run_of(study).folder / "predictions.csv",
+            run_of(study).folder / "opening.json",
+        )  # fmt: skip
     else:
         inputs = steps.digest("report", run_id(study), study.digest(), run_of(study).folder / "results.json")
     return Step(name=name, folder=study.folder, inputs=inputs)
@@ -143,8 +144,13 @@ def run_of(study: Study) -> Run:
 
 
 def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
-    """Read every table against the schema; all faults at once (see readiness)."""
+    """Read every table against the schema; all faults at once (see readiness). Then look for one person twice."""
+    from onlm_lab.cohort import load_cohort
+    from onlm_lab.cohort.duplicates import refuse_duplicates
+
     facts = readiness.require_ready(study)
+    patients = load_cohort(study).patients
+    refuse_duplicates(patients, distinct=study.split.distinct_patients, file=study.data.clinical)
     say(f"  {facts['n_patients']} patients, {facts['n_centres']} centres: tables fit the schema")
     out = work_file(study, "checked.json")
     steps.write_text(out, json.dumps(facts))
@@ -199,30 +205,21 @@ def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
 
 def begin_run(study: Study) -> Run:
     """Make (or find) the run's folder: study, patients and split, before anything is fitted."""
-    from onlm_lab.cohort import splits
+    return _begin(study)[0]
+
+
+def _begin(study: Study) -> tuple[Run, tuple[str, ...]]:
+    """The run as begin_run makes it, and what a reader must know of its split."""
+    from onlm_lab import dealing, split_files
 
     handle = run_of(study)
-    cohort = runs.read_csv(work_file(study, "cohort.csv"))
-    prepared = runs.read_csv(work_file(study, "prepared.csv"))
-    usable = prepared.loc[prepared["usable"] == 1, "patient_id"]
-    patients = cohort[cohort["patient_id"].isin(usable)].sort_values("patient_id", kind="stable")
-    labelled = patients["onlm"].notna() & (patients["arm"] != "sbrt")
-    patients = patients.assign(role=labelled.map({True: "labelled", False: "unlabelled"}))
-    n_positive = int((patients.loc[labelled, "onlm"] == 1).sum())
-    n_negative = int(labelled.sum()) - n_positive
-    if min(n_positive, n_negative) < study.training.folds:
-        raise StudyError(
-            f"{n_positive} patients with and {n_negative} without nodal metastasis are labelled; wanted at least "
-            f"{study.training.folds} of each, one a fold. Lower [training] folds, or add patients."
-        )
-    folds = splits.make_folds(
-        patients[labelled], n_folds=study.training.folds, n_repeats=study.training.repeats, seed=study.seed,
-        scheme=study.training.scheme,
-    )  # fmt: skip
-    schema.write_table(patients, handle.folder / "patients.csv")
-    schema.write_table(folds, handle.folder / "split.csv")
+    names = ("cohort.csv", "status.csv", "prepared.csv")
+    cohort, status, prepared = (runs.read_csv(work_file(study, name)) for name in names)
+    dealt = dealing.deal(study, cohort=cohort, status=status, prepared=prepared)
+    schema.write_table(dealt.patients, handle.folder / "patients.csv")
+    split_files.write_split(handle.folder, folds=dealt.folds, parts=dealt.parts, facts=dealt.facts)
     write_study(study, handle.folder)
-    return handle
+    return handle, dealt.notes
 
 
 def write_study(study: Study, folder: Path) -> None:
@@ -240,8 +237,10 @@ def _without_none(value: Any) -> Any:
 
 def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
     """Start training in a process of its own, so that no torch enters this one."""
-    handle = begin_run(study)
-    say(f"  runs/{handle.id}: {(handle.patients['role'] == 'labelled').sum()} labelled patients")
+    handle, notes = _begin(study)
+    say(f"  runs/{handle.id}: {_roles(handle)}")
+    for note in notes:
+        say(f"  {note}")
     command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]
     if readiness.with_images(study):
         from onlm_lab import preparation
@@ -250,9 +249,17 @@ def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
     code = processes.run_child(command)
     if code:
         raise StepFailed(name="train", code=code)
-    later = ("results.json", "report.html")
+    later = ("results.json", "report.html", "opening.json", "opened.csv")
     made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
     return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
+
+
+def _roles(handle: Run) -> str:
+    """How many patients of a run play which part, in words."""
+    n = handle.patients["role"].value_counts()
+    words = {"external": "external or later patients to test on", "test": "locked until `onlm open-test`"}
+    more = [f"{n[role]} {said}" for role, said in words.items() if role in n]
+    return ", ".join([f"{n['labelled']} labelled patients", *more])
 
 
 def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:

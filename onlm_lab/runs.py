@@ -2,12 +2,15 @@
 
 runs/<id>/
   study.toml        the study as it was when the run began, in full
-  patients.csv      the patients that the run may see: cohort columns, label, arm, endpoints
-  split.csv         patient_id, repeat, fold
+  patients.csv      the patients that the run may see: cohort columns, label, arm, endpoints, part and role; of locked
+                    patients only what was known before treatment
+  split.csv, parts.csv, split.json    who was dealt where, with a hash (see split_files)
   inputs.json       digests of what went in, and where the patches lie
   history.csv       a row an epoch, appended as it goes
   weights.safetensors, calibration.json, environment.txt, embeddings.npy + embeddings_ids.csv
   predictions.csv   the waist: one row a patient, model, split and repeat
+  opening.json, opened.csv    only where the locked test set was opened to these predictions: the record of it, and what
+                    patients.csv keeps back
   results.json, report.html
 """
 
@@ -20,7 +23,9 @@ from typing import Any
 
 import pandas as pd
 
+from onlm_lab import split_files, steps
 from onlm_lab.errors import OnlmError
+from onlm_lab.split_files import DealtSplit
 from onlm_lab.study import Study, load_study
 
 TEXT = ("patient_id", "centre")
@@ -47,12 +52,39 @@ class Run:
 
     @property
     def patients(self) -> pd.DataFrame:
-        """Cohort columns, label, arm and endpoints of every patient of the run."""
-        return self._table("patients.csv")
+        """Cohort columns, label, arm and endpoints of every patient of the run; those of locked patients are blank
+        until the test set has been opened to the predictions of this run."""
+        table = self._table("patients.csv")
+        return _with_opened(table, opened=self._table("opened.csv")) if self.openings else table
+
+    @property
+    def openings(self) -> list[dict[str, Any]]:
+        """Every opening of the study's locked test set up to the last one for this run; empty: closed to this run, or
+        the predictions are not those that it was opened to."""
+        said = self.remembered
+        if not said or said.get("predictions_sha256") != steps.file_digest(self.folder / "predictions.csv"):
+            return []
+        return list(said["openings"])
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """What opening.json says, whatever became of the predictions; empty where there is none."""
+        path = self.folder / "opening.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def dealt(self) -> DealtSplit:
+        """The split with its parts and facts, checked against its hash.
+
+        Raises:
+            OnlmError: a file of it is missing or was changed.
+        """
+        return split_files.read_split(self.folder)
 
     @property
     def split(self) -> pd.DataFrame:
-        return self._table("split.csv")
+        """patient_id, repeat, fold of the development patients, checked against its hash."""
+        return self.dealt.folds
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -101,6 +133,21 @@ class Run:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table that this library wrote: ids and centres are text, only the empty cell is missing."""
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+
+
+def _with_opened(patients: pd.DataFrame, *, opened: pd.DataFrame) -> pd.DataFrame:
+    """The table with what was kept back of the locked patients."""
+    values = opened.set_index("patient_id")
+    rows = patients["patient_id"].isin(values.index)
+    shown = {}
+    for name in values.columns:
+        found = patients["patient_id"].map(values[name])
+        if found.dtype != patients[name].dtype:
+            found, kept = found.astype(object), patients[name].astype(object)
+            shown[name] = kept.where(~rows, found).infer_objects()
+        else:
+            shown[name] = patients[name].where(~rows, found)
+    return patients.assign(**shown)
 
 
 def join_rows(predictions: pd.DataFrame, *, patients: pd.DataFrame, split: str | None = None) -> pd.DataFrame:

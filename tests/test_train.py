@@ -17,6 +17,7 @@ from onlm_lab import patches, runs, schema
 from onlm_lab.errors import OnlmError
 from onlm_lab.learning import partial, train
 from onlm_lab.learning.train import main, train_run
+from onlm_lab.split_files import write_split
 from onlm_lab.study import starter_toml
 
 N, N_LABELLED = 40, 32
@@ -65,7 +66,8 @@ def prepare(folder, *, sections=SECTIONS, patients=None):
     schema.write_table(table, folder / "patients.csv")
     labelled = table.loc[table["role"] == "labelled", "patient_id"].sort_values()
     split = pd.DataFrame({"patient_id": labelled, "repeat": 0, "fold": np.arange(len(labelled)) % 2})
-    schema.write_table(split, folder / "split.csv")
+    parts = table[["patient_id"]].assign(part="development")
+    write_split(folder, folds=split, parts=parts, facts={"seed": 3})
     (folder / "study.toml").write_text(starter_toml(name="tiny", made_up=True, seed=3, sections=sections))
     return folder
 

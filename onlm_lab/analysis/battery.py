@@ -4,6 +4,10 @@
 
 The keys below a model are the names of the calls of onlm_lab.analysis, and below those the fields of their results.
 What a call refuses (no such endpoint, no SBRT arm, too few events) stands under "not_done" in its own words.
+
+Testing sets are never pooled. The calls of a model are those of its main set (out of fold, where there is a
+cross-validation); every other one (external centres, later years, the locked test set once it is opened) stands beside
+it with the same calls: {model_id: {..., "by_split": {"external": {"roc": {...}, ..., "about": {...}}}}}.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +26,24 @@ from onlm_lab import analysis
 from onlm_lab.errors import OnlmError
 from onlm_lab.study import Analysis
 
-TESTED = ("oof", "test", "external")  # splits whose labels the model has not seen
+TESTED = ("oof", "test", "external", "temporal")  # sets whose labels the model has not seen; the first is the main one
+LOCKED = "test"
+EVERYBODY = "all"  # of a table that has no splits
+SAID_OF = {
+    "oof": "out of fold: patients of development, each with a risk from models that never saw the patient",
+    "external": "external testing: the final model in patients who are no part of development",
+    "temporal": "temporal testing: the final model in patients treated later than those of development",
+    "test": "internal testing: the final model in patients who were set aside before anything was fitted",
+}
 ARMS = ("surgery", "sbrt")
 GROUP = "predicted_group"
 N_THRESHOLDS = 39
 
 
-def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0, progress: bool = False) -> dict[str, Any]:
+def analyse(
+    rows: pd.DataFrame, *, plan: Analysis, seed: int = 0, progress: bool = False,
+    openings: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:  # fmt: skip
     """All results by model.
 
     Args:
@@ -36,30 +51,97 @@ def analyse(rows: pd.DataFrame, *, plan: Analysis, seed: int = 0, progress: bool
         plan: the study's [analysis] stage.
         seed: of the bootstrap bands.
         progress: show a bar on stderr.
+        openings: of the locked test set (number, time_utc, purpose, ...), where it was opened to these predictions.
     """
     from tqdm.auto import tqdm
 
     rows = with_group(first_repeat(rows))
     models = [str(m) for m in pd.unique(rows["model_id"])]
-    tested = _tested(rows)
-    net_benefit = functools.cache(lambda: _net_benefit(tested, plan=plan, seed=seed))  # of all models together
+    sets = testing_sets(rows)
+    main, *others = sets or [""]
+    sets = sets or {"": rows.iloc[:0]}
+    names = _set_names(rows)
+    rest = rows[(names == main) | ~names.isin(TESTED)]  # the main set, and who is in none
+    benefit = {
+        name: functools.cache(
+            lambda name=name: _net_benefit(sets[name], plan=plan, seed=seed)
+        )  # of all models together
+        for name in sets
+    }
+
+    def ask(name: str, *, model: str, outcome: pd.DataFrame) -> dict[str, Any]:
+        calls = _labelled_calls(sets[name], model=model, models=models, plan=plan)
+        calls |= _outcome_calls(outcome, model=model, plan=plan) | {"net_benefit": benefit[name]}
+        return _collect(calls)
+
     found: dict[str, Any] = {}
     for model in tqdm(models, desc="  analysis", unit="model", disable=not progress):
-        calls = _labelled_calls(tested, model=model, models=models, plan=plan)
-        calls |= _outcome_calls(rows, model=model, plan=plan) | {"net_benefit": net_benefit}
-        found[model] = _collect(calls) | {"about": _about(rows[rows["model_id"] == model], plan=plan)}
+        found[model] = ask(main, model=model, outcome=rest)
+        found[model]["about"] = _about(rows[rows["model_id"] == model], plan=plan, main=main)
+        if others:
+            found[model]["by_split"] = {
+                name: ask(name, model=model, outcome=sets[name])
+                | {"about": _about_set(name, rows=sets[name], model=model, openings=openings)}
+                for name in others
+            }
     return found
 
 
-def _about(rows: pd.DataFrame, *, plan: Analysis) -> dict[str, Any]:
+def testing_sets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows on which a model may be judged, by testing set, the main one first; a locked set that nobody has opened
+    has no labels and is left out.
+
+    Rows of the split "external" are two sets where their `part` says so: "external" (other centres) and "temporal"
+    (later years).
+    """
+    names = _set_names(rows)
+    if "split" not in rows.columns:
+        return {EVERYBODY: rows}
+    found = {name: rows[names == name] for name in TESTED if (names == name).any()}
+    if LOCKED in found and "part" in rows.columns and found[LOCKED]["onlm"].isna().all():
+        del found[LOCKED]
+    return found
+
+
+def _set_names(rows: pd.DataFrame) -> pd.Series:
+    """The testing set of each row, or what else its split says."""
+    if "split" not in rows.columns:
+        return pd.Series(EVERYBODY, index=rows.index)
+    name = rows["split"].astype(object)
+    if "part" not in rows.columns:
+        return name
+    return name.mask((name == "external") & (rows["part"] == "temporal"), "temporal")
+
+
+def _about(rows: pd.DataFrame, *, plan: Analysis, main: str) -> dict[str, Any]:
     """Which rows of a model the calls took."""
     counts = rows.groupby("split")["patient_id"].nunique() if "split" in rows.columns else pd.Series(dtype=int)
     return {
         "n_patients_by_split": {str(k): int(v) for k, v in counts.items()},
         "horizon_days": plan.horizon_days,
-        "note": "statistics of the label: rows of splits " + ", ".join(s for s in TESTED if s in counts.index)
-        + "; outcomes: every patient of the arm, each with a risk from models that never saw the patient",
+        "main_split": main,
+        "note": f"statistics of the label: testing set {main or 'none'}; others stand under by_split and are never "
+        "pooled; outcomes: every patient of the arm who is in no other testing set, each with a risk from models that "
+        "never saw the patient",
     }  # fmt: skip
+
+
+def _about_set(
+    name: str, *, rows: pd.DataFrame, model: str, openings: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:  # fmt: skip
+    """Who a testing set beside the main one is, and how often a locked one has been opened."""
+    one = rows[rows["model_id"] == model]
+    said: dict[str, Any] = {"n_patients": int(one["patient_id"].nunique()), "note": SAID_OF[name]}
+    if name == LOCKED and openings:
+        said["openings"] = [dict(opening) for opening in openings]
+        said["n_openings"] = len(openings)
+        if len(openings) > 1:
+            said["warning"] = (
+                f"The locked test set of this study has been opened {len(openings)} times. Whatever was changed after "
+                "the first opening may have been chosen with these labels in sight: results of later openings are no "
+                "longer an untouched test."
+            )
+    return said
 
 
 def first_repeat(rows: pd.DataFrame) -> pd.DataFrame:
@@ -81,12 +163,6 @@ def thresholds(plan: Analysis) -> np.ndarray:
     """The grid of the decision curve, over the range that the study states."""
     low, high = plan.threshold_range
     return np.round(np.linspace(low, high, N_THRESHOLDS), 6)
-
-
-def _tested(rows: pd.DataFrame) -> pd.DataFrame:
-    if "split" not in rows.columns:
-        return rows
-    return rows[rows["split"].isin(TESTED)]
 
 
 def _labelled_calls(

@@ -18,8 +18,9 @@ COLUMNS = (
 
 
 def risk_rows(
-    logit: np.ndarray, *, task: Task, ids: Sequence[str], calibrator: Platt, threshold: float, ood: np.ndarray
-) -> pd.DataFrame:
+    logit: np.ndarray, *, task: Task, ids: Sequence[str], calibrator: Platt, threshold: float, ood: np.ndarray,
+    splits: Sequence[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """A row for each patient that the task was applied to.
 
     `risk` is the calibrated mean of the seeds' logits; `risk_low` and `risk_high` are the 5th and 95th percentile of
@@ -33,6 +34,7 @@ def risk_rows(
         calibrator: of the task's inner out-of-fold logits.
         threshold: likewise.
         ood: (n_apply,).
+        splits: of every row number, what the final model's row is: unlabelled, external or test; None: unlabelled.
     """
     mean = logit.mean(axis=0)
     risk = calibrator.apply(mean)
@@ -44,7 +46,7 @@ def risk_rows(
     return pd.DataFrame({
         "patient_id": [ids[k] for k in task.apply],
         "model_id": task.model,
-        "split": "unlabelled" if final else "oof",
+        "split": [splits[k] if splits else "unlabelled" for k in task.apply] if final else "oof",
         "repeat": task.repeat,
         "fold": np.nan if final else float(task.fold),
         "risk": risk,

@@ -32,12 +32,14 @@ from onlm_lab.learning.weights import Backbone, load_backbone
 from onlm_lab.patches import PatchCache, open_cache
 from onlm_lab.study import Study
 
+UNTAUGHT = ("unlabelled", "external", "test")  # roles of patients who teach nothing: the final model's splits
+
 
 def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> None:
     """Fits all models of a run and writes its files, predictions.csv last.
 
     Args:
-        folder: runs/<id>/ with study.toml, patients.csv (with `role`) and split.csv.
+        folder: runs/<id>/ with study.toml, patients.csv (with `role`) and the split with its hash.
         cache: folder of patches; None where the study has no images.
         progress: show bars on stderr.
 
@@ -45,6 +47,7 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
         OnlmError: images are wanted and absent, predictors that cannot predict, a split that does not fit, and so on.
     """
     run = runs.Run(Path(folder))
+    split = run.split  # checked against its hash before anything is fitted
     study, patients = run.study, _patients(run)
     check_predictors(
         patients,
@@ -66,7 +69,7 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
                 folder=run.folder.absolute().parents[1],  # the study's folder: a run lies in runs/<id>/
             )
         material = _material(run.folder, patients, patches=patches, backbone=backbone, study=study, progress=progress)
-        tasks = validate.list_tasks(material.onlm, ids=material.ids, split=run.split, models=study.training.models)
+        tasks = validate.list_tasks(material.onlm, ids=material.ids, split=split, models=study.training.models)
         done = _fit_all(tasks, run=run, material=material, backbone=backbone, study=study, progress=progress)
         _write(run.folder, tasks, done, material=material, backbone=backbone, study=study)
 
@@ -88,6 +91,12 @@ def repeatable() -> Iterator[None]:
 def _patients(run: runs.Run) -> pd.DataFrame:
     """Patients in one order; the label only where the row may teach."""
     patients = run.patients.sort_values("patient_id", kind="stable", ignore_index=True)
+    strange = sorted(set(patients["role"]) - {"labelled", *UNTAUGHT})
+    if strange:
+        raise OnlmError(
+            f"patients.csv: role '{strange[0]}' is not known; wanted labelled, {', '.join(UNTAUGHT)}. "
+            "Make the run anew."
+        )
     labelled = patients["role"] == "labelled"
     if patients.loc[labelled, "onlm"].isna().any():
         bad = patients.loc[labelled & patients["onlm"].isna(), "patient_id"]
@@ -151,8 +160,8 @@ def _fit_all(
     """Every task, from its file where it is finished, else fitted now."""
     inputs = steps.digest(
         study.digest("study", "columns", "label", "patch", "model", "training"),
-        run.folder / "patients.csv", run.folder / "split.csv", backbone.sha256 if backbone else "",
-        _digest(material), torch.__version__,
+        run.folder / "patients.csv", run.folder / "split.csv", run.folder / "parts.csv",
+        backbone.sha256 if backbone else "", _digest(material), torch.__version__,
     )  # fmt: skip
     store = partial.Partial.open(run.folder / "partial", inputs=inputs)
     history = run.folder / "history.csv"
@@ -200,14 +209,16 @@ def _write(
 ) -> None:  # fmt: skip
     """The run's files; predictions.csv last, so that a run with predictions is a finished run."""
     parts, said = {}, {}
+    splits = material.patients["role"].tolist()
     for task in tasks:
         fitted = done[task.name]
         calibrator, threshold = validate.calibrated(
             fitted, task=task, onlm=material.onlm, sensitivity=study.training.target_sensitivity
         )
         parts[task.name] = predict.risk_rows(
-            fitted.apply_logit, task=task, ids=material.ids, calibrator=calibrator, threshold=threshold, ood=fitted.ood
-        )
+            fitted.apply_logit, task=task, ids=material.ids, calibrator=calibrator, threshold=threshold,
+            ood=fitted.ood, splits=splits,
+        )  # fmt: skip
         facts = {"threshold": threshold, "calibrator": calibrator.to_dict(), "best_epoch": fitted.epoch}
         model = said.setdefault(task.model, {"folds": []})
         if task.fold == FINAL:

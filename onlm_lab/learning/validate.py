@@ -1,8 +1,9 @@
 """Nested cross-validation: what one training set teaches, and what it says about patients that it never saw.
 
-A `Task` is one model on one set of training rows: an outer fold, or all labelled rows (the final model, for patients
-without label). Whatever is fitted - encoder, projection, heads, number of epochs, calibrator, threshold, the scale of
-`ood_score` - is fitted inside `Task.learn`; `Task.apply` rows are read only.
+A `Task` is one model on one set of training rows: an outer fold, or all labelled rows of development (the final model,
+for everybody else: patients without a label, of external centres, of later years, of the locked test set). Whatever is
+fitted - encoder, projection, heads, number of epochs, calibrator, threshold, scale of `ood_score` - is fitted inside
+`Task.learn`; `Task.apply` rows are read only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from onlm_lab.learning.model import Batch, OnlmModel
 from onlm_lab.study import Study
 
 MODELS = ("clinical", "image", "fused")
-FINAL = -1  # the "fold" of the model that learns from all labelled rows
+FINAL = -1  # the "fold" of the model that learns from all labelled development rows
 INNER_FOLDS = 5
 COMPONENTS = 24  # of the frozen features
 

@@ -35,8 +35,9 @@ def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
 
 
 def splits_of(rows: pd.DataFrame) -> tuple[str, ...]:
-    """The splits whose labels the model has not seen."""
-    return tuple(s for s in TESTED if (rows["split"] == s).any())
+    """The splits whose labels the model has not seen, and somebody has: not a locked test set before it is opened."""
+    known = rows["onlm"].notna() if "onlm" in rows.columns else pd.Series(True, index=rows.index)
+    return tuple(s for s in TESTED if ((rows["split"] == s) & known).any())
 
 
 def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:

@@ -1,0 +1,351 @@
+"""The same person under two ids, and rows that are nearly the same: found by how much their agreement says.
+
+Two rows that agree at a rare value say more than two that agree at a common one. After Fellegi and Sunter (A theory for
+record linkage, J Am Stat Assoc 1969;64:1183-1210, doi:10.1080/01621459.1969.10501049) a pair scores, over columns that
+are nearly independent of each other, log2 of how much likelier what is seen is for one person than for two strangers:
+agreement adds -log2 of the share of patients of this table who have that value, disagreement subtracts by how seldom
+one person's cells differ. A pair is accused where its score exceeds log2 of the number of pairs by MARGIN_BITS: were
+the columns independent, strangers would give less than 2**-MARGIN_BITS false accusations a table, since a likelihood
+ratio of strangers exceeds 2**b with a chance below 2**-b. Short rows carry too few bits to accuse anybody.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from onlm_lab.errors import DataError, Fault, OnlmError
+from onlm_lab.schema import nearest
+
+MARGIN_BITS = 10.0
+CELL_DIFFERS = 1 / 16  # how often a cell of one person differs between two rows, by a slip or a second measurement
+EPISODE_DIFFERS = 1 / 2  # likewise for what belongs to one treatment, where the two rows have different arms
+NEAR_PENALTY_BITS = 2.0  # agreement within tolerance is likelier by chance and rarer in one person than equality
+ALL_PAIRS_UP_TO = 1500  # patients; above, only pairs that share two or three cells are compared
+STRONGEST = 8  # columns, by their bits, whose combinations are looked at
+PAIRS_A_BLOCK = 2  # at most that many pairs a patient from one combination of columns
+SHOWN = 20
+KINDS = ("alike ids", "same rows", "nearly the same rows")
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A column that is compared: within `near` (or `near_share` of the value) two numbers may still be one person's.
+
+    `episode`: belongs to one treatment, and differs where one person was treated twice.
+    """
+
+    name: str
+    near: float = 0.0
+    near_share: float = 0.0
+    episode: bool = False
+
+
+# Nearly independent of each other. Left out on purpose: what follows from these (stage, CTR, ECOG from KPS, the state
+# of an endpoint) or nearly follows (nodule type, stations, last imaging, clinical T).
+TRAITS = (
+    Trait("sex"),
+    Trait("age_years", near=1.0),
+    Trait("smoking"),
+    Trait("pack_years", near=1.0),
+    Trait("performance"),
+    Trait("lobe"),
+    Trait("total_diameter_mm", near=1.0),
+    Trait("solid_diameter_mm", near=1.0),
+    Trait("central_location"),
+    Trait("histology"),
+    Trait("cea_ng_ml", near_share=0.03),
+    Trait("suv_max", near_share=0.03),
+    Trait("treatment_year", episode=True),
+    Trait("ct_to_treatment_days", near=3.0, episode=True),
+    Trait("treatment", episode=True),
+    Trait("pathological_n", episode=True),
+    Trait("nodes_examined", episode=True),
+    Trait("adjuvant_start_days", near=3.0, episode=True),
+    Trait("followup_days", near=3.0, episode=True),
+    Trait("recurrence_days", near=3.0, episode=True),
+)
+
+
+def find_duplicates(patients: pd.DataFrame, *, distinct: Iterable[Sequence[str]] = ()) -> pd.DataFrame:
+    """Pairs of rows that look like one person.
+
+    Args:
+        patients: patient_id and any columns of the cohort; absent ones are not compared. Centre and arm may differ.
+        distinct: pairs of ids that somebody has checked to be two persons.
+
+    Returns:
+        patient_a, patient_b (in order), kind ("alike ids", "same rows", "nearly the same rows"), bits (how much more
+        the agreement says than chance does, log2), differs (the columns whose cells differ, both known; centre too).
+        The strongest pair first.
+    """
+    rows = patients.sort_values("patient_id", kind="stable", ignore_index=True)
+    columns = ["patient_a", "patient_b", "kind", "bits", "differs"]
+    if len(rows) < 2:
+        return pd.DataFrame(columns=columns)
+    traits = _traits(rows)
+    alike = _alike_ids(rows["patient_id"])
+    pairs = _unique(np.concatenate([_candidates(traits, n=len(rows)), alike]), n=len(rows))
+    bits, n_differ = _score(traits, pairs=pairs, arm=_codes(rows.get("arm"), n=len(rows)))
+    needed = np.log2(len(rows) * (len(rows) - 1) / 2) + MARGIN_BITS
+    named = np.isin(_key(pairs, n=len(rows)), _key(alike, n=len(rows)))
+    accused = (bits > needed) | (named & (bits >= 0))
+    pairs, bits, n_differ, named = pairs[accused], bits[accused], n_differ[accused], named[accused]
+    ids = rows["patient_id"].to_numpy(dtype=object)
+    found = pd.DataFrame({"patient_a": ids[pairs[:, 0]], "patient_b": ids[pairs[:, 1]]}, dtype=object)
+    found["kind"] = np.select([named, n_differ == 0], KINDS[:2], KINDS[2])
+    found["bits"] = bits.round(1)
+    found["differs"] = _differing(rows, pairs=pairs)
+    checked = {frozenset(pair) for pair in distinct}
+    kept = [frozenset(pair) not in checked for pair in zip(found["patient_a"], found["patient_b"], strict=True)]
+    found = found[np.array(kept, dtype=bool)]
+    return found.sort_values(["bits", "patient_a"], ascending=[False, True], ignore_index=True)[columns]
+
+
+def refuse_duplicates(
+    patients: pd.DataFrame, *, distinct: Iterable[Sequence[str]] = (), known: Iterable[str] | None = None,
+    file: str = "clinical.csv",
+) -> None:  # fmt: skip
+    """Stops where two rows look like one person, with every such pair.
+
+    Args:
+        patients: as find_duplicates.
+        distinct: [split] distinct_patients.
+        known: every id that `distinct` may name; None: those of `patients`.
+        file: where the rows stand.
+
+    Raises:
+        OnlmError: a checked pair that names nobody, or one patient twice.
+        DataError: a fault for each pair.
+    """
+    distinct = [tuple(pair) for pair in distinct]
+    _require_known(distinct, known=patients["patient_id"] if known is None else known)
+    found = find_duplicates(patients, distinct=distinct)
+    if not len(found):
+        return
+    faults = [Fault(_said(pair), file=file, patients=(pair.patient_a, pair.patient_b)) for pair in found.itertuples()]
+    more = f" The first {SHOWN} are named." if len(faults) > SHOWN else ""
+    first = found.iloc[0]
+    head = Fault(
+        f"{file}: {len(faults)} pair{'s' if len(faults) > 1 else ''} of rows among {len(patients)} patients "
+        f"look{'' if len(faults) > 1 else 's'} like one person; a person on both sides of a split makes every result "
+        f"too good.{more} Keep one row of each, or, where somebody has checked that they are two persons, say so: "
+        f'[split] distinct_patients = [["{first.patient_a}", "{first.patient_b}"]].',
+        file=file,
+    )
+    raise DataError([head, *faults[:SHOWN]])
+
+
+def _said(pair: object) -> str:
+    differs = f"; they differ in {pair.differs}" if pair.differs else ""
+    why = {
+        KINDS[0]: "their ids differ in spelling only, and their rows do not contradict each other",
+        KINDS[1]: "every cell that is compared is the same in both",
+        KINDS[2]: "their rows are nearly the same",
+    }[pair.kind]
+    return f"  '{pair.patient_a}' and '{pair.patient_b}': {why} ({pair.bits:.0f} bits){differs}."
+
+
+def _require_known(distinct: list[tuple[str, ...]], *, known: Iterable[str]) -> None:
+    ids = set(known)
+    for pair in distinct:
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise OnlmError(
+                f"[split] distinct_patients: {list(pair)} is not a pair; wanted the ids of two patients who look alike."
+            )
+        for name in pair:
+            if name not in ids:
+                near = nearest(name, ids)
+                hint = f" Did you mean '{near}'?" if near else " Correct the id, or take the pair out."
+                raise OnlmError(f"[split] distinct_patients names '{name}', who is not a patient of this table.{hint}")
+
+
+# --- what is compared ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """One trait as numbers, with how much an agreement at each row's value says."""
+
+    name: str
+    values: np.ndarray  # (n,) float: the number, or a code of the word; NaN: unknown
+    exact_bits: np.ndarray  # (n,)
+    near_bits: np.ndarray  # (n,)
+    within: np.ndarray  # (n,) how far off is still near; 0: not at all
+    differs_bits: float
+    episode_bits: float
+
+
+def _traits(rows: pd.DataFrame) -> list[_Column]:
+    found = []
+    for trait in TRAITS:
+        values = _values(rows, name=trait.name)
+        if values is None:
+            continue
+        known = ~np.isnan(values)
+        n = int(known.sum())
+        if n < 2:
+            continue
+        within = np.nan_to_num(np.maximum(trait.near, trait.near_share * np.abs(values)))
+        ordered = np.sort(values[known])
+        same = _share(ordered, values, reach=np.zeros(len(values)))
+        near = _share(ordered, values, reach=within)
+        chance = float(np.mean(near[known]))
+        if chance > 0.999:  # the same in all patients: says nothing
+            continue
+        episode = EPISODE_DIFFERS if trait.episode else CELL_DIFFERS
+        found.append(
+            _Column(
+                trait.name, values, -np.log2(same), np.maximum(-np.log2(near) - NEAR_PENALTY_BITS, 0.0), within,
+                float(np.log2(CELL_DIFFERS / (1 - chance))) if chance < 1 - CELL_DIFFERS else 0.0,
+                float(np.log2(episode / (1 - chance))) if chance < 1 - episode else 0.0,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _share(ordered: np.ndarray, values: np.ndarray, *, reach: np.ndarray) -> np.ndarray:
+    """The share of known values that lie within reach of each value; 1 where the value is unknown."""
+    low = np.searchsorted(ordered, values - reach - 1e-9, side="left")
+    high = np.searchsorted(ordered, values + reach + 1e-9, side="right")
+    return np.where(np.isnan(values), 1.0, np.maximum(high - low, 1) / len(ordered))
+
+
+def _values(rows: pd.DataFrame, *, name: str) -> np.ndarray | None:
+    """The cells of one trait; a cell that follows from another trait counts as unknown."""
+    if name == "performance":
+        name = next((c for c in ("kps", "ecog") if c in rows and rows[c].notna().any()), "kps")
+    if name == "recurrence_days" and "recorded_recurrence_days" in rows:
+        name = "recorded_recurrence_days"  # the endpoint of that name is the end of follow-up where nothing recurred
+    if name not in rows:
+        return None
+    column = rows[name]
+    if not pd.api.types.is_numeric_dtype(column):
+        return _codes(column, n=len(rows))
+    values = column.to_numpy(dtype=float, na_value=np.nan).copy()
+    if name == "pack_years" and "smoking" in rows:
+        values[values == 0] = np.nan
+    if name == "solid_diameter_mm" and "total_diameter_mm" in rows:
+        values[np.isclose(values, rows["total_diameter_mm"].to_numpy(dtype=float, na_value=np.nan))] = np.nan
+        values[values == 0] = np.nan
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _codes(column: pd.Series | None, *, n: int) -> np.ndarray:
+    """Words as numbers; missing is NaN."""
+    if column is None:
+        return np.full(n, np.nan)
+    codes = pd.factorize(column, sort=False)[0].astype(float)
+    codes[codes < 0] = np.nan
+    return codes
+
+
+def _score(traits: list[_Column], *, pairs: np.ndarray, arm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bits of each pair, and in how many traits it is not quite the same (a cell known in one row only counts)."""
+    left, right = pairs[:, 0], pairs[:, 1]
+    bits, n_differ = np.zeros(len(pairs)), np.zeros(len(pairs), dtype=int)
+    two_arms = arm[left] != arm[right]
+    two_arms &= ~np.isnan(arm[left]) & ~np.isnan(arm[right])
+    for trait in traits:
+        a, b = trait.values[left], trait.values[right]
+        known = ~np.isnan(a) & ~np.isnan(b)
+        same = known & (np.abs(a - b) <= 1e-9)
+        near = known & ~same & (np.abs(a - b) <= np.maximum(trait.within[left], trait.within[right]) + 1e-9)
+        other = known & ~same & ~near
+        bits += np.where(same, trait.exact_bits[left], 0.0)
+        bits += np.where(near, np.minimum(trait.near_bits[left], trait.near_bits[right]), 0.0)
+        bits += np.where(other, np.where(two_arms, trait.episode_bits, trait.differs_bits), 0.0)
+        n_differ += ~same & ~(np.isnan(a) & np.isnan(b))
+    return bits, n_differ
+
+
+def _differing(rows: pd.DataFrame, *, pairs: np.ndarray) -> list[str]:
+    """The columns in which two rows differ, both cells known."""
+    names = ["centre", "arm", *dict.fromkeys(trait.name for trait in TRAITS)]
+    table = rows[[name for name in names if name in rows]]
+    said = []
+    for left, right in pairs:
+        a, b = table.iloc[left], table.iloc[right]
+        said.append(", ".join(n for n in table.columns if pd.notna(a[n]) and pd.notna(b[n]) and a[n] != b[n]))
+    return said
+
+
+# --- which pairs are compared ----------------------------------------------------------------------------------------
+
+
+def _key(pairs: np.ndarray, *, n: int) -> np.ndarray:
+    return pairs[:, 0] * n + pairs[:, 1]
+
+
+def _unique(pairs: np.ndarray, *, n: int) -> np.ndarray:
+    keys = np.unique(_key(pairs, n=n))
+    return np.column_stack([keys // n, keys % n])
+
+
+def _candidates(traits: list[_Column], *, n: int) -> np.ndarray:
+    """Pairs (i < j) that may be one person: all of a small table; of a large one those that share two or three cells.
+
+    Of each combination of columns the rarer shared values are taken, up to PAIRS_A_BLOCK pairs a patient.
+    """
+    if n <= ALL_PAIRS_UP_TO:
+        return np.column_stack(np.triu_indices(n, k=1)).astype(np.int64)
+    codes = {t.name: np.where(np.isnan(t.values), -1, np.unique(t.values, return_inverse=True)[1]) for t in traits}
+    strong = [t.name for t in sorted(traits, key=lambda t: -np.mean(t.exact_bits))[:STRONGEST]]
+    found, whole = [np.empty((0, 2), dtype=np.int64)], set()
+    for names in [*combinations(strong, 2), *combinations(strong, 3)]:
+        if any(pair in whole for pair in combinations(names, 2)):
+            continue
+        pairs, all_of_them = _block([codes[name] for name in names], limit=PAIRS_A_BLOCK * n)
+        found.append(pairs)
+        if all_of_them:
+            whole.add(names)
+    return _unique(np.concatenate(found), n=n)
+
+
+def _block(codes: list[np.ndarray], *, limit: int) -> tuple[np.ndarray, bool]:
+    """Pairs of rows that share these cells, the rarest combinations first up to a limit; and whether these are all."""
+    known = np.flatnonzero(np.all([c >= 0 for c in codes], axis=0))
+    key = np.zeros(len(known), dtype=np.int64)
+    for c in codes:
+        key = key * (int(c.max(initial=0)) + 1) + c[known].astype(np.int64)
+    order = np.argsort(key, kind="stable")
+    rows, key = known[order], key[order]
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if len(key) else np.empty(0, dtype=np.int64)
+    sizes = np.diff(np.r_[starts, len(key)])
+    by_size = np.bincount(sizes) if len(sizes) else np.zeros(1, dtype=np.int64)
+    n_pairs = np.cumsum(by_size * (np.arange(len(by_size)) * (np.arange(len(by_size)) - 1) // 2))
+    largest = int(np.searchsorted(n_pairs, limit, side="right")) - 1
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    for size in np.unique(sizes[(sizes >= 2) & (sizes <= largest)]):
+        members = rows[starts[sizes == size][:, None] + np.arange(size)]  # (groups, size)
+        i, j = np.triu_indices(size, k=1)
+        pairs.append(np.column_stack([members[:, i].ravel(), members[:, j].ravel()]))
+    return np.sort(np.concatenate(pairs), axis=1), largest >= len(by_size) - 1
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+def _alike_ids(ids: pd.Series) -> np.ndarray:
+    """Pairs (i < j) of ids that differ in case, blanks, hyphens, width of letters or leading zeros only."""
+    spelled = ids.map(spelling)
+    groups = spelled.groupby(spelled, sort=False).indices
+    pairs = [pair for rows in groups.values() if 1 < len(rows) <= 50 for pair in combinations(sorted(rows), 2)]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def spelling(patient_id: str) -> str:
+    """An id without what a hand or a spreadsheet changes: "P-007", "p007 " and "P7" are one, "P1" and "P10" are two.
+
+    >>> spelling("P-007"), spelling("Ｐ 7"), spelling("P1-12"), spelling("P11-2")
+    ('p.7', 'p.7', 'p.1.12', 'p.11.2')
+    """
+    parts = re.findall(r"\d+|[^\W\d_]+", unicodedata.normalize("NFKC", str(patient_id)).casefold())
+    return ".".join(part.lstrip("0") or "0" if part.isdecimal() else part for part in parts)
