@@ -14,10 +14,11 @@ from onlm_lab.cohort.label import (
     reference_standard,
     uncertain_negatives,
 )
+from onlm_lab.cohort.missing import missing_by, missing_patterns, missingness
 from onlm_lab.cohort.predictors import refuse_post_treatment
 from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
 from onlm_lab.cohort.staging import stage_table, t_bounds
-from onlm_lab.cohort.summary import accrual, missingness, table_one
+from onlm_lab.cohort.summary import accrual, table_one, table_one_numbers
 from onlm_lab.cohort.table import Cohort, build_cohort, load_cohort
 from onlm_lab.split_files import DealtSplit, read_split, write_split
 
@@ -38,6 +39,8 @@ __all__ = [
     "label_quality",
     "load_cohort",
     "make_folds",
+    "missing_by",
+    "missing_patterns",
     "missingness",
     "positives_by_yield",
     "quality_rule",
@@ -50,6 +53,7 @@ __all__ = [
     "stage_table",
     "t_bounds",
     "table_one",
+    "table_one_numbers",
     "uncertain_negatives",
     "write_split",
 ]

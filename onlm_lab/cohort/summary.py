@@ -1,8 +1,7 @@
-"""Table 1, missing values and accrual: what a reader asks before the first result."""
+"""Table 1 and accrual: what a reader asks before the first result."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -10,13 +9,27 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
+from onlm_lab.cohort.baseline import (
+    OVERALL,
+    TABLE_ONE,
+    Baseline,
+    Line,
+    Numbers,
+    baseline,
+    level_text,
+    standardised_difference,
+)
+from onlm_lab.cohort.hypothesis import NOT_ADJUSTED, hypothesis_test
+from onlm_lab.cohort.missing import missingness
 from onlm_lab.errors import OnlmError
 
-TABLE_ONE = (
-    "age_years", "sex", "smoking", "pack_years", "kps", "ecog", "histology", "lobe", "nodule_type", "total_diameter_mm",
-    "solid_diameter_mm", "ctr", "central_location", "cea_ng_ml", "suv_max", "pet_ct_done", "invasive_staging_done",
-    "derived_t", "derived_stage", "treatment", "pathological_n", "nodes_examined", "adjuvant",
-)  # fmt: skip
+__all__ = ["TABLE_ONE", "accrual", "missingness", "standardised_difference", "table_one", "table_one_numbers"]
+MEDIAN, MEAN, RANGE = "median (Q1-Q3)", "mean (SD)", "min-max"
+NOTHING = "-"
+SMD_NOTE = (
+    "SMD: absolute standardised mean difference of known values; with more than two groups the largest of all pairs. "
+    "Percentages are of known values."
+)
 
 
 def table_one(
@@ -25,6 +38,12 @@ def table_one(
     by: str | None = None,
     columns: Sequence[str] | None = None,
     extra_columns: Iterable[schema.Column] = (),
+    mean: Sequence[str] = (),
+    ranges: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    tests: bool = False,
+    pairs: bool = False,
+    missing_by_group: bool = False,
 ) -> pd.DataFrame:
     """Who the patients are, overall and by group, with what is missing and how far the groups are apart.
 
@@ -34,125 +53,203 @@ def table_one(
 
     Args:
         patients: one row a patient.
-        by: a column that names the groups, such as "arm", "centre" or "onlm"; rows without it are in "overall" only.
+        by: a column that names the groups, such as "arm", "centre", "onlm" or "part"; rows without it are in
+            "overall" only, and the notes count them.
         columns: what to show; None takes those of TABLE_ONE that hold anything.
         extra_columns: the study's own columns.
+        mean: columns shown as mean (SD); all other numbers as median (quartiles).
+        ranges: columns of numbers that get a line with the smallest and the largest value too.
+        categories: columns of numbers shown level by level, such as ECOG.
+        tests: adds p_value and test.
+        pairs: adds the SMD of each pair of groups, in columns "smd: a | b".
+        missing_by_group: adds the number missing in each group, in columns "n_missing: a".
 
     Returns:
-        variable, level ("median (Q1-Q3)" or the category), overall, one column a group ("n (%)" or the quartiles, in
-        text), n_missing, smd. The first row is the number of patients.
+        variable, level ("median (Q1-Q3)", "mean (SD)", "min-max" or the category; of a yes-or-no column only "1"),
+        overall, one column a group ("n (%)" or the numbers, in text), n_missing, smd, and what was asked for. The first
+        row is the number of patients. `attrs["notes"]` says what a reader must know.
 
     Raises:
-        OnlmError: a column that is not in the table; the nearest is named.
+        OnlmError: a column that is not in the table (the nearest is named) or there twice, that has too many groups or
+            levels to be a table; a mean or range of something that is no number; tests without groups.
     """
-    extra = tuple(extra_columns)
-    for name in ([by] if by else []) + list(columns or []):
-        if name not in patients:
-            near = schema.nearest(name, map(str, patients.columns))
-            raise OnlmError(f"Table 1: there is no column '{name}'{f'; did you mean {near!r}?' if near else '.'}")
-    if columns is None:
-        columns = [c for c in TABLE_ONE if c in patients and patients[c].notna().any() and c != by]
-    groups: dict[str, pd.DataFrame] = {"overall": patients}
-    if by:
-        groups |= {_level(k): g for k, g in patients.groupby(by, sort=True)}
-    rows = [{"variable": "patients", "level": "n"} | {k: str(len(g)) for k, g in groups.items()}]
-    for name in columns:
-        spec = schema.column(name, extra_columns=extra)
-        numeric = spec.type in ("number", "integer") if spec else pd.api.types.is_numeric_dtype(patients[name])
-        series = {k: g[name] for k, g in groups.items()}
-        parts = [s for k, s in series.items() if k != "overall"]
-        shared = {
-            "n_missing": int(patients[name].isna().sum()),
-            "smd": _largest(parts, numeric=numeric) if len(parts) > 1 else math.nan,
-        }
-        if numeric:
-            cells = {k: _quartiles(s) for k, s in series.items()}
-            rows.append({"variable": name, "level": "median (Q1-Q3)"} | cells | shared)
-            continue
-        for level in _levels(patients[name], spec=spec):
-            cells = {k: _share(s, level) for k, s in series.items()}
-            rows.append({"variable": name, "level": _level(level)} | cells | shared)
-    return pd.DataFrame(rows, columns=["variable", "level", *groups, "n_missing", "smd"])
+    found = _computed(patients, by=by, columns=columns, extra_columns=extra_columns, mean=mean, ranges=ranges,
+                      categories=categories, tests=tests)  # fmt: skip
+    more = [f"n_missing: {g}" for g in found.groups[1:]] if missing_by_group else []
+    more += [f"smd: {a} | {b}" for a, b in found.pairs] if pairs else []
+    head = ["variable", "level", *found.groups, "n_missing", "smd", *(["p_value", "test"] if tests else []), *more]
+    first = dict(zip(found.groups, map(str, found.sizes), strict=True))
+    rows: list[dict[str, object]] = [{"variable": "patients", "level": "n"} | first]
+    used: list[str] = []
+    for line in found.lines:
+        shared: dict[str, object] = {"variable": line.name, "n_missing": int(line.n_missing[0]),
+                                     "smd": line.largest_smd}  # fmt: skip
+        if tests:
+            shared["p_value"], shared["test"] = hypothesis_test(line, mean=line.name in mean)
+            used.append(str(shared["test"]))
+        if missing_by_group:
+            shared |= {f"n_missing: {g}": int(k) for g, k in zip(found.groups[1:], line.n_missing[1:], strict=True)}
+        if pairs:
+            shared |= {f"smd: {a} | {b}": d for (a, b), d in zip(found.pairs, line.smd, strict=True)}
+        for level, cells in _texts(line, mean=line.name in mean, ranged=line.name in ranges):
+            rows.append({"level": level} | dict(zip(found.groups, cells, strict=True)) | shared)
+    table = pd.DataFrame(rows, columns=head)
+    table.attrs["notes"] = _notes(found, used=used if tests else None)
+    return table
 
 
-def _level(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+def table_one_numbers(
+    patients: pd.DataFrame,
+    *,
+    by: str | None = None,
+    columns: Sequence[str] | None = None,
+    extra_columns: Iterable[schema.Column] = (),
+    mean: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    tests: bool = False,
+) -> pd.DataFrame:
+    """Table 1 as numbers, a row each: to compare, to export, to compute with.
+
+    Args:
+        patients, by, columns, extra_columns, categories: as in table_one.
+        mean: whose means are compared where `tests`; means and medians are given of every number.
+        tests: adds rows with the P values.
+
+    Returns:
+        kind ("patients", "number", "level", "smd" or "test"), variable, level, group, n (known), n_missing, mean, sd,
+        median, q1, q3, min, max, count, fraction (of known), smd, p_value, test. A row of kind "smd" is of a pair of
+        groups, named in `group` as "a | b".
+
+    Raises:
+        OnlmError: as table_one.
+    """
+    found = _computed(patients, by=by, columns=columns, extra_columns=extra_columns, mean=mean, ranges=(),
+                      categories=categories, tests=tests)  # fmt: skip
+    rows: list[dict[str, object]] = [
+        {"kind": "patients", "variable": "patients", "group": g, "n": n, "n_missing": 0}
+        for g, n in zip(found.groups, found.sizes, strict=True)
+    ]
+    for line in found.lines:
+        for i, group in enumerate(found.groups):
+            of = {"variable": line.name, "group": group, "n": int(line.n[i]), "n_missing": int(line.n_missing[i])}
+            if line.kind == "number":
+                x = line.numbers[i]
+                rows.append({"kind": "number", **of, "mean": x.mean, "sd": x.sd, "median": x.median, "q1": x.q1,
+                             "q3": x.q3, "min": x.low, "max": x.high})  # fmt: skip
+                continue
+            for level, count in zip(line.levels, line.counts[:, i], strict=True):
+                fraction = count / line.n[i] if line.n[i] else math.nan
+                rows.append({"kind": "level", **of, "level": level_text(level), "count": int(count),
+                             "fraction": fraction})  # fmt: skip
+        rows += [{"kind": "smd", "variable": line.name, "group": f"{a} | {b}", "smd": d}
+                 for (a, b), d in zip(found.pairs, line.smd, strict=True)]  # fmt: skip
+        if tests:
+            p, name = hypothesis_test(line, mean=line.name in mean)
+            rows.append({"kind": "test", "variable": line.name, "p_value": p, "test": name})
+    head = ["kind", "variable", "level", "group", "n", "n_missing", "mean", "sd", "median", "q1", "q3", "min", "max",
+            "count", "fraction", "smd", "p_value", "test"]  # fmt: skip
+    table = pd.DataFrame(rows, columns=head)
+    table.attrs["notes"] = _notes(found, used=None)
+    return table
 
 
-def _levels(series: pd.Series, *, spec: schema.Column | None) -> list[object]:
-    """Categories in the schema's order, as far as they occur; of a boolean only "1"."""
-    seen = set(series.dropna())
-    if spec is not None and spec.type == "boolean":
-        return [1.0]
-    order = [a for a in (spec.allowed if spec else ()) if a in seen]
-    return order + sorted(seen - set(order))
+def _computed(
+    patients: pd.DataFrame, *, by: str | None, columns: Sequence[str] | None, extra_columns: Iterable[schema.Column],
+    mean: Sequence[str], ranges: Sequence[str], categories: Sequence[str], tests: bool,
+) -> Baseline:  # fmt: skip
+    found = baseline(patients, by=by, columns=columns, extra_columns=extra_columns, categories=categories)
+    kinds = {line.name: line.kind for line in found.lines}
+    for what, names in (("mean", mean), ("ranges", ranges)):
+        for name in names:
+            if name not in kinds:
+                raise OnlmError(
+                    f"Table 1: {what} names '{name}', which the table does not show; it has {_some(kinds)}."
+                )
+            if kinds[name] != "number":
+                raise OnlmError(f"Table 1: {what} names '{name}', which is shown level by level, not as a number.")
+    if tests and len(found.groups) < 3:
+        raise OnlmError(
+            f"Table 1: tests compare groups, but by={by!r} gives {len(found.groups) - 1} of them; wanted at least 2."
+        )
+    return found
 
 
-def _quartiles(series: pd.Series) -> str:
-    known = series.dropna()
-    if known.empty:
-        return "-"
-    q1, median, q3 = known.astype(float).quantile([0.25, 0.5, 0.75])
-    return f"{median:.1f} ({q1:.1f}-{q3:.1f})"
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") or "no column"
 
 
-def _share(series: pd.Series, level: object) -> str:
-    known = series.dropna()
-    n = int((known == level).sum())
-    return f"{n} ({100 * n / len(known):.1f} %)" if len(known) else "-"
+def _notes(found: Baseline, *, used: list[str] | None) -> tuple[str, ...]:
+    notes = [SMD_NOTE if found.by else "Percentages are of known values."]
+    if found.n_ungrouped:
+        notes.append(
+            f"{found.n_ungrouped} of {found.sizes[0]} patients have no {found.by}: they are in '{OVERALL}' only."
+        )
+    if used is not None:
+        done = dict.fromkeys(t for t in used if not t.startswith("not tested"))
+        notes.append(f"Tests: {', '.join(done) or 'none possible'}. {NOT_ADJUSTED}")
+    return tuple(notes)
 
 
-def _largest(parts: list[pd.Series], *, numeric: bool) -> float:
-    found = [standardised_difference(a, b, numeric=numeric) for a, b in itertools.combinations(parts, 2)]
-    known = [d for d in found if not math.isnan(d)]
-    return max(known) if known else math.nan
+def _texts(line: Line, *, mean: bool, ranged: bool) -> list[tuple[str, list[str]]]:
+    """Level and cells of each row that a characteristic takes."""
+    if line.kind == "number":
+        rows = [(MEAN if mean else MEDIAN, [_number_text(x, line=line, mean=mean) for x in line.numbers])]
+        if ranged:
+            rows.append((RANGE, [_range_text(x, line=line) for x in line.numbers]))
+        return rows
+    shown = [(level_text(v), [_share(int(c), int(n)) for c, n in zip(counts, line.n, strict=True)])
+             for v, counts in zip(line.levels, line.counts, strict=True)]  # fmt: skip
+    return [row for row in shown if row[0] == "1"] if line.kind == "boolean" else shown
 
 
-def standardised_difference(a: pd.Series, b: pd.Series, *, numeric: bool) -> float:
-    """Absolute standardised mean difference of two groups, known values only; sources as in table_one."""
-    a, b = a.dropna(), b.dropna()
-    if min(len(a), len(b)) < (2 if numeric else 1):
-        return math.nan
-    if numeric:
-        spread = math.sqrt((a.astype(float).var() + b.astype(float).var()) / 2)
-        gap = abs(float(a.astype(float).mean() - b.astype(float).mean()))
-        return gap / spread if spread > 0 else (0.0 if gap == 0 else math.nan)
-    levels = sorted(set(a) | set(b), key=str)[1:]
-    if not levels:
-        return 0.0
-    p = np.array([(a == level).mean() for level in levels])
-    q = np.array([(b == level).mean() for level in levels])
-    covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
-    if np.linalg.matrix_rank(covariance) < len(levels):
-        return 0.0 if np.allclose(p, q) else math.nan
-    return float(np.sqrt((p - q) @ np.linalg.solve(covariance, p - q)))
+def _digits(line: Line, values: tuple[float, ...]) -> int:
+    """Decimals that a reader can use: none for whole numbers, two below 10, else one; the same in every group."""
+    overall = line.numbers[0]
+    if line.whole and all(v == round(v) for v in values):
+        return 0
+    return 2 if max(abs(overall.q1), abs(overall.q3)) < 10 and not line.whole else 1
 
 
-def missingness(patients: pd.DataFrame, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """How many cells of each column are empty: column, n_missing, missing_fraction, timing; most missing first."""
-    names = [str(c) for c in patients.columns] if columns is None else list(columns)
-    rows = []
-    for name in names:
-        spec = schema.column(name)
-        n = int(patients[name].isna().sum())
-        rows.append((name, n, n / len(patients) if len(patients) else math.nan, spec.timing if spec else ""))
-    table = pd.DataFrame(rows, columns=["column", "n_missing", "missing_fraction", "timing"])
-    return table.sort_values(["n_missing", "column"], ascending=[False, True], ignore_index=True)
+def _number_text(x: Numbers, *, line: Line, mean: bool) -> str:
+    if x.n == 0:
+        return NOTHING
+    if mean:
+        digits = 2 if _digits(line, (0.5,)) == 2 else 1
+        return f"{x.mean:.{digits}f} ({f'{x.sd:.{digits}f}' if not math.isnan(x.sd) else NOTHING})"
+    digits = _digits(line, (x.median, x.q1, x.q3))
+    return f"{x.median:.{digits}f} ({x.q1:.{digits}f}-{x.q3:.{digits}f})"
+
+
+def _range_text(x: Numbers, *, line: Line) -> str:
+    if x.n == 0:
+        return NOTHING
+    digits = _digits(line, (x.low, x.high))
+    return f"{x.low:.{digits}f}-{x.high:.{digits}f}"
+
+
+def _share(count: int, n: int) -> str:
+    return f"{count} ({100 * count / n:.1f} %)" if n else NOTHING
 
 
 def accrual(patients: pd.DataFrame) -> pd.DataFrame:
     """When and how long patients were followed, by centre and for all.
 
-    The median follow-up is not here: it needs the reverse Kaplan-Meier estimate, which is analysis.
+    The median follow-up is not here: it needs the reverse Kaplan-Meier estimate (analysis.follow_up).
 
     Returns:
         centre, n, first_year, last_year, n_year_missing, followup_days_min, followup_days_max, n_followup_missing,
         n_lost.
     """
+    numbers = pd.DataFrame({
+        name: pd.to_numeric(patients[name], errors="coerce").to_numpy(float, na_value=np.nan)
+        for name in ("treatment_year", "followup_days", "lost_to_followup")
+    })  # fmt: skip
+    codes, centres = pd.factorize(patients["centre"], sort=True)
+    groups = {"all": numbers} | {c: numbers[codes == i] for i, c in enumerate(centres)}
     rows = []
-    for centre in ["all", *sorted(patients["centre"].unique())]:
-        part = patients if centre == "all" else patients[patients["centre"] == centre]
-        year, days = part["treatment_year"].astype(float), part["followup_days"].astype(float)
+    for centre, part in groups.items():
+        year, days = part["treatment_year"], part["followup_days"]
         rows.append(
             {"centre": centre, "n": len(part), "first_year": year.min(), "last_year": year.max(),
              "n_year_missing": int(year.isna().sum()), "followup_days_min": days.min(), "followup_days_max": days.max(),

@@ -1,0 +1,81 @@
+"""What is missing, where, and together."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from onlm_lab.cohort.missing import missing_by, missing_patterns, missingness
+from onlm_lab.errors import OnlmError
+
+
+@pytest.fixture
+def rows():
+    return pd.DataFrame(
+        {"patient_id": list("abcdef"), "centre": ["B", "B", "A", "A", "A", None],
+         "cea_ng_ml": [1, np.nan, np.nan, 2, 3, np.nan], "suv_max": [np.nan, np.nan, np.nan, 2, 3, 1],
+         "sex": ["male", None, "male", "male", "male", "male"], "kps": [np.nan] * 6}
+    )  # fmt: skip
+
+
+def test_the_map_counts_each_column_in_each_group_and_in_all(rows):
+    table = missing_by(rows, columns=["cea_ng_ml", "sex"])
+    assert table[table["column"] == "cea_ng_ml"].drop(columns="column").to_numpy().tolist() == [
+        ["all", 6, 3, 0.5], ["A", 3, 1, 1 / 3], ["B", 2, 1, 0.5], ["(none)", 1, 1, 1.0]
+    ]  # fmt: skip
+    assert table.loc[(table["column"] == "sex") & (table["group"] == "B"), "n_missing"].item() == 1
+
+
+def test_the_groups_sum_to_all_on_any_table():
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame(rng.random((500, 4)), columns=list("wxyz")).mask(rng.random((500, 4)) < 0.3)
+    rows["centre"] = rng.integers(0, 7, 500).astype(float)
+    table = missing_by(rows)
+    parts = table[table["group"] != "all"].groupby("column")[["n", "n_missing"]].sum()
+    whole = table[table["group"] == "all"].set_index("column")[["n", "n_missing"]]
+    pd.testing.assert_frame_equal(parts, whole)
+    assert whole["n_missing"].to_dict() == rows[list("wxyz")].isna().sum().to_dict()
+    assert table["group"].unique().tolist() == ["all", "0", "1", "2", "3", "4", "5", "6"]
+
+
+def test_columns_that_nobody_has_and_the_groups_themselves_are_left_out_unless_named(rows):
+    assert missing_by(rows)["column"].unique().tolist() == ["patient_id", "cea_ng_ml", "suv_max", "sex"]
+    assert missing_by(rows, columns=["kps"])["fraction"].tolist() == [1.0] * 4
+
+
+def test_patterns_say_what_is_missing_together_most_frequent_first(rows):
+    table = missing_patterns(rows, columns=["cea_ng_ml", "suv_max", "sex"])
+    assert table[["pattern", "n_columns", "n"]].to_numpy().tolist() == [
+        ["", 0, 2], ["cea_ng_ml", 1, 1], ["suv_max", 1, 1], ["cea_ng_ml + suv_max", 2, 1],
+        ["cea_ng_ml + suv_max + sex", 3, 1],
+    ]  # fmt: skip
+    assert table["n"].sum() == len(rows) and table["fraction"].sum() == pytest.approx(1)
+    assert missing_patterns(rows)["n"].sum() == len(rows)
+
+
+def test_patterns_are_those_of_pandas_on_many_columns():
+    rng = np.random.default_rng(4)
+    rows = pd.DataFrame(rng.random((400, 11)), columns=[f"c{i}" for i in range(11)]).mask(rng.random((400, 11)) < 0.1)
+    counted = rows.isna().apply(lambda r: " + ".join(rows.columns[r]), axis=1).value_counts()
+    table = missing_patterns(rows).set_index("pattern")["n"]
+    assert table.to_dict() == counted.to_dict()
+
+
+def test_odd_tables(rows):
+    nobody = missing_by(rows.iloc[:0], columns=["sex"])
+    assert nobody["n"].tolist() == [0] and math.isnan(nobody["fraction"][0])
+    assert len(missing_patterns(rows.iloc[:0])) == 0 and len(missing_by(rows, columns=[])) == 0
+    assert missing_patterns(rows[["patient_id"]]).to_numpy().tolist() == [["", 0, 6, 1.0]]
+    assert missingness(rows.iloc[:0], columns=["sex"])["n_missing"].tolist() == [0]
+
+
+def test_a_column_that_is_not_there_is_refused_with_the_nearest(rows):
+    with pytest.raises(OnlmError, match="no column 'cea'; did you mean 'cea_ng_ml'"):
+        missing_by(rows, columns=["cea"])
+    with pytest.raises(OnlmError, match="no column 'center'; did you mean 'centre'"):
+        missing_by(rows, by="center")
+    with pytest.raises(OnlmError, match="300 groups; wanted at most 200"):
+        missing_by(pd.DataFrame({"centre": range(300), "x": 1}))
