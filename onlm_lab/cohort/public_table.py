@@ -267,8 +267,7 @@ def without_contradictions(followup: pd.DataFrame, *, findings: Findings) -> pd.
         rows.loc[where, columns] = np.nan
         rows.loc[where, "death_cause" if survival else "recurrence_site"] = None
 
-    if "death_cause" not in rows:
-        rows["death_cause"] = None
+    rows["death_cause"] = rows["death_cause"] if "death_cause" in rows else None
     left_out(
         (rows["followup_days"] < 0) & rows["died"].notna(), "death or last contact before time zero", survival=True
     )
@@ -283,7 +282,7 @@ def without_contradictions(followup: pd.DataFrame, *, findings: Findings) -> pd.
          findings=findings)  # fmt: skip
     rows["followup_days"] = rows["followup_days"].mask(late, rows["recurrence_days"])
     left_out(after & (rows["died"] == 1), "recurrence after death", survival=True)
-    return rows.dropna(axis=1, how="all") if rows["death_cause"].isna().all() else rows
+    return rows
 
 
 def as_public_table(
@@ -315,13 +314,13 @@ def apply_rules(patients: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def surrogate_of(table: PublicTable, rules: Rules, *, source: str) -> Cohort:
-    """The patients who pass every rule, as a cohort of their own."""
+    """The patients who pass every rule, as a cohort of their own, without own columns that are empty in all of them."""
     patients = apply_rules(table.cohort.patients, rules)
     if not len(patients):
         raise DataError(
             [f"{table.cohort.source}: none of {len(table.cohort)} patients is left by the surrogate's rules."]
         )
-    extra = table.cohort.extra_columns
+    extra = tuple(c for c in table.cohort.extra_columns if patients[c.name].notna().any())
     clinical, followup = as_files(patients, extra_columns=extra)
     return build_cohort(clinical, followup=followup, source=source, extra_columns=extra, surrogate=True)
 

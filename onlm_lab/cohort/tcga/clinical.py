@@ -37,8 +37,9 @@ def clinical_table(raw: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
         if _filled(raw, column):
             to = "" if name == "pack_years" else name
             data[name] = public.read_numbers(raw, column, missing=MISSING, findings=findings, to=to)
-    if "pack_years" in data:
-        data["pack_years"] = _pack_years(raw, data["pack_years"], never=data["smoking"] == "never", findings=findings)
+    data["pack_years"] = _pack_years(
+        raw, data.get("pack_years", absent), never=data["smoking"] == "never", findings=findings
+    )
     data |= _performance(raw, findings=findings)
     data["lobe"] = _lobe(raw, findings=findings)
     if "histological_type" in raw:
@@ -63,7 +64,7 @@ def _pack_years(raw: pd.DataFrame, given: pd.Series, *, never: pd.Series, findin
     """Never smokers have 0 pack-years."""
     wrong = never & (given > 0)
     note(raw, wrong, "never smoker with pack-years", "pack-years left out", findings=findings)
-    empty = raw["number_pack_years_smoked"].isin(MISSING)
+    empty = given.isna()
     for where, why in ((never & empty, "never smokers: pack_years 0"),
                        (~never & empty, "not known: pack_years left empty")):  # fmt: skip
         if where.any():
