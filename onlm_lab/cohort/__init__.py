@@ -20,12 +20,14 @@ from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
 from onlm_lab.cohort.staging import stage_table, t_bounds
 from onlm_lab.cohort.summary import accrual, table_one, table_one_numbers
 from onlm_lab.cohort.table import Cohort, build_cohort, load_cohort
+from onlm_lab.cohort.tables import Tables, read_tables
 from onlm_lab.split_files import DealtSplit, read_split, write_split
 
 __all__ = [
     "Cohort",
     "DealtSplit",
     "Screening",
+    "Tables",
     "accrual",
     "build_cohort",
     "central_location",
@@ -45,6 +47,7 @@ __all__ = [
     "positives_by_yield",
     "quality_rule",
     "read_split",
+    "read_tables",
     "reference_standard",
     "refuse_duplicates",
     "refuse_post_treatment",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,10 @@ from onlm_lab import schema
 from onlm_lab.cohort.endpoints import endpoints
 from onlm_lab.cohort.label import arm, label
 from onlm_lab.cohort.staging import stage_table
+from onlm_lab.cohort.tables import StudyOrPaths, Tables, read_tables
 from onlm_lab.errors import DataError
-from onlm_lab.study import Study, load_study
+
+__all__ = ["Cohort", "Tables", "build_cohort", "load_cohort", "read_tables"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class Cohort:
         extra_columns: the study's own columns.
         surrogate: the label rests on pathological N alone.
         made_up: the data are made up.
+        notes: what was done while the files were read, a sentence each.
     """
 
     patients: pd.DataFrame
@@ -41,6 +43,7 @@ class Cohort:
     extra_columns: tuple[schema.Column, ...] = ()
     surrogate: bool = False
     made_up: bool = False
+    notes: tuple[str, ...] = ()
 
     def __getattribute__(self, name: str) -> object:
         value = object.__getattribute__(self, name)
@@ -67,48 +70,21 @@ class Cohort:
         return f"{mark}<b>Cohort from {html.escape(self.source)}</b><table>{body}</table>"
 
 
-def load_cohort(
-    study_or_paths: Study | str | Path | Sequence[str | Path] | Mapping[str, str | Path],
-) -> Cohort:
-    """The cohort of a study, or of one or two CSV files.
+def load_cohort(study_or_paths: StudyOrPaths) -> Cohort:
+    """The cohort of a study, or of one or two files.
 
     Args:
-        study_or_paths: a Study; a study's folder or study.toml; a clinical CSV file; (clinical, followup); or
-            {"clinical": ..., "followup": ...}. Without a follow-up file all endpoints are missing.
+        study_or_paths: a Study; a study's folder or study.toml; a clinical file (CSV, TSV, text, Excel); (clinical,
+            followup); or {"clinical": ..., "followup": ...}. Without a follow-up all endpoints are missing.
 
     Raises:
         DataError: every fault of both files at once.
         StudyError: study.toml cannot be used.
     """
-    if isinstance(study_or_paths, str | Path) and Path(study_or_paths).suffix != ".csv":
-        study_or_paths = load_study(study_or_paths)
-    if isinstance(study_or_paths, Study):
-        study = study_or_paths
-        paths = [study.path(name) for name in (study.data.clinical, study.data.followup) if name]
-        words, surrogate, made_up = study.data.missing_words, study.label.surrogate, study.made_up
-        extra = schema.declared(study.columns)
-    else:
-        if isinstance(study_or_paths, Mapping):
-            study_or_paths = [study_or_paths[k] for k in ("clinical", "followup") if k in study_or_paths]
-        paths = [Path(p) for p in ([study_or_paths] if isinstance(study_or_paths, str | Path) else study_or_paths)]
-        words, surrogate, made_up, extra = ("",), False, False, ()
-    faults: list[str] = []
-    tables = []
-    for path, table in zip(paths, ("clinical", "followup"), strict=False):
-        try:
-            own = extra if table == "clinical" else ()
-            tables.append(schema.read_table(path, table=table, missing_words=words, extra_columns=own))
-        except DataError as error:
-            faults += error.faults
-    if len(tables) == 2:
-        faults += schema.check_known_patients(
-            tables[1], patients=tables[0]["patient_id"], file=paths[1].name, of=paths[0].name
-        )
-    if faults:
-        raise DataError(faults)
+    tables = read_tables(study_or_paths)
     return build_cohort(
-        tables[0], followup=tables[1] if len(tables) == 2 else None, source=" + ".join(p.name for p in paths),
-        extra_columns=extra, surrogate=surrogate, made_up=made_up,
+        tables.clinical, followup=tables.followup, source=tables.source, extra_columns=tables.extra_columns,
+        surrogate=tables.surrogate, made_up=tables.made_up, notes=tables.notes,
     )  # fmt: skip
 
 
@@ -120,6 +96,7 @@ def build_cohort(
     extra_columns: Iterable[schema.Column] = (),
     surrogate: bool = False,
     made_up: bool = False,
+    notes: Iterable[str] = (),
 ) -> Cohort:
     """A cohort from tables that schema.read_table or schema.check let through."""
     extra = tuple(extra_columns)
@@ -140,7 +117,7 @@ def build_cohort(
     table = pd.concat(parts, axis=1)
     text = schema.table_text(table, extra_columns=extra)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Cohort(table, source, digest, extra_columns=extra, surrogate=surrogate, made_up=made_up)
+    return Cohort(table, source, digest, extra_columns=extra, surrogate=surrogate, made_up=made_up, notes=tuple(notes))
 
 
 def _completed(frame: pd.DataFrame, *, table: str, extra_columns: Iterable[schema.Column] = ()) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onlm_lab.schema.checking import check, check_known_patients, pandera_schema
+from onlm_lab.schema.checking import check, check_known_patients, pandera_schema, unknown_patients
 from onlm_lab.schema.dictionary import (
     COLUMNS,
     DESCRIPTORS,
@@ -38,9 +38,12 @@ from onlm_lab.schema.document import (
     dictionary_html,
     dictionary_text,
 )
-from onlm_lab.schema.reading import read_table
+from onlm_lab.schema.mapping import settings_faults
+from onlm_lab.schema.reading import Reading, distinct, read, read_table, try_source
 from onlm_lab.schema.redcap_design import redcap_design
+from onlm_lab.schema.sources import Lost, Source, lost_columns, open_source
 from onlm_lab.schema.template import template_workbook
+from onlm_lab.schema.workbooks import sheet_names
 from onlm_lab.schema.writing import table_text, write_table
 
 __all__ = [
@@ -57,6 +60,9 @@ __all__ = [
     "T_STAGES",
     "Column",
     "Entry",
+    "Lost",
+    "Reading",
+    "Source",
     "check",
     "check_known_patients",
     "column",
@@ -66,11 +72,19 @@ __all__ = [
     "dictionary_entries",
     "dictionary_html",
     "dictionary_text",
+    "distinct",
+    "lost_columns",
     "nearest",
+    "open_source",
+    "read",
     "read_table",
     "redcap_design",
+    "settings_faults",
+    "sheet_names",
     "table_text",
     "template_workbook",
+    "try_source",
+    "unknown_patients",
     "write_table",
 ]
 

@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from onlm_lab.errors import DataError
+from onlm_lab.errors import DataError, Fault
+from onlm_lab.schema.cells import Decimal, hint
 from onlm_lab.schema.contradictions import contradictions
-from onlm_lab.schema.dictionary import KEYS, NUMERIC, Column, columns, nearest
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # line breaks and the like, left over from an export
+from onlm_lab.schema.dictionary import BY_NAME, KEYS, NUMERIC, Column, columns, nearest
+from onlm_lab.schema.shown import few, quoted, shown
+from onlm_lab.schema.texts import CONTROL, Texts
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a table comes from: what the file calls its columns and rows, and what its cells held.
+
+    Attributes:
+        rows: number of each row in the file; None: the first is 2.
+        names: our name -> what a message calls the column, where the file calls it otherwise.
+        texts: our name -> the cells as the file has them.
+        bad: our name -> rows that could not be read.
+        told: our name -> rows whose fault is told already: nothing more is said of them.
+        unsure: columns that are absent but may stand in the file under another name.
+        one_event: several rows a patient are a REDCap export by events; the sentence that explains it.
+    """
+
+    file: str = "table"
+    rows: np.ndarray | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, Texts] = field(default_factory=dict)
+    decimals: Mapping[str, Decimal] = field(default_factory=dict)
+    bad: Mapping[str, np.ndarray] = field(default_factory=dict)
+    told: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unsure: frozenset[str] = frozenset()
+    several: str = ""
+
+    def name(self, ours: str) -> str:
+        return self.names.get(ours, ours)
+
+    def numbers(self, rows: Iterable[int]) -> list[int]:
+        """Row numbers as the user sees them."""
+        return [int(self.rows[r]) if self.rows is not None else int(r) + 2 for r in rows]
 
 
 def check(
@@ -33,152 +67,216 @@ def check(
     """
     known = columns(table, extra_columns=extra_columns)
     names = [str(c) for c in frame.columns]
-    faults = header_faults(names if closed else [n for n in names if n in known], known=known, file=file)
+    faults, unsure = header_faults(names if closed else [n for n in names if n in known], known=known, file=file)
     present = {name: c for name, c in known.items() if name in names}
-    faults += table_faults(frame.reset_index(drop=True), present, table=table, file=file, texts={}, bad={})
+    origin = Origin(file, unsure=unsure)
+    faults += table_faults(frame.reset_index(drop=True), present, table=table, origin=origin)
     if faults:
         raise DataError(faults)
     return frame
 
 
-def table_faults(
-    frame: pd.DataFrame,
-    present: dict[str, Column],
-    *,
-    table: str,
-    file: str,
-    texts: dict[str, list[str]],
-    bad: dict[str, list[int]],
-) -> list[str]:
-    """Cell faults (through pandera), doubled keys and contradictions between columns, in the order of the columns."""
+def table_faults(frame: pd.DataFrame, present: Mapping[str, Column], *, table: str, origin: Origin) -> list[Fault]:
+    """Cell faults (through pandera), doubled keys and contradictions between columns, in the order of the columns.
+
+    A cell is told once: what cannot be read is not missing as well, nor at odds with other columns.
+    """
+    import numpy as np
     import pandera.errors
 
-    wrong = {name: set(bad.get(name, ())) for name in present}
-    empty: dict[str, list[int]] = {}
+    nothing = np.zeros(len(frame), dtype=bool)
+    told = {name: origin.told.get(name, nothing) for name in present}
+    wrong = {name: origin.bad.get(name, nothing).copy() for name in present}
+    empty: dict[str, np.ndarray] = {}
     try:
         pandera_schema(tuple(present.values())).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        for name, test, position in error.failure_cases[["column", "check", "index"]].itertuples(index=False):
+        cases = error.failure_cases
+        for (name, test), group in cases.groupby(["column", "check"], sort=False):
+            hit = nothing.copy()
+            hit[group["index"].astype(int).to_numpy()] = True
             if test == "not_nullable":
-                if position not in wrong[name]:
-                    empty.setdefault(name, []).append(int(position))
+                empty[name] = hit & ~wrong[name] & ~told[name]
             else:
-                wrong[name].add(int(position))
-    ids = frame["patient_id"].tolist() if "patient_id" in frame else [None] * len(frame)
+                wrong[name] |= hit & ~told[name]
+    ids = _ids(frame, unusable=wrong.get("patient_id", nothing) | told.get("patient_id", nothing))
     faults = []
     for name, spec in present.items():
-        if name in empty:
-            rows = empty[name]
-            faults.append(f"{file}: {name} is empty in {_count(rows, frame)} ({_where(rows, ids)}). Fill it.")
-        if wrong[name]:
-            shown = texts.get(name) or frame[name].tolist()
-            faults.append(_cell_sentence(sorted(wrong[name]), spec, shown=shown, ids=ids, file=file))
-    faults += _key_faults(frame, table=table, file=file, ids=ids)
-    for rows, said in contradictions(frame, table=table):
-        faults.append(f"{file}: {said[0]} in {_count(rows, frame)} ({_where(rows, ids)}). {said[1]}")
+        if name in empty and empty[name].any():
+            faults.append(_empty_fault(np.flatnonzero(empty[name]), spec, frame=frame, ids=ids, origin=origin))
+        if wrong[name].any():
+            values = origin.texts[name] if name in origin.texts else frame[name].tolist()
+            rows = np.flatnonzero(wrong[name]).tolist()
+            faults.append(_cell_fault(rows, spec, values=values, ids=ids, origin=origin))
+    unusable = {name: wrong[name] | told[name] | empty.get(name, nothing) for name in present}
+    faults += _key_faults(frame, table=table, origin=origin, ids=ids, unusable=unusable)
+    for rows, found in contradictions(frame, table=table, unusable=unusable, unsure=origin.unsure):
+        said = f"{origin.file}: {found.what} in {_count(rows, frame)} ({_where(rows, ids, origin)}). {found.advice}"
+        names = " and ".join(origin.name(c) for c in found.columns if c in frame)
+        faults.append(_fault(said, names, rows, ids=ids, origin=origin, wanted=found.advice))
     return faults
 
 
-def _cell_sentence(rows: list[int], spec: Column, *, shown: list[Any], ids: list[Any], file: str) -> str:
+def _ids(frame: pd.DataFrame, *, unusable: np.ndarray) -> list[Any]:
+    """The patient of each row, None where the cell does not say."""
+    import numpy as np
+
+    if "patient_id" not in frame:
+        return [None] * len(frame)
+    column = frame["patient_id"].astype(object).to_numpy()
+    return np.where(unusable | frame["patient_id"].isna().to_numpy(), None, column).tolist()
+
+
+def _fault(
+    said: str, column: str, rows: Sequence[int], *, ids: Sequence[Any], origin: Origin, wanted: str,
+    values: Sequence[str] = (),
+) -> Fault:  # fmt: skip
+    """A fault with all its cells."""
+    patients = tuple("" if ids[r] is None else str(ids[r]) for r in rows)
+    return Fault(
+        said, file=origin.file, column=column, rows=tuple(origin.numbers(rows)), patients=patients,
+        values=tuple(values) or ("",) * len(rows), wanted=wanted,
+    )  # fmt: skip
+
+
+def _empty_fault(rows: Sequence[int], spec: Column, *, frame: pd.DataFrame, ids: list[Any], origin: Origin) -> Fault:
+    name = origin.name(spec.name)
+    said = f"{origin.file}: {name} is empty in {_count(rows, frame)} ({_where(rows, ids, origin)}). Fill it."
+    return _fault(said, name, rows, ids=ids, origin=origin, wanted="a filled cell")
+
+
+def _cell_fault(rows: list[int], spec: Column, *, values: Texts | list[Any], ids: list[Any], origin: Origin) -> Fault:
     """One sentence for all wrong cells of a column, the nearest allowed word offered."""
-    parts = []
-    for row in rows[:5]:
-        value = shown[row]
-        near = nearest(str(value), spec.allowed)
-        hint = f"; did you mean '{near}'?" if near else ""
-        if isinstance(value, str) and value != value.strip():
-            hint = "; a blank before or after it"
-        elif isinstance(value, str) and spec.type == "number" and re.fullmatch(r"[+-]?\d+,\d+", value):
-            hint = f"; did you mean '{value.replace(',', '.')}'?"
-        elif isinstance(value, str) and not value.isprintable() and spec.type in ("text", "category"):
-            hint = "; a line break or another control character inside it"
-        text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, int | float) else str(value)
+    name, parts = origin.name(spec.name), []
+    decimal = origin.decimals.get(spec.name, ".")
+    held = [values.at(r) if isinstance(values, Texts) else values[r] for r in rows]
+    for row, value, number in zip(rows[:5], held, origin.numbers(rows[:5]), strict=False):
         where = f"{ids[row]}" if ids[row] is not None and spec.name != "patient_id" else ""
-        inside = (where + hint).removeprefix("; ")
-        text = "".join(c if c.isprintable() else " " for c in text)
-        parts.append(f"'{shortened(text)}' in row {row + 2}" + (f" ({inside})" if inside else ""))
+        advice = hint(value, spec=spec, decimal=decimal)
+        if isinstance(value, str) and not advice and value != value.strip():
+            advice = "a blank before or after it"
+        inside = "; ".join(part for part in (where, advice) if part)
+        parts.append(f"{quoted(value)} in row {number}" + (f" ({inside})" if inside else ""))
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     cells = "1 cell holds" if len(rows) == 1 else f"{len(rows)} cells hold"
     wanted = spec.wanted if spec.type != "text" else "text without line breaks and without blanks at its ends"
-    return (
-        f"{file}: {spec.name} must be {wanted}; {cells} something else: {', '.join(parts)}{more}. "
+    said = (
+        f"{origin.file}: {name} must be {wanted}; {cells} something else: {', '.join(parts)}{more}. "
         f"Correct {'it' if len(rows) == 1 else 'them'}{'' if spec.filled else ', or leave the cell empty'}."
+        f"{_words(held, spec)}"
     )
+    return _fault(said, name, rows, ids=ids, origin=origin, wanted=wanted, values=[shown(v) for v in held])
 
 
-def _key_faults(frame: pd.DataFrame, *, table: str, file: str, ids: list[Any]) -> list[str]:
+def _words(held: list[Any], spec: Column) -> str:
+    """All different wrong words of a column with words, each with its count, so that they can be recoded in one go."""
+    if spec.type not in ("category", "boolean") or len(held) <= 5:
+        return ""
+    counts: dict[str, int] = {}
+    for value in held:
+        counts[str(value)] = counts.get(str(value), 0) + 1
+    parts = []
+    for word, n in sorted(counts.items(), key=lambda pair: -pair[1])[:40]:
+        advice = hint(word, spec=spec)
+        parts.append(f"{quoted(word)} {n} times" + (f" ({advice})" if advice.startswith("did you mean") else ""))
+    rest = f" and {len(counts) - 40} further words" if len(counts) > 40 else ""
+    return f" Its words: {', '.join(parts)}{rest}. Recode them in study.toml under [mapping.values.{spec.name}]."
+
+
+def _key_faults(
+    frame: pd.DataFrame, *, table: str, origin: Origin, ids: list[Any], unusable: Mapping[str, np.ndarray]
+) -> list[Fault]:
     """Rows that share their key."""
     key = [k for k in KEYS[table] if k in frame]
     if len(key) < len(KEYS[table]):
         return []
-    doubled = frame[frame.duplicated(key, keep=False) & frame["patient_id"].notna()]
+    usable = frame["patient_id"].notna().to_numpy()
+    for name in key:
+        usable &= ~unusable[name]
+    keyed = frame.loc[usable, key]
+    doubled = keyed[keyed.duplicated(key, keep=False)]
     if doubled.empty:
         return []
-    first = [
-        f"{group['patient_id'].iloc[0]}: rows {', '.join(str(i + 2) for i in group.index)}"
-        for _, group in list(doubled.groupby(key, sort=False))[:5]
-    ]
-    n = len(doubled.drop_duplicates(key))
+    groups = [group for _, group in doubled.groupby(key, sort=False)]
+    first = [f"{group['patient_id'].iloc[0]}: rows {few(origin.numbers(group.index))}" for group in groups[:5]]
+    n = len(groups)
     one = "patient" if len(key) == 1 else f"combination of {', '.join(key)}"
-    return [
-        f"{file}: wanted one row a {one}; {n} {'has' if n == 1 else 'have'} more ({'; '.join(first)}). "
-        "Keep one row of each, or give different identifiers."
-    ]
+    more = f" and {n - 5} more" if n > 5 else ""
+    advice = origin.several or "Keep one row of each, or give different identifiers."
+    said = (
+        f"{origin.file}: wanted one row a {one}; {n} {'has' if n == 1 else 'have'} more ({'; '.join(first)}{more}). "
+        f"{advice}"
+    )
+    rows = sorted(int(i) for i in doubled.index)
+    return [_fault(said, origin.name("patient_id"), rows, ids=ids, origin=origin, wanted=f"one row a {one}")]
 
 
 def check_known_patients(
     frame: pd.DataFrame, *, patients: Iterable[str], file: str, of: str = "clinical.csv"
 ) -> list[str]:
-    """A fault for rows whose patient is not in the clinical table; no fault, no sentence."""
+    """A sentence for rows whose patient is not in the clinical table; no fault, no sentence."""
+    return [fault.said for fault in unknown_patients(frame, patients=patients, file=file, of=of)]
+
+
+def unknown_patients(
+    frame: pd.DataFrame, *, patients: Iterable[str], file: str, of: str = "clinical.csv", rows: np.ndarray | None = None
+) -> list[Fault]:
+    """The same as faults with their cells. `rows`: their numbers in the file."""
     known = set(patients)
-    rows = [i for i, p in enumerate(frame["patient_id"]) if p is not None and p not in known]
-    if not rows:
+    ids = frame["patient_id"].tolist()
+    strange = [i for i, p in enumerate(ids) if p is not None and p not in known]
+    if not strange:
         return []
-    near = nearest(str(frame["patient_id"].iloc[rows[0]]), known)
-    hint = f"Did you mean '{near}'? " if near else ""
-    where = _where(rows, frame["patient_id"].tolist())
-    return [
-        f"{file}: {_count(rows, frame)} belong to a patient who is not in {of} ({where}). {hint}"
-        "Correct the id or add the patient."
-    ]
+    origin = Origin(file, rows=rows)
+    near = nearest(str(ids[strange[0]]), known)
+    advice = f"Did you mean '{near}'? " if near else ""
+    said = (
+        f"{file}: {_count(strange, frame)} belong to a patient who is not in {of} ({_where(strange, ids, origin)}). "
+        f"{advice}Correct the id or add the patient."
+    )
+    wanted = f"a patient of {of}"
+    return [_fault(said, "patient_id", strange, ids=ids, origin=origin, wanted=wanted)]
 
 
-def header_faults(header: list[str], *, known: dict[str, Column], file: str) -> list[str]:
-    """Unknown, doubled and missing column names."""
-    faults = []
+def header_faults(
+    header: Sequence[str], *, known: Mapping[str, Column], file: str, called: Mapping[str, str] | None = None
+) -> tuple[list[Fault], frozenset[str]]:
+    """Unknown, doubled and missing column names; and the known columns that an unknown name may have meant.
+
+    `called`: our name -> the file's. A needed column that an unknown name is near to is not told as missing too.
+    """
+    faults, near_to = [], {}
     for name in header:
-        if name not in known:
-            near = nearest(name, [k for k in known if k not in header])
-            hint = f"did you mean '{near}'? Rename it" if near else "rename it"
-            where = (
-                f", or declare it in study.toml under [columns.{name.strip() or 'NAME'}]" if "risk" not in known else ""
-            )
-            faults.append(f"{file}: column '{shortened(name)}' is not known; {hint}{where}.")
-    for name in sorted({n for n in header if header.count(n) > 1}):
-        faults.append(f"{file}: column '{name}' is there {header.count(name)} times; wanted once. Remove the others.")
+        if name in known:
+            continue
+        near = nearest(name, [k for k in known if k not in header])
+        if near:
+            near_to.setdefault(near, name)
+        advice = f"did you mean '{near}'? Rename it" if near else "rename it"
+        where = f", or declare it in study.toml under [columns.{name.strip() or 'NAME'}]" if "risk" not in known else ""
+        if name in BY_NAME and BY_NAME[name].table in ("clinical", "followup") and "risk" not in known:
+            advice, where = f"it belongs into the {BY_NAME[name].table} table", ". Move it"
+        theirs = (called or {}).get(name, name)
+        said = f"{file}: column '{shown(theirs)}' is not known; {advice}{where}."
+        faults.append(Fault(said, file=file, column=theirs, wanted="a known column"))
+    for name in sorted({n for n in header if list(header).count(n) > 1}):
+        said = f"{file}: column '{name}' is there {list(header).count(name)} times; wanted once. Remove the others."
+        faults.append(Fault(said, file=file, column=name))
     for name, wanted in known.items():
-        if wanted.required and name not in header:
-            faults.append(f"{file}: column '{name}' is missing ({wanted.description}). Add it.")
-    return faults
+        if wanted.required and name not in header and name not in near_to:
+            said = f"{file}: column '{name}' is missing ({wanted.description}). Add it."
+            faults.append(Fault(said, file=file, column=name, wanted="the column"))
+    return faults, frozenset(near_to)
 
 
-def _count(rows: list[int], frame: pd.DataFrame) -> str:
+def _count(rows: Sequence[int], frame: pd.DataFrame) -> str:
     return f"{len(rows)} of {len(frame)} rows"
 
 
-def _where(rows: list[int], ids: list[Any]) -> str:
-    named = [f"row {r + 2}" + (f" {ids[r]}" if ids[r] is not None else "") for r in rows[:5]]
+def _where(rows: Sequence[int], ids: Sequence[Any], origin: Origin) -> str:
+    numbers = origin.numbers(rows[:5])
+    named = [f"row {n}" + (f" {ids[r]}" if ids[r] is not None else "") for n, r in zip(numbers, rows, strict=False)]
     return ", ".join(named) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-
-
-def few(rows: list[int]) -> str:
-    """The first five numbers, and how many more there are."""
-    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-
-
-def shortened(text: str) -> str:
-    """A cell's text, at most 40 characters of it."""
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 @functools.lru_cache(maxsize=32)
@@ -201,7 +299,8 @@ def pandera_schema(specs: tuple[Column, ...], strict: bool = False) -> Any:
 
 
 def _fits(series: pd.Series, *, spec: Column) -> pd.Series:
-    """Whether each (known) cell holds what the column wants."""
+    """Whether each (known) cell holds what the column wants; each different text is looked at once."""
+    import numpy as np
     import pandas as pd
 
     if spec.type in NUMERIC:
@@ -218,7 +317,12 @@ def _fits(series: pd.Series, *, spec: Column) -> pd.Series:
         if spec.high is not None:
             good &= values <= spec.high
         return good
-    good = series.map(lambda v: isinstance(v, str) and v == v.strip() and v != "" and not CONTROL.search(v)).astype(
-        bool
-    )
-    return good & series.isin(spec.allowed) if spec.allowed else good
+    codes, words = pd.factorize(series, use_na_sentinel=False)
+    fits = np.array([_is_word(word, spec) for word in words], dtype=bool)
+    return pd.Series(fits[codes], index=series.index, dtype=bool)
+
+
+def _is_word(value: Any, spec: Column) -> bool:
+    if not isinstance(value, str) or value != value.strip() or value == "" or CONTROL.search(value):
+        return False
+    return value in spec.allowed if spec.allowed else True

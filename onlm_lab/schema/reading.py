@@ -2,24 +2,98 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onlm_lab.errors import DataError
-from onlm_lab.schema.checking import CONTROL, few, header_faults, table_faults
+from onlm_lab.errors import DataError, Fault
+from onlm_lab.schema import mapping as mappings
+from onlm_lab.schema.cells import decimal_of, parse_words
+from onlm_lab.schema.checking import Origin, header_faults, table_faults
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
+from onlm_lab.schema.redcap import ADMIN
+from onlm_lab.schema.sheets import Sheet
+from onlm_lab.schema.shown import few, quoted, shown
+from onlm_lab.schema.sources import Lost, Source, doubled_beside, lost_columns, open_source
+from onlm_lab.schema.texts import TOLD, texts
+from onlm_lab.study import Data
+from onlm_lab.study import Mapping as Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _VERBATIM = ("patient_id", "centre")
-_BAD = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A table that came in right.
+
+    Attributes:
+        frame: the checked table: rows and columns in the file's order, then columns made by the mapping.
+        notes: what was done on the way, a sentence each, with counts.
+        rows: the number of each row as a spreadsheet shows it.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    rows: np.ndarray | None = field(default=None, repr=False)
+
+
+def read(
+    path: str | Path,
+    *,
+    table: str,
+    data: Data | None = None,
+    mapping: Settings | None = None,
+    extra_columns: Iterable[Column] = (),
+    beside: str | Path | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Reading:
+    """A spreadsheet as a checked table, with notes of what was done on the way.
+
+    Args:
+        path: separated text (CSV, TSV, semicolons) or an Excel workbook (.xlsx, .xlsm); names in the first row.
+        table: "clinical", "followup", "annotations", "predictions" or "analysis".
+        data: sheets, encoding, separator, decimal sign, format of dates, missing words, REDCap's data dictionary
+            (a path; relative to the folder of `path`).
+        mapping: the hospital's own names and words.
+        extra_columns: the study's own columns.
+        beside: the study's other file, in which a date of [mapping.dates] may stand; looked up by patient_id.
+        defaults: value of a whole column, by name, for columns that the file may leave out.
+
+    Raises:
+        DataError: every fault of the file at once, with its cells in `details`.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "clinical.csv"
+        >>> _ = path.write_text("patient_id;centre;age_years\\n007;A;61,5\\n")
+        >>> reading = read(path, table="clinical")
+        >>> reading.frame["patient_id"].tolist(), reading.frame["age_years"].tolist()
+        (['007'], [61.5])
+        >>> reading.notes[-1]
+        'clinical.csv: decimal commas read in 1 cell (age_years).'
+    """
+    data, mapping, path = data or Data(), mapping or Settings(), Path(path)
+    extra = tuple(extra_columns)
+    source = open_source(path, table=table, data=data, mapping=mapping, extra_columns=extra)
+    other = None
+    if beside is not None:
+        second = "followup" if table == "clinical" else "clinical"
+        other = open_source(beside, table=second, data=data, mapping=mapping, extra_columns=extra)
+    opened = [source, *([other] if other else [])]
+    lost = [one for one in lost_columns(opened, mapping=mapping, extra_columns=extra) if one.only_in(table)]
+    faults = mappings.settings_faults(mapping, extra_columns=extra) + [one.fault([path.name]) for one in lost]
+    reading, found = try_source(
+        source, data=data, mapping=mapping, extra_columns=extra, other=other, defaults=defaults, lost=lost
+    )
+    faults += found + (doubled_beside(other, mapping=mapping) if other else [])
+    if reading is None or faults:
+        raise DataError(distinct(faults))
+    return reading
 
 
 def read_table(
@@ -30,10 +104,10 @@ def read_table(
     extra_columns: Iterable[Column] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """A CSV file as a checked table: rows in the file's order, columns in the file's order.
+    """A spreadsheet whose columns bear our names, as a checked table: rows and columns in the file's order.
 
     Args:
-        path: a CSV file, UTF-8 (with or without a byte-order mark), separated by commas, names in the first row.
+        path: as in read.
         table: "clinical", "followup", "annotations", "predictions" or "analysis".
         missing_words: cells that mean "not known"; the empty cell always does. patient_id and centre are never read
             as missing words: a patient called "NA" stays.
@@ -43,85 +117,168 @@ def read_table(
     Raises:
         DataError: every fault of the file at once, a sentence each.
     """
+    data = Data(missing_words=tuple(missing_words))
+    return read(path, table=table, data=data, extra_columns=extra_columns, defaults=defaults).frame
+
+
+def try_source(
+    source: Source,
+    *,
+    data: Data,
+    mapping: Settings,
+    extra_columns: Sequence[Column] = (),
+    other: Source | None = None,
+    elsewhere: Collection[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+    lost: Sequence[Lost] = (),
+) -> tuple[Reading | None, list[Fault]]:
+    """What could be read of an opened file, and all its faults; with any fault the table is not fit for use.
+
+    Args:
+        other: the study's other file, where dates may stand.
+        elsewhere: columns of another table that the same sheet holds too.
+        lost: columns that the mapping names and no file has; a near name is not told as unknown too.
+    """
     import pandas as pd
 
-    path, extra = Path(path), tuple(extra_columns)
-    known = columns(table, extra_columns=extra)
-    header, records = _read_text(path)
-    absent = {name: str(value) for name, value in (defaults or {}).items() if name not in header}
-    if absent and header:
-        header, records = [*header, *absent], [[*r, *absent.values()] for r in records]
-    faults = header_faults(header, known=known, file=path.name)
-    if not records:
-        faults.append(f"{path.name}: there is no row below the column names; wanted at least one patient.")
-    width = len(header)
-    ragged = [i + 2 for i, r in enumerate(records) if len(r) != width]
-    if ragged:
-        faults.append(
-            f"{path.name}: {len(ragged)} of {len(records)} rows do not have the {width} cells that the first row has "
-            f"(row {few(ragged)}). A comma inside a text needs quotation marks around that text, "
-            "and every quotation mark that is opened has to be closed."
+    sheet, table = source.sheet, source.table
+    known = columns(table, extra_columns=extra_columns if table != "followup" else ())
+    done = mappings.mapped(
+        sheet, names=source.names, table=table, known=known, data=data, mapping=mapping, project=source.project,
+        other=other.beside if other else None, elsewhere=elsewhere,
+    )  # fmt: skip
+    for name, value in (defaults or {}).items():
+        if name not in done.cells:
+            made = texts([str(value)] * len(sheet))
+            done.cells[name] = mappings.Cells(name, made, made)
+    unknown = [n for n in done.unknown if not {n, source.names.get(n, n)} & {one.near for one in lost}]
+    named, unsure = header_faults(
+        [*done.cells, *unknown], known=known, file=sheet.file, called={n: source.names.get(n, n) for n in unknown}
+    )
+    doubled = {fault.column for fault in sheet.faults if fault.column}
+    absent = {one.target for one in lost} | doubled
+    faults = [*sheet.faults, *done.faults, *(f for f in named if f.column not in absent)]
+    notes = [*sheet.notes, *done.notes]
+    if not len(sheet):
+        return None, distinct(faults)
+    values, origin, cell_faults = _values(done, source=source, known=known, data=data, mapping=mapping, notes=notes)
+    origin = replace(origin, unsure=unsure | (absent & known.keys()), several=_several(source))
+    frame = pd.DataFrame(values)
+    present = {name: spec for name, spec in known.items() if name in values}
+    faults += cell_faults + table_faults(frame, present, table=table, origin=origin)
+    return Reading(frame, tuple(notes), sheet.rows), distinct(faults)
+
+
+def distinct(faults: Iterable[Fault]) -> list[Fault]:
+    """The faults without those that say the same."""
+    return list({fault.said: fault for fault in faults}.values())
+
+
+def _values(
+    done: mappings.Mapped, *, source: Source, known: Mapping[str, Column], data: Data, mapping: Settings,
+    notes: list[str],
+) -> tuple[dict[str, Any], Origin, list[Fault]]:  # fmt: skip
+    """Every column as values, where its cells could be read, and what Excel or mixed decimal signs left unreadable."""
+    sheet, faults = source.sheet, []
+    values, bad, told, decimals, raw, names = {}, {}, {}, {}, {}, {}
+    commas: dict[str, int] = {}
+    changed: dict[str, int] = {}
+    for name, cells in done.cells.items():
+        spec = known[name]
+        missing = {"", *mapping.missing_words.get(name, ()), *(() if name in _VERBATIM else data.missing_words)}
+        field_ = source.project.fields.get(_their_name(name, mapping))
+        cells, n = mappings.recoded(
+            cells, spec=spec, missing=missing, words=mapping.values.get(name, {}),
+            yes_no=field_ is not None and field_.is_yes_no,
+        )  # fmt: skip
+        if n:
+            changed[name] = n
+        names[name], raw[name] = cells.name, cells.raw
+        read_, told_ = cells.read, cells.told
+        decimal = "."
+        if spec.type in NUMERIC and cells.numbers is None:
+            decimal = decimal_of(read_.words, named=data.decimal, separator=sheet.separator)
+            if decimal == "both":
+                fault, mixed = _mixed(cells, sheet=sheet)
+                faults.append(fault)
+                told_ = mixed if told_ is None else told_ | mixed
+                decimal = "."
+            elif decimal == ",":
+                n = int(read_.where(lambda w: "," in w).sum())
+                commas.update({name: n} if n else {})
+        parsed = parse_words(read_.words, spec=spec, decimal=decimal, factor=mapping.factors.get(name, 1.0))
+        values[name] = (
+            cells.numbers if cells.numbers is not None else (read_.values(parsed.values, numeric=spec.type in NUMERIC))
         )
-    if faults and (ragged or len(set(header)) < width or not records):
-        raise DataError(faults)
-    words = {"", *missing_words}
-    cells = {name: [r[i] for r in records] for i, name in enumerate(header) if name in known}
-    data, bad = {}, {}
-    for name, texts in cells.items():
-        data[name], bad[name] = _parse(texts, column=known[name], words={""} if name in _VERBATIM else words)
-    frame = pd.DataFrame(data)
-    present = {k: c for k, c in known.items() if k in data}
-    faults += table_faults(frame, present, table=table, file=path.name, texts=cells, bad=bad)
-    if faults:
-        raise DataError(faults)
-    return frame
+        bad_ = read_.values(parsed.bad).astype(bool)
+        if any(parsed.broken):
+            broken = read_.values(parsed.broken).astype(object)
+            faults.append(_broken_fault(cells, broken, sheet=sheet))
+            hit = broken != ""
+            told_ = hit if told_ is None else told_ | hit
+        if told_ is not None:
+            told[name] = told_
+            bad_ &= ~told_
+        bad[name] = bad_
+        decimals[name] = decimal
+        if name in mapping.factors and mapping.factors[name] != 1.0:
+            notes.append(f"{sheet.file}: {cells.name} multiplied by {mapping.factors[name]:g}, as study.toml says.")
+    if commas:
+        n = sum(commas.values())
+        notes.append(f"{sheet.file}: decimal commas read in {n} cell{'s' if n > 1 else ''} ({', '.join(commas)}).")
+    if changed:
+        said = ", ".join(f"{name} {n}" for name, n in changed.items())
+        notes.append(f"{sheet.file}: {sum(changed.values())} cells recoded ({said}).")
+    return values, Origin(sheet.file, sheet.rows, names, raw, decimals, bad, told), faults
 
 
-def _read_text(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and records of a CSV file, all text; blank lines are no records."""
-    if not path.is_file():
-        raise DataError(
-            [f"{path.name}: there is no such file. Put it into the study's folder, or name it under [data]."]
-        )
-    raw = path.read_bytes()
-    if raw[:2] == b"PK" or raw[:4] == b"\xd0\xcf\x11\xe0":
-        raise DataError([f"{path.name}: this is an Excel workbook; wanted text. Save it as 'CSV UTF-8'."])
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw[: error.start].count(b"\n") + 1
-        raise DataError([f"{path.name}: line {row} is not UTF-8 text. Save the file as 'CSV UTF-8'."]) from None
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline="")))
-    except csv.Error:  # a cell longer than any cell of a table
-        raise DataError(
-            [f'{path.name}: a quotation mark (") is opened and never closed. Close it or take it out.']
-        ) from None
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
-        raise DataError([f"{path.name}: the file is empty; wanted column names in the first row."])
-    for mark, said in ((";", "';'"), ("\t", "tabs")):
-        if len(lines[0]) == 1 and mark in lines[0][0]:
-            raise DataError(
-                [f"{path.name}: the columns are separated by {said}; wanted ','. Save it as 'CSV UTF-8' with commas."]
-            )
-    return lines[0], lines[1:]
+def _their_name(name: str, mapping: Settings) -> str:
+    """The sheet's name of one of our columns."""
+    return next((theirs for theirs, ours in mapping.columns.items() if ours == name), name)
 
 
-def _parse(texts: list[str], *, column: Column, words: set[str]) -> tuple[list[Any], list[int]]:
-    """Cells as values, and the positions of those that cannot be read. Each different text is parsed once."""
-    missing = float("nan") if column.type in NUMERIC else None
-    seen: dict[str, Any] = {}
-    for text in set(texts):
-        if text in words:
-            seen[text] = missing
-        elif column.type in ("number", "integer"):
-            pattern = _INTEGER if column.type == "integer" else _NUMBER
-            seen[text] = float(text) if pattern.fullmatch(text) else _BAD
-        elif column.type == "boolean":
-            seen[text] = {"0": 0.0, "1": 1.0}.get(text, _BAD)
-        else:
-            seen[text] = text if text == text.strip() and not CONTROL.search(text) else _BAD
-    bad = [i for i, text in enumerate(texts) if seen[text] is _BAD]
-    return [missing if seen[t] is _BAD else seen[t] for t in texts], bad
+def _mixed(cells: mappings.Cells, *, sheet: Sheet) -> tuple[Fault, np.ndarray]:
+    """A column with decimal commas and decimal points."""
+    comma = cells.read.where(lambda w: "," in w)
+    point = cells.read.where(lambda w: "." in w and not w.startswith(TOLD))
+    both = comma | point
+    rows = both.nonzero()[0]
+    numbers = [int(sheet.rows[r]) for r in rows]
+    with_comma, with_point = (few([int(sheet.rows[r]) for r in hit.nonzero()[0]]) for hit in (comma, point))
+    said = (
+        f"{sheet.file}: {cells.name} has decimal commas (row {with_comma}) and decimal points (row {with_point}); "
+        "wanted one of them. Write all the same way, or name it in study.toml under [data] decimal."
+    )
+    values = tuple(shown(cells.raw.at(r)) for r in rows)
+    fault = Fault(
+        said, file=sheet.file, column=cells.name, rows=tuple(numbers), values=values, wanted="one decimal sign"
+    )
+    return fault, both
+
+
+def _broken_fault(cells: mappings.Cells, broken: np.ndarray, *, sheet: Sheet) -> Fault:
+    """Cells that hold what Excel left in place of a value."""
+    rows = (broken != "").nonzero()[0]
+    numbers = [int(sheet.rows[r]) for r in rows]
+    parts = [f"{broken[r]} in row {n}" for r, n in zip(rows[:5], numbers, strict=False)]
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    count = "1 cell" if len(rows) == 1 else f"{len(rows)} cells"
+    said = (
+        f"{sheet.file}: {cells.name} has no value in {count}: {', '.join(parts)}{more}. Correct the cell, or empty it."
+    )
+    values = tuple(shown(cells.raw.at(r)) for r in rows)
+    return Fault(said, file=sheet.file, column=cells.name, rows=tuple(numbers), values=values, wanted="a value")
+
+
+def _several(source: Source) -> str:
+    """What to do where REDCap has several rows a patient."""
+    for name in ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"):
+        for own in (name, ADMIN[name]):
+            column = source.sheet.columns.get(own)
+            if column is not None and len(set(column.words)) > 1:
+                words = few([quoted(word) for word in column.words])
+                return (
+                    f"REDCap exports a row for each event or instance; say in study.toml which is wanted, such as "
+                    f'[mapping.only.{source.table}] {own} = "{column.words[0]}" (the column holds {words}).'
+                )
+    return ""
