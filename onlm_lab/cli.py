@@ -101,6 +101,11 @@ def parser() -> argparse.ArgumentParser:
     analyse.add_argument("--out", type=Path, help="where results.json goes")
     analyse.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
 
+    opened = verb("open-test", _open_test, "open the locked test set to the study's run, and put it on record")
+    opened.add_argument("study", type=Path)
+    opened.add_argument("--purpose", required=True, help="why; stands in openings.csv with the time")
+    opened.add_argument("--by", default="", metavar="NAME", help="who opens it")
+
     dashboards = verb("dashboards", _dashboards, "serve the pages of a study or run")
     dashboards.add_argument("study", type=Path, metavar="STUDY|RUN")
     _serving_options(dashboards)
@@ -119,6 +124,12 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--name", default="", help="of the study; default: the folder's name")
     init.add_argument("--centre", default="", help="the one hospital of this study: its tables need no column centre")
     init.add_argument("--images", action=argparse.BooleanOptionalAction, default=True, help="whether CT will be read")
+
+    merge = verb("merge", _merge, "join sites into one study; for each site the list of faults to send back")
+    merge.add_argument("sites", nargs="+", type=Path, metavar="SITE", help="a study's folder, or a spreadsheet")
+    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="the merged study")
+    merge.add_argument("--prefix-ids", action="store_true", help='patient ids become "<site>-<id>" in every table')
+    merge.add_argument("--keep-going", action="store_true", help="exit with 0 although sites with faults are left out")
 
     radiogenomics = verb("radiogenomics", _radiogenomics, "turn the public NSCLC Radiogenomics table into a study")
     radiogenomics.add_argument("table", type=Path, help="the CSV from TCIA (doi:10.7937/K9/TCIA.2017.7hs46erv)")
@@ -215,6 +226,13 @@ def _analyse(words: argparse.Namespace) -> None:
     say(f"Results: {out}")
 
 
+def _open_test(words: argparse.Namespace) -> None:
+    from onlm_lab import pipeline, steps
+
+    with steps.locked(pipeline.load_study(words.study).folder):
+        pipeline.open_test(words.study, purpose=words.purpose, by=words.by, say=say)
+
+
 def _dashboards(words: argparse.Namespace) -> None:
     from onlm_lab.runs import open_run
 
@@ -270,6 +288,28 @@ def _init(words: argparse.Namespace) -> None:
 
     folder = starting.init_study(words.folder, name=words.name, centre=words.centre, images=words.images)
     say(f"Empty study in {folder}. Read {folder / 'README.md'}, fill the tables, then: onlm check {folder}")
+
+
+def _merge(words: argparse.Namespace) -> int:
+    from onlm_lab.cohort.merging import merge_sites
+
+    merged = merge_sites(words.sites, out=words.out, prefix_ids=words.prefix_ids)
+    for site in merged.sites.itertuples():
+        what = f"{site.n_patients} patients" if site.merged == "yes" else f"LEFT OUT, {site.n_faults} faults"
+        say(f"{site.site}: {what}{f' ({site.notes})' if site.merged == 'yes' and site.notes else ''}")
+    for note in merged.notes:
+        say(note)
+    n_pairs, left = len(merged.between), int((merged.sites["merged"] == "no").sum())
+    if n_pairs:
+        say(f"To look at between sites: {n_pairs}, in {words.out / 'faults' / 'between_sites.csv'}")
+    if merged.complete:
+        say(f"All {len(merged.sites)} sites are in {words.out}. Go on with: onlm check {words.out}")
+        return 0
+    say(
+        f"INCOMPLETE: {left} of {len(merged.sites)} sites left out. Send back {words.out / 'faults'}/<site>.csv or "
+        ".html, and merge again."
+    )
+    return 0 if words.keep_going else 2
 
 
 def _radiogenomics(words: argparse.Namespace) -> None:

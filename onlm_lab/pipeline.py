@@ -10,21 +10,26 @@ here: training is started as `onlm train`.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from onlm_lab import processes, readiness, runs, schema, steps
+from onlm_lab import processes, readiness, runs, schema, split_files, steps
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
 from onlm_lab.study import Analysis, Study, load_study
 
+if TYPE_CHECKING:
+    from onlm_lab.cohort.locked import Opening
+
+OPENINGS = "openings.csv"  # with the study: a new run must not forget that the locked test set was opened before
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 ELSEWHERE = {"model_id": "model", "split": "external", "repeat": 0}  # what a table from elsewhere may leave out
 
@@ -210,7 +215,7 @@ def begin_run(study: Study) -> Run:
 
 def _begin(study: Study) -> tuple[Run, tuple[str, ...]]:
     """The run as begin_run makes it, and what a reader must know of its split."""
-    from onlm_lab import dealing, split_files
+    from onlm_lab import dealing
 
     handle = run_of(study)
     names = ("cohort.csv", "status.csv", "prepared.csv")
@@ -268,17 +273,63 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
 
     handle = run_of(study)
     write_study(study, handle.folder)
-    results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed, progress=True)
+    split_files.read_split(handle.folder)  # one that was changed is refused before anything is said of it
+    openings = handle.openings
+    if handle.remembered and not openings:
+        say("  the locked test set was opened to other predictions than these: it is closed to them")
+    results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed, progress=True, openings=openings)
     out = handle.folder / "results.json"
     battery.write_results(results, out)
     outputs = [out]
     if study.made_up and study.path("truth.csv").is_file():
         outputs.append(_ask_oracle(study, handle=handle))
     for model in study.training.models:
-        said = results[model]
-        auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
-        say(f"  {model}: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']}), out of fold")
+        say(f"  {model}: {_auc_words(results[model])}, out of fold")
+        for name, said in results[model].get("by_split", {}).items():
+            say(f"    {name} ({said['about']['n_patients']} patients): {_auc_words(said)}")
     return outputs, {}
+
+
+def _auc_words(said: dict[str, Any]) -> str:
+    """The AUC of one set of results, or why there is none."""
+    if "roc" not in said:
+        return f"no AUC: {said['not_done']['roc']}"
+    auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
+    if math.isnan(float(auc["value"] if auc["value"] is not None else "nan")):
+        return f"no AUC: {auc['note']}"
+    return f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']})"
+
+
+def open_test(folder: str | Path, *, purpose: str, by: str = "", say: Callable[[str], None]) -> Opening:
+    """Open the locked test set of a study to its present run: a line in openings.csv, then results and report anew.
+
+    Args:
+        folder: the study's.
+        purpose: why it is opened; stands in the record.
+        by: who opens it.
+        say: takes a line for the user.
+
+    Raises:
+        OnlmError: the run is not finished, there is no locked set, or its record or the split was changed.
+    """
+    from onlm_lab import opening
+
+    study = load_study(folder)
+    for name in STEPS[: STEPS.index("analyse")]:
+        if not planned(study, name=name).done():
+            raise OnlmError(
+                f"The locked test set is opened to a finished run, and step '{name}' is not done. "
+                f"Run `onlm run {study.folder.resolve().name}` first."
+            )
+    found = opening.open_set(
+        run_of(study), cohort=runs.read_csv(work_file(study, "cohort.csv")), log=study.path(OPENINGS), purpose=purpose,
+        by=by, keep=study.training.predictors, extra_columns=schema.declared(study.columns),
+    )  # fmt: skip
+    say(f"  {opening.loud(found)}")
+    say(f"  recorded in {OPENINGS}, line {found.number}, sha256 {found.sha256}")
+    for name in ("analyse", "report"):
+        perform(study.folder, name=name, say=say)
+    return found
 
 
 def _ask_oracle(study: Study, *, handle: Run) -> Path:

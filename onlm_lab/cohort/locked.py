@@ -24,7 +24,6 @@ import pandas as pd
 from onlm_lab import schema
 from onlm_lab.errors import OnlmError
 
-OPENINGS = "openings.csv"
 REASON = "locked test set, not opened"
 KNOWN_BEFORE = ("id", "pre_treatment")
 
@@ -177,7 +176,9 @@ def log_opening(
     return opening
 
 
-def require_record(openings: list[Opening], *, remembered: Iterable[dict[str, object]], file: str = OPENINGS) -> None:
+def require_record(
+    openings: list[Opening], *, remembered: Iterable[dict[str, object]], file: str = "openings.csv"
+) -> None:
     """Stops where a run remembers an opening that the log no longer has: lines were cut off its end, or all of it.
 
     Args:
