@@ -58,8 +58,8 @@ _NAMES = (
         "tumour tumor nodule lesion spiculated lobulated irregular smooth spiculation lobulation".split())),
     _Name(("nodes+positive", "node+positive", "nodes+examined", "node+examined", "nodes+removed", "nodes+harvested",
            "nodes+sampled", "nodes+retrieved", "node+count", "node+yield", "nodes+count", "nodes+total", "node+ratio",
-           "nodes+ratio", "lnr", "ln+ratio", "ln+positive", "ln+examined", "lns+positive", "lns+examined", "stations+examined",
-           "stations+positive", "metastas", "metastatic", "onlm"), unless=_BEFORE | _PAST),
+           "nodes+ratio", "lnr", "ln+ratio", "ln+positive", "ln+examined", "lns+positive", "lns+examined",
+           "stations+examined", "stations+positive", "metastas", "metastatic", "onlm"), unless=_BEFORE | _PAST),
     # treatment after the decision
     _Name(("adjuvant", "neoadjuvant", "hospital+stay", "length+stay", "complication", "complications")),
     _Name(("chemo", "chemotherapy", "radiotherapy", "immunotherapy", "sbrt", "sabr"), unless=_PAST),
