@@ -96,3 +96,105 @@ def test_the_counts_of_each_endpoint_add_up_to_all_patients():
         1,
     ]
     assert "counts as regional" in counts.loc["regional", "rule"]
+
+
+# (what was recorded) -> (rfs, recurrence, regional, distant) as (days, state), by the definitions in words:
+# first recurrence at any site or death; nodal failure first, with distant it counts as regional; unknown: missing.
+OPEN = (NAN, NAN)
+CASES = {
+    "death the day of the recurrence": (
+        {"died": 1.0, "followup_days": 300.0, "recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "regional"},
+        [(300, 1), (300, 1), (300, 1), (300, 2)],
+    ),
+    "death without recurrence": ({"died": 1.0}, [(1000, 1), (1000, 2), (1000, 2), (1000, 2)]),
+    "local only": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "local"},
+        [(300, 1), (300, 1), (300, 2), (300, 2)],
+    ),
+    "local only, with its own day": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "local", "local_days": 300.0},
+        [(300, 1), (300, 1), (300, 2), (300, 2)],
+    ),
+    "regional and distant on one day": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "regional_days": 300.0, "distant_days": 300.0},
+        [(300, 1), (300, 1), (300, 1), (300, 2)],
+    ),
+    "distant first, regional later": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "distant;regional", "regional_days": 400.0},
+        [(300, 1), (300, 1), (300, 2), (300, 1)],
+    ),
+    "distant and local on one day": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "local;distant", "local_days": 300.0,
+         "distant_days": 300.0},
+        [(300, 1), (300, 1), (300, 2), (300, 1)],
+    ),
+    "regional named, its day later than the first recurrence": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "regional", "regional_days": 500.0},
+        [(300, 1), (300, 1), OPEN, OPEN],
+    ),
+    "site unknown": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "unknown"},
+        [(300, 1), (300, 1), OPEN, OPEN],
+    ),
+    "site unknown, but a day for the nodes": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "unknown", "regional_days": 300.0},
+        [(300, 1), (300, 1), (300, 1), (300, 2)],
+    ),
+    "day of the recurrence unknown": (
+        {"recurred": 1.0, "recurrence_site": "regional"},
+        [OPEN, OPEN, OPEN, OPEN],
+    ),
+    "not known whether it recurred, then death": ({"recurred": NAN, "died": 1.0}, [OPEN, OPEN, OPEN, OPEN]),
+    "not known whether dead, recurred before": (
+        {"recurred": 1.0, "recurrence_days": 300.0, "recurrence_site": "regional", "died": NAN},
+        [(300, 1), (300, 1), (300, 1), (300, 2)],
+    ),
+    "not known whether dead, no recurrence": ({"died": NAN}, [OPEN, OPEN, OPEN, OPEN]),
+    "on day zero": (
+        {"recurred": 1.0, "recurrence_days": 0.0, "recurrence_site": "regional", "followup_days": 0.0, "died": 1.0},
+        [(0, 1), (0, 1), (0, 1), (0, 2)],
+    ),
+}  # fmt: skip
+NAMES = ("rfs", "recurrence", "regional", "distant")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_definition_holds_case_by_case(case):
+    change, expected = CASES[case]
+    found = pairs(outcome(**change))
+    np.testing.assert_array_equal([found[name] for name in NAMES], expected)
+
+
+def test_all_patients_at_once_are_what_each_is_alone():
+    rows = pd.DataFrame([EMPTY | change for change, _ in CASES.values()], index=range(10, 10 + len(CASES)))
+    together = endpoints(rows)
+    alone = pd.concat([endpoints(rows.iloc[[i]]) for i in range(len(rows))])
+    pd.testing.assert_frame_equal(together, alone)
+    assert together.index.tolist() == list(range(10, 10 + len(CASES)))
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"died": 1.0, "death_cause": "lung_cancer"}, 1), ({"died": 1.0, "death_cause": "other"}, 2),
+        ({"died": 1.0, "death_cause": "unknown"}, NAN), ({"died": 1.0}, NAN), ({"died": 0.0}, 0), ({"died": NAN}, NAN),
+        ({"died": 1.0, "death_cause": "lung_cancer", "followup_days": NAN}, NAN),
+    ],
+)  # fmt: skip
+def test_death_from_lung_cancer_has_other_death_as_competitor_and_unknown_causes_missing(change, state):
+    row = outcome(**change)
+    np.testing.assert_array_equal(row["cancer_death_state"], state)
+    assert np.isnan(row["cancer_death_days"]) == np.isnan(state)
+
+
+def test_unknown_sites_are_counted_as_missing_of_the_site_endpoints_alone():
+    rows = pd.DataFrame([EMPTY | change for change, _ in CASES.values()])
+    counts = endpoint_counts(endpoints(rows)).set_index("endpoint")
+    assert counts.loc["regional", "n_missing"] - counts.loc["recurrence", "n_missing"] == 2
+    assert (counts["n"] + counts["n_missing"] == len(rows)).all()
+
+
+def test_a_follow_up_without_any_column_leaves_every_endpoint_missing():
+    bare = endpoints(pd.DataFrame({"patient_id": ["A", "B"]}))
+    assert bare.isna().all().all() and bare.shape == (2, 12)
+    assert endpoints(pd.DataFrame([EMPTY]).iloc[:0]).shape == (0, 12)
