@@ -5,6 +5,7 @@ from onlm_lab.cohort.disagreements import disagreements
 from onlm_lab.cohort.duplicates import find_duplicates, refuse_duplicates
 from onlm_lab.cohort.eligibility import Screening, screen
 from onlm_lab.cohort.endpoints import endpoint_counts, endpoints
+from onlm_lab.cohort.export import tables_html, tables_text, write_tables
 from onlm_lab.cohort.label import (
     label,
     label_given,
@@ -57,6 +58,9 @@ __all__ = [
     "t_bounds",
     "table_one",
     "table_one_numbers",
+    "tables_html",
+    "tables_text",
     "uncertain_negatives",
     "write_split",
+    "write_tables",
 ]
