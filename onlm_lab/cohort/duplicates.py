@@ -82,7 +82,7 @@ def find_duplicates(patients: pd.DataFrame, *, distinct: Iterable[Sequence[str]]
 
     Returns:
         patient_a, patient_b (in order), kind ("alike ids", "same rows", "nearly the same rows"), bits (how much more
-        the agreement says than chance does, log2), differs (the columns whose cells differ, both known; centre too).
+        the agreement says than chance does, log2), differs (the columns whose cells differ; centre and arm too).
         The strongest pair first.
     """
     rows = patients.sort_values("patient_id", kind="stable", ignore_index=True)
@@ -267,13 +267,15 @@ def _score(traits: list[_Column], *, pairs: np.ndarray, arm: np.ndarray) -> tupl
 
 
 def _differing(rows: pd.DataFrame, *, pairs: np.ndarray) -> list[str]:
-    """The columns in which two rows differ, both cells known."""
-    names = ["centre", "arm", *dict.fromkeys(trait.name for trait in TRAITS)]
+    """The columns in which two rows differ; a cell that only one of them has differs too."""
+    stands_for = {"performance": ("kps", "ecog"), "recurrence_days": ("recorded_recurrence_days",)}
+    names = ["centre", "arm", *(name for trait in TRAITS for name in stands_for.get(trait.name, (trait.name,)))]
     table = rows[[name for name in names if name in rows]]
     said = []
     for left, right in pairs:
         a, b = table.iloc[left], table.iloc[right]
-        said.append(", ".join(n for n in table.columns if pd.notna(a[n]) and pd.notna(b[n]) and a[n] != b[n]))
+        same = [(pd.isna(a[n]) and pd.isna(b[n])) or a[n] == b[n] for n in table.columns]
+        said.append(", ".join(name for name, is_same in zip(table.columns, same, strict=True) if not is_same))
     return said
 
 
