@@ -84,7 +84,7 @@ def test_what_could_not_be_mapped_is_counted(table):
     assert count("%GG", "Not Assessed") == 65
     assert count("EGFR mutation status", "Unknown") == 34
     assert count("Pack Years", "N/A") == 48
-    assert count("Tumor Location (choice=L Lingula)", "Checked") == 5
+    assert count("Tumor Location", "L Lingula") == 5
 
 
 def test_no_report_shows_a_date(table, folder, tmp_path):
@@ -110,10 +110,10 @@ def test_a_broken_table_says_what_is_wrong_without_showing_dates(folder, tmp_pat
     with pytest.raises(DataError, match=r"t.csv: there is no such file"):
         nsclc_radiogenomics.read(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text(text.replace("8/10/1994", "1994/8/10", 1), encoding="utf-8")
-    with pytest.raises(DataError, match=r"CT Date must be a date m/d/yyyy; 1 cells are not \(AMC-001\)"):
+    with pytest.raises(DataError, match=r"CT Date must be a date m/d/yyyy; 1 of 211 cells is not \(AMC-001\)"):
         nsclc_radiogenomics.read(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text(text.replace("Gender", "Sex", 1), encoding="utf-8")
-    with pytest.raises(DataError, match=r"1 columns of NSCLC Radiogenomics are missing \(Gender\)"):
+    with pytest.raises(DataError, match=r"t.csv: 1 column is missing \(Gender\)"):
         nsclc_radiogenomics.read(tmp_path / "t.csv")
 
 
@@ -136,3 +136,175 @@ def test_pathology_of_this_table_is_refused_and_its_histology_only_passes_as_sur
     with pytest.raises(OnlmError, match="'histology' comes from no biopsy in 116 of 116 patients"):
         refuse_post_treatment(study.training.predictors, extra_columns=study.columns, patients=rows)
     refuse_post_treatment(study.training.predictors, extra_columns=study.columns, patients=rows, surrogate=True)
+
+
+# A made-up table of the published columns: what differs from this patient is said by each test.
+PATIENT = {
+    "Case ID": "R01-001", "Patient affiliation": "Stanford", "Age at Histological Diagnosis": "60",
+    "Weight (lbs)": "150", "Gender": "Male", "Ethnicity": "Caucasian", "Smoking status": "Former", "Pack Years": "20",
+    "Quit Smoking Year": "1990", "%GG": "0%",
+    **{f"Tumor Location (choice={lobe})": "Unchecked" for lobe in ("RML", "RLL", "LUL", "LLL", "L Lingula", "Unknown")},
+    "Tumor Location (choice=RUL)": "Checked", "Histology ": "Adenocarcinoma", "Pathological T stage": "T1a",
+    "Pathological N stage": "N0", "Pathological M stage": "M0", "Histopathological Grade": "G1 Well differentiated",
+    "Lymphovascular invasion": "Absent", "Pleural invasion (elastic, visceral, or parietal)": "No",
+    "EGFR mutation status": "Wildtype", "KRAS mutation status": "Wildtype", "ALK translocation status": "Wildtype",
+    "Adjuvant Treatment": "No", "Chemotherapy": "No", "Radiation": "No", "Recurrence": "no",
+    "Recurrence Location": "N/A", "Date of Recurrence": "N/A", "Date of Last Known Alive": "1/11/1995",
+    "Survival Status": "Alive", "Date of Death": "N/A", "Time to Death (days)": "N/A", "CT Date": "1/1/1994",
+    "Days between CT and surgery": "10", "PET Date": "Not Collected",
+}  # fmt: skip
+
+
+def made_up(path, *patients, columns=tuple(PATIENT), newline="\n", encoding="utf-8"):
+    """A CSV of made-up patients, each a dict of what differs from PATIENT."""
+    rows = [{**PATIENT, "Case ID": f"R01-{i + 1:03d}", **said} for i, said in enumerate(patients)]
+    assert all(set(row) == set(PATIENT) for row in rows)
+    table = pd.DataFrame(rows)[list(columns)]
+    path.write_bytes(table.to_csv(index=False, lineterminator=newline).encode(encoding))
+    return path
+
+
+def by_patient(found):
+    said = found.inconsistent["what"] + ": " + found.inconsistent["done"]
+    return said.groupby(found.inconsistent["patient_id"]).apply("; ".join).to_dict()
+
+
+def test_all_forty_columns_are_used_or_have_a_reason(table, folder):
+    (path,) = folder.glob("*.csv")
+    header = path.read_text(encoding="utf-8-sig").splitlines()[0]
+    assert len(PATIENT) == 40 and all(name.strip() in header for name in list(PATIENT)[1:])
+    assert not table.unmapped["why"].str.contains("no column of ours|no such word").any()
+    left = table.unmapped.query("column == 'Quit Smoking Year'")["why"].item()
+    assert left == "calendar years, but dates in this table are shifted"
+    assert table.cohort.patients["ethnicity"].value_counts().to_dict() == {
+        "caucasian": 123, "asian": 24, "african_american": 6, "hispanic": 6, "pacific_islander": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("newline", "encoding"), [("\n", "utf-8"), ("\r\n", "utf-8-sig")])
+def test_order_of_columns_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path, newline, encoding):
+    plain = nsclc_radiogenomics.read(made_up(tmp_path / "a.csv", {}, {"Gender": "Female"}))
+    other = made_up(
+        tmp_path / "b.csv", {}, {"Gender": "Female"}, columns=tuple(PATIENT)[::-1], newline=newline, encoding=encoding
+    )
+    assert nsclc_radiogenomics.read(other).cohort.sha256 == plain.cohort.sha256
+    text = other.read_text(encoding="utf-8-sig").replace("Case ID", "Patient ID")
+    other.write_text(text, encoding="utf-8")
+    assert nsclc_radiogenomics.read(other).cohort.sha256 == plain.cohort.sha256
+
+
+def test_a_workbook_of_the_table_reads_like_its_csv(tmp_path):
+    path = made_up(tmp_path / "a.csv", {}, {"PET Date": "1/1/1994"})
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    dates = pd.to_datetime(table["CT Date"], format="%m/%d/%Y")
+    table.assign(**{"CT Date": dates, "Pack Years": table["Pack Years"].astype(float)}).to_excel(
+        tmp_path / "a.xlsx", index=False
+    )
+    found = nsclc_radiogenomics.read(tmp_path / "a.xlsx")
+    assert found.cohort.sha256 == nsclc_radiogenomics.read(path).cohort.sha256
+
+
+def test_stages_and_words_are_read_whatever_their_case_and_with_the_p_of_pathology(tmp_path):
+    path = made_up(
+        tmp_path / "a.csv", {"Pathological T stage": "pT2A", "Pathological N stage": "pn1", "Recurrence": "NO"},
+        {"Pathological T stage": "T9", "Pathological N stage": "N1 + N2"}, {"%GG": "NOT ASSESSED"},
+    )  # fmt: skip
+    found = nsclc_radiogenomics.read(path)
+    rows = found.cohort.patients
+    assert rows.loc[0, ["pathological_t", "pathological_n", "recurred"]].tolist() == ["T2a", "N1", 0]
+    assert rows.loc[1, ["pathological_t", "pathological_n"]].isna().all() and pd.isna(rows.loc[2, "nodule_type"])
+    said = found.unmapped[found.unmapped["why"].str.contains("no such word")]
+    assert sorted(said["value"]) == ["N1 + N2", "T9"] and said["count"].tolist() == [1, 1]
+
+
+def test_locations_that_are_not_one_lobe_are_counted(tmp_path):
+    rul, unknown = "Tumor Location (choice=RUL)", "Tumor Location (choice=Unknown)"
+    path = made_up(
+        tmp_path / "a.csv", {}, {"Tumor Location (choice=LLL)": "Checked"}, {rul: "Unchecked"},
+        {rul: "Unchecked", unknown: "Checked"}, {rul: "Unchecked", "Tumor Location (choice=L Lingula)": "Checked"},
+    )  # fmt: skip
+    found = nsclc_radiogenomics.read(path)
+    assert found.cohort.patients["lobe"].tolist() == ["RUL", None, None, None, "LUL"]
+    said = found.unmapped.query("column == 'Tumor Location'").set_index("value")["count"].to_dict()
+    assert said == {"several lobes": 1, "no lobe": 1, "Unknown": 1, "L Lingula": 1}
+
+
+def test_what_a_follow_up_can_contradict_is_noted_with_what_was_made_of_it(tmp_path):
+    dead = {"Survival Status": "Dead", "Date of Death": "1/11/1995"}
+    again = {"Recurrence": "yes", "Recurrence Location": "local"}
+    path = made_up(
+        tmp_path / "a.csv", {**dead, "Time to Death (days)": "365"}, {**dead, "Date of Death": "N/A"},
+        {**dead, "Date of Death": "N/A", "Time to Death (days)": "40"}, {"Date of Death": "1/11/1995"},
+        {"Date of Recurrence": "1/2/1995"}, {**again, "Date of Recurrence": "1/2/1994"}, again,
+        {**again, "Date of Recurrence": "1/2/1996"}, {**again, **dead, "Date of Recurrence": "1/2/1996"},
+        {"CT Date": "Not Collected"}, {"Days between CT and surgery": "-4"},
+    )  # fmt: skip
+    found = nsclc_radiogenomics.read(path)
+    assert by_patient(found) == {
+        "R01-002": "death without a day: survival and its day left out",
+        "R01-003": "death without a date: time to death used",
+        "R01-004": "alive, but with a day of death: day of death left out",
+        "R01-005": "day of recurrence, but no recurrence: day of recurrence left out",
+        "R01-006": "recurrence before surgery: recurrence, its day and site left out",
+        "R01-007": "recurrence without a day: recurrence, its day and site left out",
+        "R01-008": "recurrence after the day last known alive: last contact moved to the day of recurrence",
+        "R01-009": "recurrence after death: survival and its day left out",
+        "R01-011": "CT after surgery: days from CT to treatment left out",
+    }
+    rows = found.cohort.patients.set_index("patient_id")
+    assert rows.loc["R01-001", ["os_days", "os_event"]].tolist() == [365, 1]
+    assert rows.loc["R01-003", "os_days"] == 40 and rows.loc["R01-008", "followup_days"] == 721
+    assert rows.loc["R01-010", "followup_days"] != rows.loc["R01-010", "followup_days"]
+    assert found.unmapped.query("column == 'CT Date'")["count"].item() == 1
+
+
+def test_a_wrong_or_broken_file_is_one_sentence_and_its_faults_come_together(tmp_path, shared_data):
+    read = nsclc_radiogenomics.read
+    with pytest.raises(DataError, match=r"folder: wanted one CSV file in this folder, found 0"):
+        (tmp_path / "folder").mkdir()
+        read(tmp_path / "folder")
+    cut = made_up(tmp_path / "cut.csv", {}, {})
+    cut.write_bytes(cut.read_bytes()[:-40])
+    latin = made_up(tmp_path / "latin.csv", {"Patient affiliation": "Köln"}, encoding="latin-1")
+    quote = made_up(tmp_path / "quote.csv", {}, {})
+    quote.write_text(quote.read_text().replace("R01-001", '"R01-001'))
+    for path, said in (
+        (cut, r"cut.csv: 1 of 2 rows do not have the 40 cells of the first \(row 3 has 3\d\)"),
+        (latin, r"latin.csv: line 2 is not UTF-8 text"),
+        (quote, r"quote.csv: (1 of 1 rows do not have|a quotation mark)"),
+    ):
+        with pytest.raises(DataError, match=said) as caught:
+            read(path)
+        assert len(caught.value.faults) == 1
+    twice = made_up(tmp_path / "twice.csv", {}, {"Case ID": "R01-001"}, {"Case ID": ""})
+    with pytest.raises(DataError) as caught:
+        read(twice)
+    assert len(caught.value.faults) == 2 and "1 of 2 have more (R01-001)" in caught.value.faults[1]
+    nameless = made_up(tmp_path / "nameless.csv", {}, columns=tuple(PATIENT)[1:])
+    with pytest.raises(DataError, match=r"nameless.csv: 1 column is missing \(Case ID\)"):
+        read(nameless)
+    faulty = made_up(
+        tmp_path / "faulty.csv", {"Age at Histological Diagnosis": "old", "CT Date": "5.4.1994", "PET Date": "soon"},
+        {"Weight (lbs)": "heavy", "Date of Death": "31/31/1994"},
+    )  # fmt: skip
+    with pytest.raises(DataError) as caught:
+        read(faulty)
+    columns = [fault.split(": ")[1].split(" must")[0] for fault in caught.value.faults]
+    assert columns == ["Age at Histological Diagnosis", "Weight (lbs)", "PET Date", "CT Date", "Date of Death"]
+    assert not re.search(r"\d{1,2}[./]\d{1,2}[./]\d{4}|soon|heavy", str(caught.value))
+    with pytest.raises(DataError, match=r"this is not the clinical table of NSCLC Radiogenomics .* it has 0 of the"):
+        read(shared_data("tcga") / "TCGA-CDR_LUAD.csv")
+
+
+def test_another_hospital_keeps_its_name_and_none_is_told(tmp_path):
+    path = made_up(tmp_path / "a.csv", {"Patient affiliation": "Palo Alto"}, {"Patient affiliation": "Not Collected"})
+    found = nsclc_radiogenomics.read(path)
+    assert found.cohort.patients["centre"].tolist() == ["Palo Alto", "not recorded"]
+    assert found.unmapped.query("column == 'Patient affiliation'")["count"].item() == 1
+    assert found.unmapped.query("column == 'patients'")["why"].item() == "the published table has 211"
+
+
+def test_a_table_of_which_nobody_fits_the_surrogate_says_so(tmp_path):
+    path = made_up(tmp_path / "a.csv", {"Pathological N stage": "Not Collected"})
+    with pytest.raises(DataError, match="none of 1 patients is left by the surrogate's rules"):
+        nsclc_radiogenomics.write_study(path, tmp_path / "study")

@@ -309,9 +309,9 @@ def test_outcomes_that_contradict_themselves_are_left_out_or_moved_and_noted(tmp
     table, rows = one(tmp_path, *[{}] * 7, cdr=cdr)
     found = table.inconsistent.assign(said=table.inconsistent["what"] + ": " + table.inconsistent["done"])
     said = found[~found["what"].str.contains("biotab")].groupby("patient_id")["said"].apply("; ".join)
-    assert said["TCGA-05-0001"] == "death or last contact before time zero: survival and its day left out"
+    assert said["TCGA-05-0001"] == "death or last contact before diagnosis: survival and its day left out"
     assert said["TCGA-05-0002"] == "death without a day: survival and its day left out"
-    assert said["TCGA-05-0003"].endswith("; recurrence before time zero: recurrence, its day and site left out")
+    assert said["TCGA-05-0003"].endswith("; recurrence before diagnosis: recurrence, its day and site left out")
     assert said["TCGA-05-0004"] == "recurrence without a day: recurrence, its day and site left out"
     assert said["TCGA-05-0005"].endswith("last contact moved to the day of recurrence")
     assert said["TCGA-05-0006"] == "recurrence after death: survival and its day left out"

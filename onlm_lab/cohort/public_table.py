@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,8 @@ def _workbook_rows(path: Path, *, sheet: str) -> list[list[str]]:
 def _cell_text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
@@ -251,11 +254,26 @@ def note(raw: pd.DataFrame, where: pd.Series, what: str, done: str, *, findings:
     findings.notes.extend((patient, what, done) for patient in raw.loc[hit, "patient_id"])
 
 
-def without_contradictions(followup: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
+def never_smoked_nothing(
+    raw: pd.DataFrame, given: pd.Series, *, column: str, never: pd.Series, findings: Findings
+) -> pd.Series:
+    """Pack-years, 0 in never smokers where none are given; what is missing is counted, a contradiction noted."""
+    wrong = never & (given > 0)
+    note(raw, wrong, "never smoker with pack-years", "pack-years left out", findings=findings)
+    empty = given.isna()
+    for where, why in ((never & empty, "never smokers: pack_years 0"),
+                       (~never & empty, "not known: pack_years left empty")):  # fmt: skip
+        for value, count in raw.loc[where, column].value_counts().sort_index().items() if column in raw else ():
+            findings.unmapped.append((column, value, int(count), why))
+    return given.mask(wrong).mask(never & empty, 0.0)
+
+
+def without_contradictions(followup: pd.DataFrame, *, zero: str, findings: Findings) -> pd.DataFrame:
     """The follow-up with what contradicts itself left out or moved, and each time noted.
 
     Args:
         followup: patient_id, followup_days, died, recurred, recurrence_days, recurrence_site.
+        zero: what time zero is, for messages.
         findings: where notes go.
     """
     rows = followup.copy()
@@ -268,11 +286,9 @@ def without_contradictions(followup: pd.DataFrame, *, findings: Findings) -> pd.
         rows.loc[where, "death_cause" if survival else "recurrence_site"] = None
 
     rows["death_cause"] = rows["death_cause"] if "death_cause" in rows else None
-    left_out(
-        (rows["followup_days"] < 0) & rows["died"].notna(), "death or last contact before time zero", survival=True
-    )
+    left_out((rows["followup_days"] < 0) & rows["died"].notna(), f"death or last contact before {zero}", survival=True)
     left_out((rows["died"] == 1) & rows["followup_days"].isna(), "death without a day", survival=True)
-    left_out((rows["recurred"] == 1) & (rows["recurrence_days"] < 0), "recurrence before time zero", survival=False)
+    left_out((rows["recurred"] == 1) & (rows["recurrence_days"] < 0), f"recurrence before {zero}", survival=False)
     left_out((rows["recurred"] == 1) & rows["recurrence_days"].isna(), "recurrence without a day", survival=False)
     rows["recurrence_days"] = rows["recurrence_days"].where(rows["recurred"] == 1)
     rows["recurrence_site"] = rows["recurrence_site"].where(rows["recurred"] == 1, None)

@@ -37,9 +37,10 @@ def clinical_table(raw: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
         if _filled(raw, column):
             to = "" if name == "pack_years" else name
             data[name] = public.read_numbers(raw, column, missing=MISSING, findings=findings, to=to)
-    data["pack_years"] = _pack_years(
-        raw, data.get("pack_years", absent), never=data["smoking"] == "never", findings=findings
-    )
+    data["pack_years"] = public.never_smoked_nothing(
+        raw, data.get("pack_years", absent), column="number_pack_years_smoked", never=data["smoking"] == "never",
+        findings=findings,
+    )  # fmt: skip
     data |= _performance(raw, findings=findings)
     data["lobe"] = _lobe(raw, findings=findings)
     if "histological_type" in raw:
@@ -58,18 +59,6 @@ def clinical_table(raw: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
 
 def _filled(raw: pd.DataFrame, column: str) -> bool:
     return column in raw and not raw[column].isin(MISSING).all()
-
-
-def _pack_years(raw: pd.DataFrame, given: pd.Series, *, never: pd.Series, findings: Findings) -> pd.Series:
-    """Never smokers have 0 pack-years."""
-    wrong = never & (given > 0)
-    note(raw, wrong, "never smoker with pack-years", "pack-years left out", findings=findings)
-    empty = given.isna()
-    for where, why in ((never & empty, "never smokers: pack_years 0"),
-                       (~never & empty, "not known: pack_years left empty")):  # fmt: skip
-        if where.any():
-            findings.unmapped.append(("number_pack_years_smoked", "(missing)", int(where.sum()), why))
-    return given.mask(wrong).mask(never & empty, 0.0)
 
 
 def _performance(raw: pd.DataFrame, *, findings: Findings) -> dict[str, pd.Series]:

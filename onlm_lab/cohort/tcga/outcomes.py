@@ -25,7 +25,7 @@ def followup_of_form(raw: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
         "patient_id": raw["patient_id"], "followup_days": last.where(died != 1, death), "died": died,
         "recurred": empty, "recurrence_days": empty, "recurrence_site": None,
     })  # fmt: skip
-    return public.without_contradictions(table, findings=findings)
+    return public.without_contradictions(table, zero="diagnosis", findings=findings)
 
 
 def followup_of_cdr(cdr: pd.DataFrame, *, findings: Findings) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -64,7 +64,7 @@ def followup_of_cdr(cdr: pd.DataFrame, *, findings: Findings) -> tuple[pd.DataFr
         event, days = value[name], value[f"{name}.time"]
         note(cdr, days < 0, f"{name}.time before diagnosis", f"{name} and its day left out", findings=findings)
         own[f"{name.lower()}_event"], own[f"{name.lower()}_days"] = event.mask(days < 0), days.mask(days < 0)
-    return public.without_contradictions(table, findings=findings), own
+    return public.without_contradictions(table, zero="diagnosis", findings=findings), own
 
 
 def _kinds(cdr: pd.DataFrame, *, findings: Findings) -> pd.Series:
