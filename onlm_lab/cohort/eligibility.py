@@ -1,40 +1,30 @@
 """Who is in: each rule of the protocol as pass, fail or undetermined (Kleene), and the flow that follows.
 
-The rules are those of the registration NCT06684418. A rule passes only if the known values suffice; a missing value
-that matters is undetermined, never a pass.
+A rule passes only if the known values suffice; a missing value that matters is undetermined, never a pass.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from onlm_lab.cohort.staging import ORDER, bounds_t
+from onlm_lab.cohort.conditions import nouns_of
+from onlm_lab.cohort.deciding import FALSE, OPEN, TRUE, Verdicts, decide
+from onlm_lab.cohort.quantities import Quantity, measure
+from onlm_lab.cohort.rules import Rule, require_rules
 from onlm_lab.cohort.table import Cohort
+from onlm_lab.errors import DataError
 from onlm_lab.results import result
 from onlm_lab.study import Protocol
 
-Patient = Mapping[str, Any]
-Decision = tuple[bool | None, str, str]  # passes (None: undetermined), the values it read, the reason
-OUTCOME = {True: "pass", False: "fail", None: "undetermined"}
-SOURCE = "NCT06684418"
-# Karnofsky range of each ECOG grade; the two mappings in use differ at KPS 60 (Prasad et al. 2018 puts it in ECOG 3).
-KPS_OF_ECOG = {0: (100, 100), 1: (80, 90), 2: (60, 70), 3: (50, 60), 4: (10, 40), 5: (0, 0)}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule: its name, its text, where it comes from, the columns that it reads, and how it decides."""
-
-    name: str
-    text: str
-    source: str
-    inputs: tuple[str, ...]
-    decide: Callable[[Patient, Protocol], Decision]
+OUTCOMES = {FALSE: "fail", OPEN: "undetermined", TRUE: "pass"}
+STATUS = ("excluded", "undetermined", "eligible")
+NO_RULE = ("none", "No rule: everybody is in")
 
 
 @result
@@ -43,7 +33,10 @@ class Screening:
 
     `decisions`: patient_id, rule, outcome (pass/fail/undetermined), value, reason; every rule for every patient.
     `status`: patient_id, status (eligible/excluded/undetermined), first_rule (the first failed, else the first
-    undetermined). `flow`: centre ("all" is their sum), rule, n_in, n_excluded, n_undetermined, n_left.
+    undetermined). `flow`: centre ("all" is their sum), rule, n_in, n_excluded, n_undetermined, n_left, text.
+    `rules`: name, text, source, version, passes (with the limits' numbers), inputs; in the order of the flow.
+    `undetermined`: patient_id, rule, missing (the columns that, once known, could settle it), of the patients whose
+    status is undetermined: whoever is excluded stays excluded, whatever is found.
     """
 
     decisions: pd.DataFrame
@@ -51,6 +44,8 @@ class Screening:
     flow: pd.DataFrame
     protocol: str
     notes: tuple[str, ...] = ()
+    rules: pd.DataFrame = None  # type: ignore[assignment]
+    undetermined: pd.DataFrame = None  # type: ignore[assignment]
 
 
 def _html(self: Screening) -> str:
@@ -63,164 +58,19 @@ def _html(self: Screening) -> str:
     return f"<b>Screening by {html.escape(self.protocol)}: {said}</b>{notes}{table}"
 
 
+def _digest(self: Screening) -> str:
+    """SHA-256 of everything that the screening says: the same table and protocol, the same digest."""
+    sha = hashlib.sha256(repr((self.protocol, self.notes)).encode())
+    for name in ("rules", "decisions", "status", "flow", "undetermined"):
+        table = getattr(self, name)
+        for column in table:
+            sha.update(f"\x1d{name}\x1e{column}\x1e".encode())
+            sha.update("\x1f".join(map(str, table[column])).encode())
+    return sha.hexdigest()
+
+
 Screening._repr_html_ = _html
-
-
-def known(value: Any) -> bool:
-    """Whether a cell says something."""
-    return value is not None and value == value
-
-
-def _either(a: bool | None, b: bool | None) -> bool | None:
-    """Kleene's "or"."""
-    if a is True or b is True:
-        return True
-    return None if a is None or b is None else False
-
-
-def _fact(patient: Patient, name: str) -> bool | None:
-    value = patient.get(name)
-    return bool(value) if known(value) else None
-
-
-def _flag(name: str, *, good: bool, yes: str, no: str, unknown: str) -> Callable[[Patient, Protocol], Decision]:
-    """A rule that reads one 0/1 column."""
-
-    def decide(patient: Patient, protocol: Protocol) -> Decision:
-        fact = _fact(patient, name)
-        if fact is None:
-            return None, "", unknown
-        return fact is good, str(int(fact)), yes if fact else no
-
-    return decide
-
-
-def _word(name: str, *, good: tuple[str, ...]) -> Callable[[Patient, Protocol], Decision]:
-    """A rule that reads one word."""
-
-    def decide(patient: Patient, protocol: Protocol) -> Decision:
-        word = patient.get(name)
-        return (word in good, word, f"{name} {word}") if known(word) else (None, "", f"{name} unknown")
-
-    return decide
-
-
-def _stage(patient: Patient, protocol: Protocol) -> Decision:
-    low, high, why = bounds_t(patient)
-    n, m = patient.get("clinical_n"), patient.get("clinical_m")
-    value = f"{low if low == high else 'T?'} {n if known(n) else 'N?'} {m if known(m) else 'M?'}"
-    if n in ("N1", "N2", "N3"):
-        return False, value, f"clinical {n}"
-    if patient.get("invasive_staging_positive") == 1:
-        return False, value, "nodes positive at invasive staging"
-    if known(m) and m.startswith("M1"):
-        return False, value, f"clinical {m}"
-    if ORDER.index(low) > ORDER.index("T2a"):
-        return False, value, f"T is at least {low} ({why})"
-    if high == "Tis":
-        return False, value, f"stage 0: Tis ({why})"
-    unknown = [word for word, bad in (("clinical N", n != "N0"), ("clinical M", m != "M0")) if bad]
-    if low == "Tis" or ORDER.index(high) > ORDER.index("T2a"):
-        unknown.insert(0, f"T ({why})")
-    if unknown:
-        return None, value, f"not known: {', '.join(unknown)}"
-    return True, value, f"{low if low == high else f'{low} to {high}'} N0 M0 ({why})"
-
-
-def _adult(patient: Patient, protocol: Protocol) -> Decision:
-    age = patient.get("age_years")
-    if not known(age):
-        return None, "", "age unknown"
-    return age >= protocol.min_age_years, f"{age:g}", f"wanted at least {protocol.min_age_years:g} years"
-
-
-def _performance(patient: Patient, protocol: Protocol) -> Decision:
-    kps, ecog, least = patient.get("kps"), patient.get("ecog"), protocol.min_kps
-    if known(kps):
-        return kps >= least, f"KPS {kps:g}", f"wanted at least {least:g}"
-    if not known(ecog):
-        return None, "", "KPS and ECOG unknown"
-    low, high = KPS_OF_ECOG[int(ecog)]
-    verdict = True if low >= least else False if high < least else None
-    return verdict, f"ECOG {ecog:g}", f"KPS unknown; this ECOG is KPS {low}-{high}, wanted at least {least:g}"
-
-
-def _radical(patient: Patient, protocol: Protocol) -> Decision:
-    treatment, intent = patient.get("treatment"), _fact(patient, "radical_intent")
-    value = f"{treatment if known(treatment) else '?'}, radical intent {'?' if intent is None else int(intent)}"
-    if intent is False:
-        return False, value, "not treated with radical intent"
-    before = False if treatment == "sbrt" else _fact(patient, "neoadjuvant")
-    if _fact(patient, "neoadjuvant"):
-        return False, value, "neoadjuvant treatment: surgery was not primary"
-    unknown = [
-        word
-        for word, bad in (
-            ("treatment", not known(treatment)), ("radical intent", intent is None), ("neoadjuvant", before is None),
-        )
-        if bad
-    ]  # fmt: skip
-    if unknown:
-        return None, value, f"not known: {', '.join(unknown)}"
-    return True, value, "primary radical surgery or SBRT"
-
-
-def _imaging(patient: Patient, protocol: Protocol) -> Decision:
-    total, trigger = patient.get("total_diameter_mm"), protocol.imaging_trigger_mm
-    large = total >= trigger if known(total) else None
-    needed = _either(large, _fact(patient, "central_location"))
-    done = _either(_fact(patient, "pet_ct_done"), _fact(patient, "invasive_staging_done"))
-    size = f"{total:g} mm" if known(total) else "? mm"
-    words = {True: "yes", False: "no", None: "?"}
-    central = words[_fact(patient, "central_location")]
-    value = f"{size}, central {central}, PET/CT or invasive staging {words[done]}"
-    passes = _either(done, None if needed is None else not needed)
-    if passes is None:
-        return None, value, "cannot be told from what is known"
-    if needed is False:
-        return True, value, f"below {trigger:g} mm and not central: none needed"
-    if passes:
-        return True, value, "PET/CT or invasive staging done"
-    return False, value, f"at least {trigger:g} mm or central, without PET/CT and without invasive staging"
-
-
-def _not_ggo(patient: Patient, protocol: Protocol) -> Decision:
-    kind, solid = patient.get("nodule_type"), patient.get("solid_diameter_mm")
-    if known(kind):
-        return kind != "pure_ggo", kind, f"nodule type {kind}"
-    if known(solid) and solid > 0:
-        return True, f"solid part {solid:g} mm", "nodule type unknown, but there is a solid part"
-    return None, "", "nodule type unknown"
-
-
-def _rules() -> tuple[Rule, ...]:
-    """The twelve rules, in the order in which they are applied."""
-    agreed = _flag("followup_agreed", good=True, yes="agreed", no="not willing", unknown="not known whether willing")
-    proven = _flag("nsclc_confirmed", good=True, yes="confirmed", no="not confirmed", unknown="not known")
-    mind = _flag("neuropsychiatric_exclusion", good=False, yes="judged to interfere", no="none", unknown="not known")
-    lost = _flag("lost_to_followup", good=False, yes="lost to follow-up", no="followed", unknown="not known")
-    t_inputs = ("nodule_type", "total_diameter_mm", "solid_diameter_mm", "t_descriptor")
-    return (
-        Rule("nsclc_confirmed", "Pathologically confirmed NSCLC", SOURCE, ("nsclc_confirmed",), proven),
-        Rule("clinical_stage_i", "Clinical stage I (AJCC 8)", SOURCE,
-             (*t_inputs, "clinical_n", "clinical_m", "invasive_staging_positive"), _stage),
-        Rule("adult", "Old enough", SOURCE, ("age_years",), _adult),
-        Rule("performance_status", "Karnofsky performance status high enough", SOURCE, ("kps", "ecog"), _performance),
-        Rule("radical_treatment", "Primary radical surgery or SBRT", SOURCE,
-             ("treatment", "radical_intent", "neoadjuvant"), _radical),
-        Rule("imaging_complete", "PET/CT or invasive staging where the tumour is large or central", SOURCE,
-             ("total_diameter_mm", "central_location", "pet_ct_done", "invasive_staging_done"), _imaging),
-        Rule("followup_agreed", "Willing to be followed up", SOURCE, ("followup_agreed",), agreed),
-        Rule("consent", "Informed consent, or waived", SOURCE, ("consent",), _word("consent", good=("yes", "waived"))),
-        Rule("ct_quality", "CT of adequate quality", SOURCE, ("ct_quality",), _word("ct_quality", good=("adequate",))),
-        Rule("not_pure_ggo", "Not a pure ground-glass nodule", SOURCE, ("nodule_type", "solid_diameter_mm"), _not_ggo),
-        Rule("neuropsychiatric", "No epilepsy, CNS disease or mental disorder judged to interfere", SOURCE,
-             ("neuropsychiatric_exclusion",), mind),
-        Rule("lost_to_followup", "Not lost to follow-up (decided after baseline)", SOURCE, ("lost_to_followup",), lost),
-    )  # fmt: skip
-
-
-RULES: dict[str, Rule] = {rule.name: rule for rule in _rules()}
+Screening.digest = property(_digest)
 
 
 def screen(cohort: Cohort, protocol: Protocol | None = None) -> Screening:
@@ -229,42 +79,146 @@ def screen(cohort: Cohort, protocol: Protocol | None = None) -> Screening:
     Args:
         cohort: the patients.
         protocol: which rules with which limits; None is NCT06684418.
+
+    Raises:
+        StudyError: every rule of the protocol that cannot be read.
+        DataError: a centre is called "all", which is what the flow calls their sum.
     """
     protocol = Protocol() if protocol is None else protocol
-    rules = [RULES[name] for name in RULES if name in protocol.rules]
-    decisions, status = [], []
-    for patient in cohort.patients.to_dict("records"):
-        first = {"fail": None, "undetermined": None}
-        for rule in rules:
-            verdict, value, reason = rule.decide(patient, protocol)
-            outcome = OUTCOME[verdict if verdict is None else bool(verdict)]
-            decisions.append((patient["patient_id"], rule.name, outcome, value, reason))
-            if outcome in first and first[outcome] is None:
-                first[outcome] = rule.name
-        name = "excluded" if first["fail"] else "undetermined" if first["undetermined"] else "eligible"
-        status.append((patient["patient_id"], name, first["fail"] or first["undetermined"]))
-    table = pd.DataFrame(status, columns=["patient_id", "status", "first_rule"])
-    notes = [f"central location: {protocol.central_definition}"]
-    if "lost_to_followup" in protocol.rules:
-        notes.append("lost_to_followup is decided after baseline; survival analyses also show these patients censored")
+    rules = require_rules(protocol, extra_columns=cohort.extra_columns)
+    patients = cohort.patients
+    _require_free_name(patients["centre"], source=cohort.source)
+    verdicts = verdicts_of(patients, rules=rules)
+    states = states_of(verdicts, n_patients=len(patients))
+    names = np.array([*(rule.name for rule in rules), None], dtype=object)
+    status, first = standing(states)
+    ids = patients["patient_id"].to_numpy(dtype=object)
+    decisions = pd.DataFrame(
+        {
+            "patient_id": np.repeat(ids, len(rules)),
+            "rule": np.tile(names[:-1], len(ids)),
+            "outcome": np.array([OUTCOMES[k] for k in (FALSE, OPEN, TRUE)], dtype=object)[states.T.ravel()],
+            "value": _by_patient([v.value for v in verdicts], n=len(ids)),
+            "reason": _by_patient([v.reason for v in verdicts], n=len(ids)),
+        }
+    )
     return Screening(
-        decisions=pd.DataFrame(decisions, columns=["patient_id", "rule", "outcome", "value", "reason"]),
-        status=table,
-        flow=_flow(table.assign(centre=cohort.patients["centre"]), rules=[rule.name for rule in rules]),
+        decisions=decisions,
+        status=pd.DataFrame(
+            {"patient_id": ids, "status": np.array(STATUS, dtype=object)[status], "first_rule": names[first]}
+        ),
+        flow=_flow(patients["centre"], status=status, first=first, rules=rules),
         protocol=protocol.name,
-        notes=tuple(notes),
+        notes=_notes(protocol, rules),
+        rules=rules_table(rules),
+        undetermined=_undetermined(ids, status=status, verdicts=verdicts, rules=rules),
     )
 
 
-def _flow(status: pd.DataFrame, *, rules: list[str]) -> pd.DataFrame:
-    """Counts rule by rule, for all and for each centre."""
+def rules_table(rules: Sequence[Rule]) -> pd.DataFrame:
+    """name, text, source, version, passes, inputs of each rule."""
+    rows = [(r.name, r.text, r.source, r.version, r.passes, ", ".join(r.inputs)) for r in rules]
+    return pd.DataFrame(rows, columns=["name", "text", "source", "version", "passes", "inputs"], dtype=object)
+
+
+def quantities_of(patients: pd.DataFrame, *, rules: Sequence[Rule]) -> dict[str, Quantity]:
+    """What the patients' table says of everything that the rules speak of."""
+    nouns = {name: noun for rule in rules for name, noun in nouns_of(rule.condition).items()}
+    return {name: measure(patients, noun=noun) for name, noun in nouns.items()}
+
+
+def verdicts_of(patients: pd.DataFrame, *, rules: Sequence[Rule]) -> list[Verdicts]:
+    """Each rule's outcome for each patient, with value, reason and what is missing."""
+    quantities = quantities_of(patients, rules=rules)
+    return [decide(rule.condition, quantities=quantities, patients=patients) for rule in rules]
+
+
+def states_of(verdicts: Sequence[Verdicts], *, n_patients: int) -> NDArray[np.int8]:
+    """Rules x patients: FALSE, OPEN, TRUE."""
+    return np.stack([v.states for v in verdicts]) if verdicts else np.empty((0, n_patients), dtype=np.int8)
+
+
+def standing(states: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Each patient's status (place in STATUS) and the rule that decides it (-1: none).
+
+    Excluded by the first rule that fails, even after an open one; else undetermined by the first open one.
+    """
+    if not len(states):
+        n = states.shape[1]
+        return np.full(n, TRUE, dtype=np.int8), np.full(n, -1)
+    status = states.min(axis=0)
+    first = np.where(status == TRUE, -1, (states == status).argmax(axis=0))
+    return status, first
+
+
+def _require_free_name(centre: pd.Series, *, source: str) -> None:
+    n = int((centre == "all").sum())
+    if n:
+        raise DataError(
+            [f'{source}: centre is "all" in {n} of {len(centre)} rows, which names the sum of the centres. Rename it.']
+        )
+
+
+def _by_patient(columns: list[NDArray[np.object_]], *, n: int) -> NDArray[np.object_]:
+    return np.stack(columns).T.ravel() if columns else np.empty(0, dtype=object)
+
+
+def _undetermined(
+    ids: NDArray[np.object_], *, status: NDArray[np.int8], verdicts: Sequence[Verdicts], rules: Sequence[Rule]
+) -> pd.DataFrame:
+    """What to look up, patient by patient, in the order of the rules."""
     rows = []
-    for centre in ["all", *sorted(status["centre"].unique())]:
-        part = status if centre == "all" else status[status["centre"] == centre]
-        n_in = len(part)
-        for rule in rules:
-            here = part.loc[part["first_rule"] == rule, "status"]
-            out, open_ = int((here == "excluded").sum()), int((here == "undetermined").sum())
-            rows.append((centre, rule, n_in, out, open_, n_in - out - open_))
-            n_in -= out + open_
-    return pd.DataFrame(rows, columns=["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left"])
+    for k, verdict in enumerate(verdicts):
+        at = np.flatnonzero((status == OPEN) & (verdict.states == OPEN))
+        rows += [(i, k, ids[i], rules[k].name, ", ".join(verdict.missing[i])) for i in at]
+    rows.sort(key=lambda row: row[:2])
+    return pd.DataFrame([row[2:] for row in rows], columns=["patient_id", "rule", "missing"], dtype=object)
+
+
+def _notes(protocol: Protocol, rules: Sequence[Rule]) -> tuple[str, ...]:
+    """What a reader of the flow must know."""
+    read = {column for rule in rules for column in rule.inputs}
+    notes = [f"central location: {protocol.central_definition}"] if "central_location" in read else []
+    for rule in rules:
+        if rule.name == "lost_to_followup" and rule.inputs == ("lost_to_followup",):
+            notes.append(
+                "lost_to_followup is decided after baseline; survival analyses also show these patients censored"
+            )
+        elif rule.after_baseline:
+            notes.append(f"{rule.name} is decided after baseline: it reads {', '.join(rule.after_baseline)}")
+    replaced = [rule.name for rule in protocol.own if rule.name in Protocol.rules]
+    if replaced:
+        notes.append(f"in the study's own words instead of the registration's: {', '.join(replaced)}")
+    twice = sorted({name for name in protocol.rules if protocol.rules.count(name) > 1})
+    if twice:
+        notes.append(f"named more than once, applied once: {', '.join(twice)}")
+    if not rules:
+        notes.append("the protocol has no rule: everybody is in")
+    return tuple(notes)
+
+
+def _flow(
+    centre: pd.Series, *, status: NDArray[np.int8], first: NDArray[np.int64], rules: Sequence[Rule]
+) -> pd.DataFrame:
+    """Counts rule by rule, for all and for each centre."""
+    places, names = pd.factorize(centre.to_numpy(dtype=object), sort=True)
+    size = (len(names), max(len(rules), 1))
+    left = [np.zeros(size, dtype=np.int64) for _ in range(2)]
+    for counts, which in zip(left, (FALSE, OPEN), strict=True):
+        here = status == which
+        np.add.at(counts, (places[here], first[here]), 1)
+    n_in = np.bincount(places, minlength=len(names))
+    out, open_, n_in = (np.vstack([part.sum(axis=0, keepdims=True), part]) for part in (*left, n_in[:, None]))
+    n_left = n_in - np.cumsum(out + open_, axis=1)
+    told = [(rule.name, rule.text) for rule in rules] or [NO_RULE]
+    return pd.DataFrame(
+        {
+            "centre": np.repeat(np.array(["all", *names], dtype=object), size[1]),
+            "rule": np.tile(np.array([name for name, _ in told], dtype=object), len(names) + 1),
+            "n_in": (n_left + out + open_).ravel(),
+            "n_excluded": out.ravel(),
+            "n_undetermined": open_.ravel(),
+            "n_left": n_left.ravel(),
+            "text": np.tile(np.array([text for _, text in told], dtype=object), len(names) + 1),
+        }
+    )

@@ -1,0 +1,209 @@
+"""The values of what a rule speaks of, for all patients at once: each as the interval that its cells allow."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from onlm_lab.cohort.performance_status import KPS_OF_ECOG
+from onlm_lab.cohort.staging import ORDER, t_bounds
+from onlm_lab.cohort.vocabulary import KPS_INPUTS, T_INPUTS, Noun
+
+Flags = NDArray[np.bool_]
+OPEN = "?"  # what a log shows where nothing is known
+_DATE = re.compile(r"\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}|^\d{8}$")
+# One diameter in each class of size, and on each side of 5 and of 30 mm.
+_DIAMETERS = (0.5, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 60.0, 80.0, 250.0)
+_POSSIBLE = {
+    "nodule_type": ("solid", "part_solid", "pure_ggo"), "total_diameter_mm": _DIAMETERS,
+    "solid_diameter_mm": _DIAMETERS, "t_descriptor": ("none", "main_bronchus", "satellite", "other_t4"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """What is known of one noun: distinct values, and which of them each patient has.
+
+    Attributes:
+        noun: what it is.
+        codes: per patient, the place of the value in the arrays below.
+        low, high: ends of what the value may be: a number, or a place in the scale; a word's own place.
+        known: whether anything is known.
+        said: the value as a log shows it, "?" where nothing is known.
+        words: the words themselves, of a word.
+    """
+
+    noun: Noun
+    codes: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    known: Flags
+    said: NDArray[np.object_]
+    words: tuple[str | None, ...] = ()
+
+
+def measure(patients: pd.DataFrame, *, noun: Noun) -> Quantity:
+    """What the table says of a noun."""
+    if noun.name == "t" and noun.inputs == T_INPUTS:
+        return _t(patients, noun)
+    if noun.inputs == KPS_INPUTS:
+        return _kps(patients, noun)
+    cells = patients[noun.name]
+    if noun.kind in ("number", "boolean"):
+        codes, values = _distinct(cells.to_numpy(dtype=float))
+        said = [_number(v, boolean=noun.kind == "boolean") for v in values]
+        return Quantity(noun, codes, values, values, ~np.isnan(values), _said(said))
+    codes, values = _distinct(cells.to_numpy(dtype=object))
+    free = not noun.allowed and not noun.scale
+    words = tuple(None if _silent(word, noun, free=free) else str(word) for word in values)
+    said = _said([_shown(word, noun, given=value) for word, value in zip(words, values, strict=True)])
+    known = np.array([word is not None for word in words], dtype=bool)
+    if noun.scale is None:
+        places = np.arange(len(words), dtype=float)
+        return Quantity(noun, codes, places, places, known, said, words)
+    ends = [noun.scale.ends(word) if word is not None else None for word in words]
+    known &= np.array([end is not None for end in ends], dtype=bool)
+    low, high = (np.array([end[i] if end else 0 for end in ends], dtype=float) for i in (0, 1))
+    return Quantity(noun, codes, low, high, known, said, words)
+
+
+def format_number(value: float) -> str:
+    """A number as the table has it: 30, 17.9."""
+    return f"{value:.10g}"
+
+
+def missing_inputs(patients: pd.DataFrame, *, noun: Noun, holds: Callable[[Quantity], Flags]) -> NDArray[np.object_]:
+    """Of patients for whom a condition on the noun is open: the columns that could settle it, each as a tuple.
+
+    Args:
+        patients: only those patients.
+        noun: what the condition is about.
+        holds: whether the condition holds, for values that are all known.
+    """
+    if len(noun.inputs) == 1:
+        return _tuples([noun.inputs] * len(patients))
+    empty = patients[list(noun.inputs)].isna().to_numpy()
+    absent = [tuple(name for name, gone in zip(noun.inputs, row, strict=True) if gone) for row in empty]
+    if noun.inputs != T_INPUTS:
+        return _tuples(absent)
+    found = _tuples(absent)
+    masks = pd.Series(absent)
+    for names, rows in masks.groupby(masks):
+        at = rows.index.to_numpy()
+        inputs = patients.iloc[at][list(T_INPUTS)].reset_index(drop=True)
+        codes, first = _rows_alike(inputs)
+        matters = _that_matter(inputs.iloc[first].reset_index(drop=True), absent=names, noun=noun, holds=holds)
+        found[at] = matters[codes]
+    return found
+
+
+def _that_matter(
+    inputs: pd.DataFrame, *, absent: tuple[str, ...], noun: Noun, holds: Callable[[Quantity], Flags]
+) -> NDArray[np.object_]:
+    """Tries every completion of the absent inputs: one matters where the answer changes with it, the others equal."""
+    if not absent:
+        return _tuples([()] * len(inputs))
+    choices = list(itertools.product(*(_POSSIBLE[name] for name in absent)))
+    trial = inputs.loc[inputs.index.repeat(len(choices))].reset_index(drop=True)
+    for j, name in enumerate(absent):
+        kind = float if trial[name].dtype == float else object
+        trial[name] = np.array([choice[j] for choice in choices] * len(inputs), dtype=kind)
+    quantity = _t(trial, noun)
+    shape = (len(inputs), *(len(_POSSIBLE[name]) for name in absent))
+    answer = holds(quantity)[quantity.codes].reshape(shape)
+    total, solid = trial["total_diameter_mm"].to_numpy(float), trial["solid_diameter_mm"].to_numpy(float)
+    possible = (~(solid > total)).reshape(shape)
+    said = np.zeros((len(inputs), len(absent)), dtype=bool)
+    for axis in range(1, len(shape)):
+        yes, no = (possible & answer).any(axis=axis), (possible & ~answer).any(axis=axis)
+        said[:, axis - 1] = (yes & no).reshape(len(inputs), -1).any(axis=1)
+    said[~said.any(axis=1)] = True  # the bounds are wider than the completions: then whatever is absent
+    return _tuples([tuple(n for n, told in zip(absent, row, strict=True) if told) for row in said])
+
+
+def _rows_alike(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each row which distinct row it is, and where each distinct row stands first."""
+    return alike([pd.factorize(table[name], use_na_sentinel=False)[0] for name in table])
+
+
+def alike(codes: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each row which distinct combination of codes it has, and the first row of each combination."""
+    combined = codes[0].astype(np.int64)
+    for more in codes[1:]:
+        combined = combined * (int(more.max(initial=0)) + 1) + more
+        combined = pd.factorize(combined)[0].astype(np.int64)
+    _, first, places = np.unique(combined, return_index=True, return_inverse=True)
+    return places, first
+
+
+def _t(patients: pd.DataFrame, noun: Noun) -> Quantity:
+    bounds = t_bounds(patients)
+    ends = [pd.Index(ORDER).get_indexer(bounds[end]) for end in ("low", "high")]
+    columns = [np.minimum(*ends), np.maximum(*ends)]  # a solid part larger than the whole bounds T from the wrong sides
+    why, reasons = pd.factorize(bounds["why"])
+    codes, first = alike([*columns, why])
+    low, high = (column[first] for column in columns)
+    said = [
+        (ORDER[a] if a == b else f"{ORDER[a]} to {ORDER[b]}") + f" ({reasons[c]})"
+        for a, b, c in zip(low, high, why[first], strict=True)
+    ]
+    shift = noun.scale.levels.index(ORDER[0])
+    return Quantity(noun, codes, low + float(shift), high + float(shift), np.ones(len(first), bool), _said(said))
+
+
+def _kps(patients: pd.DataFrame, noun: Noun) -> Quantity:
+    kps, ecog = (patients[name].to_numpy(dtype=float) for name in KPS_INPUTS)
+    pairs = [pd.factorize(column, use_na_sentinel=False)[0] for column in (kps, np.where(np.isnan(kps), ecog, np.nan))]
+    codes, first = alike(pairs)
+    low, high, known, said = [], [], [], []
+    for own, grade in zip(kps[first], ecog[first], strict=True):
+        ends = (own, own) if own == own else KPS_OF_ECOG.get(grade)
+        low.append(ends[0] if ends else np.nan)
+        high.append(ends[1] if ends else np.nan)
+        known.append(ends is not None)
+        span = "?" if not ends else format_number(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+        said.append(span if own == own or not ends else f"{span} (ECOG {format_number(grade)})")
+    return Quantity(noun, codes, np.array(low, float), np.array(high, float), np.array(known, bool), _said(said))
+
+
+def _distinct(cells: NDArray) -> tuple[NDArray[np.int64], NDArray]:
+    codes, values = pd.factorize(cells, use_na_sentinel=False)
+    return codes.astype(np.int64), np.asarray(values)
+
+
+def _silent(word: object, noun: Noun, *, free: bool) -> bool:
+    """Whether a cell says nothing: empty, or a word that says "not known"."""
+    if word is None or word != word:
+        return True
+    return str(word).casefold() in noun.unknown if free else word in noun.unknown
+
+
+def _number(value: float, *, boolean: bool) -> str:
+    if value != value:
+        return OPEN
+    return {0.0: "no", 1.0: "yes"}.get(value, format_number(value)) if boolean else format_number(value)
+
+
+def _shown(word: str | None, noun: Noun, *, given: object) -> str:
+    """A word as a log shows it; free text and dates are not shown."""
+    if word is None:
+        return str(given) if isinstance(given, str) and given in noun.unknown else OPEN
+    hidden = not noun.shown or (not noun.allowed and not noun.scale and (len(word) > 40 or _DATE.search(word)))
+    return "(recorded)" if hidden else word
+
+
+def _said(words: list[str]) -> NDArray[np.object_]:
+    return np.array([*words, None], dtype=object)[:-1]
+
+
+def _tuples(rows: list[tuple[str, ...]]) -> NDArray[np.object_]:
+    """An array of tuples; numpy would make a matrix of them."""
+    found = np.empty(len(rows), dtype=object)
+    found[:] = rows
+    return found
