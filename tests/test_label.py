@@ -14,6 +14,7 @@ from onlm_lab.cohort.label import (
     label,
     label_given,
     label_quality,
+    label_table,
     positives_by_yield,
     quality_rule,
     reference_standard,
@@ -201,6 +202,14 @@ def test_a_table_without_counts_makes_every_negative_uncertain_once_a_minimum_is
     assert label_quality(bare, min_nodes=6)["quality"].tolist().count("N0 uncertain") == 4
     assert len(uncertain_negatives(bare, min_n2_stations=1)) == 4
     assert label_quality(bare.iloc[:0], min_nodes=6).empty
+
+
+def test_the_table_of_labels_holds_what_each_rests_on():
+    rows = YIELDS.assign(arm="surgery", onlm_missing_reason=None)
+    found = label_table(rows, min_nodes=6)
+    told = found[["patient_id", "onlm", "quality", "treatment", "pathological_n", "nodes_examined"]]
+    assert told.iloc[0].tolist() == ["A", 0.0, "N0 uncertain", "lobectomy", "N0", 5.0]
+    assert found["centre"].isna().all() and len(found) == len(rows)
 
 
 def test_the_rule_of_quality_is_said_for_the_log():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort.staging import ctr, derive_stage, derive_t, stage_table, t_bounds
+from onlm_lab.cohort.staging import ctr, ctr_band, derive_stage, derive_t, stage_table, t_bounds
 from onlm_lab.errors import OnlmError
 
 NAN = float("nan")
@@ -95,6 +95,17 @@ def test_ctr_is_solid_over_total_one_if_solid_and_zero_if_pure_ground_glass():
          "solid_diameter_mm": [15.0, NAN, NAN, 5.0, NAN], "total_diameter_mm": [20.0, NAN, 10.0, 10.0, 20.0]}
     )  # fmt: skip
     np.testing.assert_array_equal(ctr(rows), [0.75, 1, 0, 0.5, NAN])
+
+
+def test_a_ratio_falls_in_one_of_six_bands_the_limits_in_the_upper_one():
+    ratio = pd.Series([0, 0.01, 0.24, 0.25, 0.49, 0.5, 0.74, 0.75, 0.99, 1, NAN], index=range(5, 16))
+    found = ctr_band(ratio)
+    assert found.tolist() == [
+        "0", "above 0 to 25 %", "above 0 to 25 %", "25 to 50 %", "25 to 50 %", "50 to 75 %", "50 to 75 %",
+        "75 to below 100 %", "75 to below 100 %", "100 %", None,
+    ]  # fmt: skip
+    assert found.index.tolist() == list(range(5, 16)) and ctr_band(ratio.iloc[:0]).empty
+    assert ctr(pd.DataFrame({"patient_id": ["A"]})).isna().all()
 
 
 def test_the_stage_table_keeps_the_rows_index():

@@ -100,11 +100,11 @@ def test_screening_finds_every_planted_violation_and_invents_none(tmp_path):
 
 
 def test_the_recorded_stage_departs_from_the_derived_one_where_truth_says_so(large):
-    from onlm_lab.cohort.staging import bounds_t
+    from onlm_lab.cohort.staging import t_bounds
 
     head = large.clinical.head(1500)
     head = head[head["clinical_t"].notna()]
-    derived = [bounds_t(row)[0] for row in head.to_dict("records")]
+    derived = t_bounds(head)["low"]
     assert ((head["clinical_t"] != derived) == (large.truth.loc[head.index, "stage_disagrees"] == 1)).all()
     assert large.truth["stage_disagrees"].mean() > 0.01
 

@@ -10,6 +10,7 @@ from onlm_lab.cohort.label import (
     label,
     label_given,
     label_quality,
+    label_table,
     positives_by_yield,
     quality_rule,
     reference_standard,
@@ -18,7 +19,7 @@ from onlm_lab.cohort.label import (
 from onlm_lab.cohort.missing import missing_by, missing_patterns, missingness
 from onlm_lab.cohort.predictors import refuse_post_treatment
 from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
-from onlm_lab.cohort.staging import stage_table, t_bounds
+from onlm_lab.cohort.staging import ctr_band, stage_table, t_bounds
 from onlm_lab.cohort.summary import accrual, table_one, table_one_numbers
 from onlm_lab.cohort.table import Cohort, build_cohort, load_cohort
 from onlm_lab.cohort.tables import Tables, read_tables
@@ -32,6 +33,7 @@ __all__ = [
     "accrual",
     "build_cohort",
     "central_location",
+    "ctr_band",
     "disagreements",
     "endpoint_counts",
     "endpoints",
@@ -40,6 +42,7 @@ __all__ = [
     "label",
     "label_given",
     "label_quality",
+    "label_table",
     "load_cohort",
     "make_folds",
     "missing_by",

@@ -88,8 +88,8 @@ def _of_stage(patients: pd.DataFrame) -> Iterator[_Kind]:
     excluded = np.isin(n, ["N1", "N2", "N3"]) | pd.Series(m).str.startswith("M1").to_numpy(dtype=bool)
     low, high, _ = places_of_t(patients)
     told = (t != "") & (t != "TX") & ((low > 0) | (high < len(ORDER) - 1))
-    first = np.array([ORDER.index(classes_of(word)[0]) for word in t], dtype=int)
-    last = np.array([ORDER.index(classes_of(word)[-1]) for word in t], dtype=int)
+    code, said = pd.factorize(t)
+    first, last = (np.array([ORDER.index(classes_of(word)[end]) for word in said], dtype=int)[code] for end in (0, -1))
     apart = told & ((high < first) | (low > last) | (t == "T0"))
     border = (ORDER.index(STAGE_I_T[0]), ORDER.index(STAGE_I_T[-1]))
     same_side = _sides(low, high, border) == _sides(first, last, border)
@@ -97,26 +97,27 @@ def _of_stage(patients: pd.DataFrame) -> Iterator[_Kind]:
         "clinical T", apart, ~same_side & ~excluded, lambda i: t[i],
         lambda i: ORDER[low[i]] if low[i] == high[i] else f"{ORDER[low[i]]} to {ORDER[high[i]]}",
     )  # fmt: skip
-    stage = np.array([str(word) for word in words(patients, "clinical_stage")], dtype=object)
-    possible = possible_stages(patients)
-    verdict = {
-        pair: _stages_apart(*pair) for pair in set(zip(stage, possible, strict=True)) if pair[0] in RECORDED_STAGES
-    }
-    apart, matters = (
-        np.array([verdict.get(pair, (False, False))[k] for pair in zip(stage, possible, strict=True)], dtype=bool)
-        for k in (0, 1)
-    )
-    groups = possible.to_numpy()
-    yield _Kind("clinical stage", apart, matters, lambda i: stage[i], lambda i: " or ".join(groups[i]))
-    strange = (stage != "") & ~np.isin(stage, list(RECORDED_STAGES))
-    yield _Kind(
-        "clinical stage not understood", strange, strange, lambda i: "none of the stage groups",
-        lambda i: " or ".join(groups[i]) if len(groups[i]) < 4 else "",
-    )  # fmt: skip
+    if "clinical_stage" in patients:
+        yield from _of_recorded_stage(patients)
     positive = numbers(patients, "invasive_staging_positive") == 1
     yield _Kind(
         "clinical N0 although invasive staging was positive", (n == "N0") & positive, positive, lambda i: "N0",
         lambda i: "nodes positive at invasive staging",
+    )  # fmt: skip
+
+
+def _of_recorded_stage(patients: pd.DataFrame) -> Iterator[_Kind]:
+    """The study's own column clinical_stage against the groups that TNM allows; each pair is judged once."""
+    stage = np.array([str(word) for word in words(patients, "clinical_stage")], dtype=object)
+    groups = possible_stages(patients).to_numpy()
+    pairs = list(zip(stage, groups, strict=True))
+    judged = {pair: _stages_apart(*pair) for pair in set(pairs) if pair[0] in RECORDED_STAGES}
+    verdicts = np.array([judged.get(pair, (False, False)) for pair in pairs], dtype=bool).reshape(-1, 2)
+    yield _Kind("clinical stage", verdicts[:, 0], verdicts[:, 1], lambda i: stage[i], lambda i: " or ".join(groups[i]))
+    strange = (stage != "") & ~np.isin(stage, list(RECORDED_STAGES))
+    yield _Kind(
+        "clinical stage not understood", strange, strange, lambda i: "none of the stage groups",
+        lambda i: " or ".join(groups[i]) if len(groups[i]) < 4 else "",
     )  # fmt: skip
 
 

@@ -155,6 +155,23 @@ def label_quality(
     return pd.DataFrame({name: column.where(column != "", None) for name, column in kept.items()})
 
 
+def label_table(
+    patients: pd.DataFrame, *, min_nodes: int | None = None, min_n2_stations: int | None = None
+) -> pd.DataFrame:
+    """The label of each patient with what it rests on, one row a patient, for the work folder.
+
+    Returns:
+        patient_id, centre, arm, onlm, onlm_missing_reason, quality, quality_reason, treatment (extent),
+        pathological_n, nodes_examined, n2_stations_examined.
+    """
+    quality = label_quality(patients, min_nodes=min_nodes, min_n2_stations=min_n2_stations)
+    names = [
+        "patient_id", "centre", "arm", "onlm", "onlm_missing_reason", "quality", "quality_reason", "treatment",
+        "pathological_n", "nodes_examined", "n2_stations_examined",
+    ]  # fmt: skip
+    return patients.assign(**quality).reindex(columns=names)
+
+
 def uncertain_negatives(
     patients: pd.DataFrame, *, min_nodes: int | None = None, min_n2_stations: int | None = None
 ) -> pd.DataFrame:
