@@ -94,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
         step.add_argument("study", type=Path)
         step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
 
+    what_if = verb("what-if", _what_if, "how many more patients if one limit of the protocol moved")
+    what_if.add_argument("study", type=Path)
+    what_if.add_argument("limit", help="such as min_kps, imaging_trigger_mm, or one of [protocol.limits]")
+    what_if.add_argument("values", nargs="+", type=float, metavar="VALUE", help="what to try, in the limit's unit")
+    what_if.add_argument("--by-centre", action="store_true", help="a row a centre as well")
+    what_if.add_argument("--out", type=Path, help="write the table, and who comes in or goes out, as CSV")
+
     analyse = verb("analyse", _analyse, "every statistic as results.json, of a study or of any predictions.csv")
     analyse.add_argument("study", type=Path, metavar="STUDY|predictions.csv")
     analyse.add_argument("--clinical", type=Path, help="clinical.csv, for a predictions.csv of any origin")
@@ -211,6 +218,31 @@ def _step(words: argparse.Namespace) -> None:
         return
     with steps.locked(pipeline.load_study(words.study).folder):
         pipeline.perform(words.study, name=words.verb, say=say)
+
+
+_WHAT_IF = ("n_eligible", "n_more", "n_excluded", "n_undetermined")  # the rest goes to --out
+
+
+def _what_if(words: argparse.Namespace) -> None:
+    from onlm_lab import cohort as cohorts
+    from onlm_lab import schema
+    from onlm_lab.study import load_study
+
+    study = load_study(words.study)
+    found = cohorts.what_if(
+        cohorts.load_cohort(study), study.protocol, limit=words.limit, values=words.values,
+        by="centre" if words.by_centre else None,
+    )  # fmt: skip
+    say(f"{found.n_now:,} of {found.n:,} patients are eligible with {found.limit} at {found.current:g}.")
+    shown = [name for name in found.table if not name.startswith("n_") or name in _WHAT_IF]
+    say(found.table[shown].rename(columns=lambda name: name.removeprefix("n_")).to_string(index=False))
+    for line in found.notes:
+        say(line)
+    if words.out:
+        people = words.out.with_name(f"{words.out.stem}_patients.csv")
+        schema.write_table(found.table, words.out)
+        schema.write_table(found.patients, people)
+        say(f"Table: {words.out}; who comes in or goes out: {people}")
 
 
 def _analyse(words: argparse.Namespace) -> None:
