@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from onlm_lab import schema
-from onlm_lab.errors import StudyError
+from onlm_lab.errors import DataError, StudyError
 from onlm_lab.study import Study
 
 IMAGE_MODELS = ("image", "fused")
@@ -27,8 +27,13 @@ def require_ready(study: Study) -> dict[str, Any]:
     """
     from onlm_lab.cohort import load_cohort
     from onlm_lab.cohort.predictors import refuse_post_treatment
+    from onlm_lab.cohort.sites import refuse_empty
 
-    cohort = load_cohort(study)
+    try:
+        cohort = load_cohort(study)
+    except DataError:
+        refuse_empty(study)
+        raise
     patients = cohort.patients
     refuse_post_treatment(
         study.training.predictors, extra_columns=study.columns, patients=patients, surrogate=study.label.surrogate

@@ -1,6 +1,7 @@
 """Who is in, what they have, how they are labelled and split. Knows no CT, no model and no picture."""
 
 from onlm_lab.cohort.centrality import central_location
+from onlm_lab.cohort.comparison import Comparison, compare_cohorts
 from onlm_lab.cohort.disagreements import disagreements
 from onlm_lab.cohort.duplicates import find_duplicates, refuse_duplicates
 from onlm_lab.cohort.eligibility import Screening, screen
@@ -18,21 +19,27 @@ from onlm_lab.cohort.label import (
 )
 from onlm_lab.cohort.missing import missing_by, missing_patterns, missingness
 from onlm_lab.cohort.predictors import refuse_post_treatment
+from onlm_lab.cohort.rules import Rule, require_rules
 from onlm_lab.cohort.splits import hold_out, make_folds, split_digest
 from onlm_lab.cohort.staging import ctr_band, stage_table, t_bounds
 from onlm_lab.cohort.summary import accrual, table_one, table_one_numbers
 from onlm_lab.cohort.table import Cohort, build_cohort, load_cohort
 from onlm_lab.cohort.tables import Tables, read_tables
+from onlm_lab.cohort.what_if import WhatIf, patients_gained, what_if
 from onlm_lab.split_files import DealtSplit, read_split, write_split
 
 __all__ = [
     "Cohort",
+    "Comparison",
     "DealtSplit",
+    "Rule",
     "Screening",
     "Tables",
+    "WhatIf",
     "accrual",
     "build_cohort",
     "central_location",
+    "compare_cohorts",
     "ctr_band",
     "disagreements",
     "endpoint_counts",
@@ -48,6 +55,7 @@ __all__ = [
     "missing_by",
     "missing_patterns",
     "missingness",
+    "patients_gained",
     "positives_by_yield",
     "quality_rule",
     "read_split",
@@ -55,6 +63,7 @@ __all__ = [
     "reference_standard",
     "refuse_duplicates",
     "refuse_post_treatment",
+    "require_rules",
     "screen",
     "split_digest",
     "stage_table",
@@ -64,6 +73,7 @@ __all__ = [
     "tables_html",
     "tables_text",
     "uncertain_negatives",
+    "what_if",
     "write_split",
     "write_tables",
 ]

@@ -6,6 +6,7 @@ import hashlib
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,10 @@ from onlm_lab.cohort.label import arm, label
 from onlm_lab.cohort.staging import stage_table
 from onlm_lab.cohort.tables import StudyOrPaths, Tables, read_tables
 from onlm_lab.errors import DataError
+
+if TYPE_CHECKING:
+    from onlm_lab.cohort.comparison import Comparison
+    from onlm_lab.study import Protocol
 
 __all__ = ["Cohort", "Tables", "build_cohort", "load_cohort", "read_tables"]
 
@@ -54,6 +59,12 @@ class Cohort:
 
     def __repr__(self) -> str:
         return f"Cohort of {len(self)} patients from {self.source} (sha256 {self.sha256[:12]})"
+
+    def compare(self, other: Cohort, *, protocol: Protocol | None = None) -> Comparison:
+        """What changed from this version of the data to `other`; with a protocol, in whose eligibility too."""
+        from onlm_lab.cohort.comparison import compare_cohorts
+
+        return compare_cohorts(self, other, protocol=protocol)
 
     def _repr_html_(self) -> str:
         patients = self.patients

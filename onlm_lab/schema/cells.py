@@ -77,6 +77,8 @@ def as_number(word: str, *, decimal: Decimal = ".") -> float | None:
 
 def excel_fault(word: str, *, spec: Column) -> str:
     """What Excel left instead of a value; "" where there is nothing to say."""
+    if not word.startswith("\0") and "E+" not in word:
+        return ""
     if word.startswith(ERROR):
         return f"the error {word[len(ERROR) :]}"
     if word.startswith(FORMULA):
@@ -107,10 +109,9 @@ def hint(word: Any, *, spec: Column, decimal: Decimal = ".", column: str = "") -
         return "a line break or another control character inside it" if CONTROL.search(word) else ""
     if word.startswith((DATE, TIME)):
         return "Excel took it for a date; format the column as text and type it anew" if spec.type == "category" else ""
-    near = nearest(word, spec.allowed)
-    if near:
+    near, plain = nearest(word, spec.allowed), word.lower()
+    if near and (plain not in _MISSING_LIKE or plain == near.lower()):
         return f"did you mean '{near}'?"
-    plain = word.lower()
     if spec.type == "boolean" and plain in _YES:
         return f"did you mean '{_YES[plain]}'? Or recode it under [mapping.values.{spec.name}]"
     if plain in _MISSING_LIKE or (spec.type in NUMERIC and _CODES.fullmatch(word)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 from onlm_lab.schema.dictionary import Column, column
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+_ROWS = 10_000
+_SPECIAL = re.compile(r"[^0-9A-Za-z_. -]")  # what csv.writer may want quotation marks for, and more
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, *, extra_columns: Iterable[Column] = ()) -> Path:
@@ -37,20 +42,50 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, extra_columns: Iterabl
 def table_text(frame: pd.DataFrame, *, extra_columns: Iterable[Column] = ()) -> str:
     """The CSV text that write_table writes; its SHA-256 identifies the table."""
     extra = tuple(extra_columns)
-    cells = [_texts(frame[name], spec=column(str(name), extra_columns=extra)) for name in frame.columns]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([str(c) for c in frame.columns])
-    writer.writerows(zip(*cells, strict=True))
-    return text.getvalue()
+    head = io.StringIO()
+    csv.writer(head, lineterminator="\n").writerow([str(c) for c in frame.columns])
+    if frame.empty:
+        return head.getvalue()
+    alone = frame.shape[1] == 1
+    parts = [head.getvalue()]
+    columns = [
+        _texts(frame.iloc[:, i], spec=column(str(name), extra_columns=extra), alone=alone)
+        for i, name in enumerate(frame.columns)
+    ]
+    for start in range(0, len(frame), _ROWS):  # a table of 100,000 rows as single cells would weigh too much
+        cells = [words[codes[start : start + _ROWS]].tolist() for codes, words in columns]
+        parts.append("\n".join(map(",".join, zip(*cells, strict=True))) + "\n")
+    return "".join(parts)
 
 
-def _texts(series: pd.Series, *, spec: Column | None) -> list[str]:
-    """The cells of one column as text."""
+def _texts(series: pd.Series, *, spec: Column | None, alone: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of one column, quoted where CSV wants it: which text is in each row, and each different text once."""
+    import numpy as np
     import pandas as pd
 
     whole = spec is not None and spec.type in ("integer", "boolean")
-    return ["" if value is None or pd.isna(value) else _text(value, whole=whole) for value in series.tolist()]
+    if series.dtype.kind == "f":
+        # -0.0 and 0.0 are one value but two texts
+        values, codes = np.unique(series.to_numpy().view(f"i{series.dtype.itemsize}"), return_inverse=True)
+        found = values.view(series.dtype).tolist()
+    elif series.dtype == object and any(type(v) is not str and v is not None for v in series.tolist()):
+        found, codes = series.tolist(), np.arange(len(series))  # 1, 1.0 and True are one value but three texts
+    else:
+        codes, values = pd.factorize(series, use_na_sentinel=False)
+        found = values.tolist()
+    words = np.empty(len(found), dtype=object)
+    words[:] = ["" if v is None or (type(v) is not str and pd.isna(v)) else _text(v, whole=whole) for v in found]
+    words[:] = [_quoted(word, alone=alone) for word in words]
+    return codes, words
+
+
+def _quoted(word: str, *, alone: bool) -> str:
+    """A cell as csv.writer writes it."""
+    if word and not _SPECIAL.search(word):
+        return word
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([word] if alone else [word, ""])
+    return text.getvalue()[:-1] if alone else text.getvalue()[:-2]
 
 
 def _text(value: Any, *, whole: bool) -> str:
