@@ -174,6 +174,33 @@ def _annotations(study: Study) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return frame, reading.notes
 
 
+def refuse_empty(study: Study) -> None:
+    """Stops with one sentence where the clinical table is still as empty as `onlm init` wrote it.
+
+    Raises:
+        DataError: the tables that have no row.
+    """
+    data = study.data
+    named = {"clinical": data.clinical, "followup": data.followup, "annotations": data.annotations}
+    empty = []
+    for table, file in named.items():
+        try:
+            if file and not len(_source(study, table).sheet):
+                empty.append(file if file not in empty else "")
+        except DataError:
+            if table == "clinical":
+                return
+    empty = [file for file in empty if file]
+    if data.clinical in empty:
+        files = " and ".join([", ".join(empty[:-1]), empty[-1]]) if len(empty) > 1 else empty[0]
+        raise DataError(
+            [
+                f"{files} {'have' if len(empty) > 1 else 'has'} no patient yet, only the names of the columns. Fill in "
+                "a row a patient (dictionary.html or `onlm dictionary` says what each column holds), then check again."
+            ]
+        )
+
+
 def row_numbers(study: Study, table: str) -> np.ndarray:
     """The number of each row of a site's table as its spreadsheet shows it."""
     return _source(study, table).sheet.rows
