@@ -10,7 +10,6 @@ here: training is started as `onlm train`.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -295,8 +294,9 @@ def _auc_words(said: dict[str, Any]) -> str:
     if "roc" not in said:
         return f"no AUC: {said['not_done']['roc']}"
     auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
-    if math.isnan(float(auc["value"] if auc["value"] is not None else "nan")):
-        return f"no AUC: {auc['note']}"
+    if auc["value"] is None or auc["low"] is None or auc["high"] is None:
+        value = "no AUC" if auc["value"] is None else f"AUC {auc['value']:.3f}, no interval"
+        return f"{value} ({auc.get('note') or 'too few patients of a class'})"
     return f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']})"
 
 

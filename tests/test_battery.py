@@ -49,3 +49,55 @@ def test_an_operating_point_at_a_threshold_chosen_on_the_same_patients_is_appare
 def test_what_a_call_refuses_is_kept_in_its_own_words_and_the_rest_is_done():
     found = analyse(predictions().drop(columns="onlm"), plan=PLAN)["a"]
     assert "column 'onlm'" in found["not_done"]["roc"] and "kaplan_meier" in found and "roc" not in found
+
+
+# --- testing sets stand apart ----------------------------------------------------------------------------------------
+
+
+def four_sets() -> pd.DataFrame:
+    """120 patients each: out of fold, other centres, later years, locked; and 40 of SBRT without a label."""
+    parts = {"development": "oof", "external": "external", "temporal": "external", "locked": "test"}
+    tables = [
+        predictions(split=split, part=part).assign(patient_id=lambda t, part=part: part + t["patient_id"])
+        for part, split in parts.items()
+    ]
+    tables[1]["onlm"] = 1 - tables[1]["onlm"]  # elsewhere the model is worse than chance
+    sbrt = predictions(40, split="unlabelled", part="external", arm="sbrt", onlm=np.nan)
+    return pd.concat([*tables, sbrt], ignore_index=True)
+
+
+def test_testing_sets_are_never_pooled_and_each_has_the_numbers_of_its_own_rows():
+    rows = four_sets()
+    found = analyse(rows, plan=PLAN)["a"]
+    assert found["about"]["main_split"] == "oof" and set(found["by_split"]) == {"external", "temporal", "test"}
+    assert found["roc"]["n"] == 120 and found["roc"]["auc"]["value"] == analysis.roc(rows[:120]).auc.value
+    external = found["by_split"]["external"]
+    assert external["roc"]["auc"]["value"] == analysis.roc(rows[120:240]).auc.value < 0.5 < found["roc"]["auc"]["value"]
+    assert set(found) - {"by_split", "about", "not_done"} >= set(external) - {"about", "not_done"}
+    for call in ("roc", "operating_point", "assess_calibration", "by_subgroup", "by_centre", "net_benefit"):
+        assert call in external, external["not_done"]
+    assert not any("different splits together" in json.dumps(part) for part in (found, external))
+
+
+def test_each_patient_has_one_outcome_in_one_set_and_sbrt_stands_with_the_main_one():
+    found = analyse(four_sets(), plan=PLAN)["a"]
+    assert found["kaplan_meier"]["os"]["surgery"]["n"] == 120 and found["kaplan_meier"]["os"]["sbrt"]["n"] == 40
+    for name in ("external", "temporal", "test"):
+        by_arm = found["by_split"][name]["kaplan_meier"]["os"]
+        assert set(by_arm) == {"surgery"} and by_arm["surgery"]["n"] == 120
+
+
+def test_a_locked_set_that_nobody_opened_is_not_a_testing_set_and_changes_nothing():
+    rows = four_sets()
+    test = rows["split"] == "test"
+    blank = rows.assign(onlm=rows["onlm"].mask(test), os_days=rows["os_days"].mask(test))
+    found, without = analyse(blank, plan=PLAN)["a"], analyse(rows[~test], plan=PLAN)["a"]
+    assert set(found["by_split"]) == {"external", "temporal"}
+    assert found["kaplan_meier"] == without["kaplan_meier"] and found["roc"] == without["roc"]
+
+
+def test_without_out_of_fold_rows_the_one_set_there_is_stands_first():
+    found = analyse(predictions(), plan=PLAN)["a"]
+    assert found["about"]["main_split"] == "external" and "by_split" not in found
+    found = analyse(predictions().drop(columns="split"), plan=PLAN)["a"]
+    assert found["roc"]["n"] == 120 and found["kaplan_meier"]["os"]["surgery"]["n"] == 120

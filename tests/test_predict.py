@@ -66,3 +66,12 @@ def test_the_table_has_one_order_and_fits_the_schema(spread, tmp_path):
     schema.write_table(table, tmp_path / "predictions.csv")
     again = schema.read_table(tmp_path / "predictions.csv", table="predictions")
     np.testing.assert_array_equal(again["risk"], table["risk"])
+
+
+def test_a_row_of_the_final_model_bears_the_split_of_its_patient(spread):
+    task = Task("fused", 0, FINAL, np.array([0, 2]), np.array([1, 3]))
+    table = risk_rows(
+        spread, task=task, ids=IDS, calibrator=CALIBRATOR, threshold=0.4, ood=np.array([0.1, 0.9]),
+        splits=["labelled", "external", "labelled", "test"],
+    )  # fmt: skip
+    assert table["split"].tolist() == ["external", "test"]

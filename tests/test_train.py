@@ -360,3 +360,38 @@ def test_training_leaves_torch_as_it_was(finished, tmp_path):
     train_run(prepare(tmp_path / "r", sections=changed(training={"models": ["clinical"]})), cache=None, progress=False)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before[:2]
     assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_external_and_locked_patients_are_tested_by_the_final_model_and_teach_nothing(tmp_path):
+    """The same run with their labels turned round: every prediction stays the same, byte for byte."""
+    table = patient_table()
+    table.loc[:5, "role"] = "external"
+    table.loc[6:11, "role"] = "test"
+    turned = table.assign(onlm=table["onlm"].mask(table["role"].isin(["external", "test"]), 1 - table["onlm"]))
+    clinical = changed(training={"models": ["clinical"]}, data={"ct": ""})
+    found = []
+    for name, patients in (("a", table), ("b", turned)):
+        folder = prepare(tmp_path / name, sections=clinical, patients=patients)
+        train_run(folder, cache=None, progress=False)
+        found.append((folder / "predictions.csv").read_bytes())
+    rows = schema.read_table(tmp_path / "a" / "predictions.csv", table="predictions").merge(table, on="patient_id")
+    expected = table["role"].map({"labelled": "oof"}).fillna(table["role"]).value_counts().to_dict()
+    assert found[0] == found[1] and rows["split"].value_counts().to_dict() == expected
+    assert (rows.loc[rows["split"] != "oof", "split"] == rows.loc[rows["split"] != "oof", "role"]).all()
+
+
+def test_a_split_that_was_changed_is_refused_before_anything_is_fitted(tmp_path):
+    folder = prepare(tmp_path / "run", sections=changed(training={"models": ["clinical"]}, data={"ct": ""}))
+    text = (folder / "split.csv").read_text(encoding="utf-8")
+    (folder / "split.csv").write_text(text.replace("P000,0,0", "P000,0,1"), encoding="utf-8")
+    with pytest.raises(OnlmError, match=r"split.csv no longer fits the SHA-256 in split.json"):
+        train_run(folder, cache=None, progress=False)
+    assert not (folder / "partial").exists() and not (folder / "predictions.csv").exists()
+
+
+def test_a_role_that_nobody_knows_is_refused(tmp_path):
+    table = patient_table()
+    table.loc[0, "role"] = "teacher"
+    folder = prepare(tmp_path / "run", patients=table)
+    with pytest.raises(OnlmError, match="role 'teacher' is not known; wanted labelled, unlabelled, external, test"):
+        train_run(folder, cache=None, progress=False)
