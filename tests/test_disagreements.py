@@ -132,11 +132,12 @@ def test_n0_against_positive_invasive_staging_is_listed():
          True),
         (part(25.0, 25.0), "solid 25 of 25 mm (CTR 1.00)", False),
         (part(25.0, 0.0, clinical_t=None), "solid 0 of 25 mm (CTR 0.00)", True),
+        (part(35.0, 0.0, clinical_t=None), "solid 0 of 35 mm (CTR 0.00)", True),
     ],
 )  # fmt: skip
 def test_a_nodule_type_out_of_step_with_its_diameters_is_listed(change, derived, matters):
     kind = change.get("nodule_type", "solid")
-    assert found(**change) == [("nodule type against diameters", kind, derived, matters)]
+    assert found(**change)[0] == ("nodule type against diameters", kind, derived, matters)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,7 @@ def test_a_nodule_type_out_of_step_with_its_diameters_is_listed(change, derived,
         (70.0, 1.0, "KPS 70 is ECOG 2", False),
         (60.0, 1.0, "KPS 60 is ECOG 3 or 2", True),
         (60.0, 4.0, "KPS 60 is ECOG 3 or 2", False),
+        (50.0, 2.0, "KPS 50 is ECOG 3", False),  # an ECOG of 2 alone would leave it open
         (80.0, 3.0, "KPS 80 is ECOG 1", True),
         (70.0, 5.0, "KPS 70 is ECOG 2", True),
         (75.0, 0.0, "KPS 75 is ECOG 1 or 2", False),
@@ -206,6 +208,7 @@ def test_a_tenth_beside_the_trigger_is_not_exactly_the_trigger(total):
 def test_a_total_that_reaches_the_trigger_while_the_solid_part_does_not_is_listed():
     what = "total reaches the trigger, solid part does not"
     assert found(**part(30.1, 29.9)) == [(what, "30.1 mm", "solid 29.9 mm", True)]
+    assert (what, "30 mm", "solid 20 mm", True) in found(**part(30.0, 20.0, clinical_t="T1b"))
     assert found(**part(29.9, 29.8)) == found(**part(31.0, 30.0)) == found(**part(31.0, NAN)) == []
 
 
@@ -215,6 +218,8 @@ def test_two_definitions_of_central_that_disagree_are_listed():
     assert row == ("central location by another definition", f"{mine} 1", "central_location 0", True)
     (row,) = found(central_hilar_contact=1.0, pet_ct_done=1.0)
     assert row == ("central location by another definition", "central_location 0", "central_hilar_contact 1", False)
+    large = {"total_diameter_mm": 35.0, "solid_diameter_mm": 35.0, "clinical_t": "T2a"}
+    assert [row[3] for row in found(central_hilar_contact=1.0, **large)] == [False]  # needs the work-up anyway
     assert found(central_hilar_contact=NAN) == found(central_hilar_contact=0.0) == []
     assert found(central_hilar_contact=1.0, definition="hilar_contact")[0][1:3] == (
         "central_hilar_contact 1", "central_location 0",

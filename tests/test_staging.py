@@ -140,6 +140,13 @@ def test_a_solid_tumour_at_every_limit_with_every_descriptor(descriptor):
     assert found["low"].tolist() == found["high"].tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("limit", "above"), [(10, "T1b"), (20, "T1c"), (30, "T2a"), (40, "T2b"), (50, "T3"), (70, "T4")]
+)
+def test_a_hair_above_a_limit_is_the_next_class(limit, above):
+    assert derive_t(patient(total=limit + 0.001))[0] == derive_t(patient("part_solid", 99.0, limit + 0.001))[0] == above
+
+
 @pytest.mark.parametrize("descriptor", AT_LEAST)
 @pytest.mark.parametrize("total", [30.0, 30.1, 80.0])
 def test_a_part_solid_tumour_at_every_limit_of_its_solid_part_with_every_descriptor(total, descriptor):
@@ -172,6 +179,7 @@ def test_a_large_part_solid_tumour_stays_stage_one_while_its_solid_part_does(tot
         (patient(None, 25.0, 3.0), "T1mi", "T1c"),
         (patient(None, 45.0, 3.0), "T1a", "T2b"),
         (patient(None, NAN, 15.0), "T1b", "T4"),
+        (patient(None, NAN, 3.0), "T1mi", "T4"),
         (patient(None, 8.0, 8.0), "T1a", "T1a"),  # solid or part-solid: one class
         (patient("part_solid", 25.0), "Tis", "T4"),
         (patient("part_solid", NAN, 15.0), "T1b", "T1b"),

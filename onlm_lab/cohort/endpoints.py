@@ -77,7 +77,7 @@ def _site_states(
     for site in SITES:
         named = np.array([*(site in words for words in known), False])[codes]
         days = _of(followup, f"{site}_days")
-        at_first[site] = np.where(np.isnan(days), named & ~np.isnan(first), days <= first)
+        at_first[site] = np.where(np.isnan(days), named, days <= first)
     located = np.logical_or.reduce(list(at_first.values()))
     regional = at_first["regional"]
     distant = at_first["distant"] & ~regional
