@@ -101,6 +101,24 @@ def parser() -> argparse.ArgumentParser:
     what_if.add_argument("--by-centre", action="store_true", help="a row a centre as well")
     what_if.add_argument("--out", type=Path, help="write the table, and who comes in or goes out, as CSV")
 
+    summary = verb("summary", _summary, "flow, Table 1, missing values, follow-up, reference standard, sample size")
+    summary.add_argument("study", type=Path)
+    summary.add_argument("--by", metavar="COLUMN", help='what Table 1 compares, or "part"; default: the label')
+    summary.add_argument("--columns", nargs="+", metavar="COLUMN", help="what Table 1 shows")
+    summary.add_argument("--mean", nargs="+", default=[], metavar="COLUMN", help="shown as mean (SD), not as median")
+    summary.add_argument("--tests", action="store_true", help="P values in Table 1")
+    summary.add_argument("--all", action="store_true", help="everyone in the files, not only who is eligible")
+    expected = summary.add_mutually_exclusive_group()
+    expected.add_argument("--c-statistic", type=float, metavar="C", help="that the model is expected to reach")
+    expected.add_argument("--r2-nagelkerke", type=float, metavar="R2", help="the same as R2 of Nagelkerke")
+    expected.add_argument("--r2-cox-snell", type=float, metavar="R2", help="the same as R2 of Cox and Snell")
+    summary.add_argument("--out", type=Path, metavar="FILE", help="write it as .xlsx, .html or .csv")
+
+    compare = verb("compare", _compare, "what changed between two versions of the data")
+    compare.add_argument("old", type=Path, metavar="OLD", help="a study, or its clinical file")
+    compare.add_argument("new", type=Path, metavar="NEW")
+    compare.add_argument("--out", type=Path, metavar="FILE", help="every change, as .csv, .xlsx or .html")
+
     analyse = verb("analyse", _analyse, "every statistic as results.json, of a study or of any predictions.csv")
     analyse.add_argument("study", type=Path, metavar="STUDY|predictions.csv")
     analyse.add_argument("--clinical", type=Path, help="clinical.csv, for a predictions.csv of any origin")
@@ -141,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     radiogenomics = verb("radiogenomics", _radiogenomics, "turn the public NSCLC Radiogenomics table into a study")
     radiogenomics.add_argument("table", type=Path, help="the CSV from TCIA (doi:10.7937/K9/TCIA.2017.7hs46erv)")
     radiogenomics.add_argument("folder", type=Path)
+    radiogenomics.add_argument("--ct", type=Path, help="folder with the collection's DICOM files, SEG included")
 
     tcga = verb("tcga", _tcga, "turn the public TCGA lung tables into a study")
     tcga.usage = "onlm tcga BIOTAB [BIOTAB ...] [--cdr FILE] [--edition 7th] DIR"
@@ -243,6 +262,23 @@ def _what_if(words: argparse.Namespace) -> None:
         schema.write_table(found.table, words.out)
         schema.write_table(found.patients, people)
         say(f"Table: {words.out}; who comes in or goes out: {people}")
+
+
+def _summary(words: argparse.Namespace) -> None:
+    from onlm_lab import summarising
+
+    found = summarising.summarise(
+        words.study, by=words.by, columns=words.columns, mean=words.mean, tests=words.tests, everyone=words.all,
+        c_statistic=words.c_statistic, r2_nagelkerke=words.r2_nagelkerke, r2_cox_snell=words.r2_cox_snell,
+    )  # fmt: skip
+    say(f"Summary: {found.write(words.out)}" if words.out else found.text())
+
+
+def _compare(words: argparse.Namespace) -> None:
+    from onlm_lab import summarising
+
+    found = summarising.compare_versions(words.old, words.new)
+    say(f"{found.sentence}\nChanges: {found.write(words.out)}" if words.out else found.text())
 
 
 def _analyse(words: argparse.Namespace) -> None:
@@ -348,6 +384,12 @@ def _radiogenomics(words: argparse.Namespace) -> None:
     from onlm_lab.cohort import nsclc_radiogenomics
 
     folder = nsclc_radiogenomics.write_study(words.table, words.folder)
+    if words.ct is not None:
+        from onlm_lab import linking
+
+        found = linking.link_images(folder, ct=words.ct)
+        n = int(found["linked"].sum())
+        say(f"{n} of {len(found)} patients have a CT with its segmentation; why the others have none: images.csv")
     say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {folder}")
 
 
