@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from onlm_lab.schema.dictionary import NUMERIC, Column, nearest
 from onlm_lab.schema.shown import DATE_LIKE
-from onlm_lab.schema.texts import CONTROL, DATE, ERROR, FORMULA, ROUNDED, TIME, TOLD
+from onlm_lab.schema.texts import CONTROL, DATE, ERROR, FORMULA, MARK, ROUNDED, TIME, TOLD
 
 Decimal = Literal[".", ","]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -77,7 +77,7 @@ def as_number(word: str, *, decimal: Decimal = ".") -> float | None:
 
 def excel_fault(word: str, *, spec: Column) -> str:
     """What Excel left instead of a value; "" where there is nothing to say."""
-    if not word.startswith("\0") and "E+" not in word:
+    if not word.startswith(MARK) and "E+" not in word:
         return ""
     if word.startswith(ERROR):
         return f"the error {word[len(ERROR) :]}"
@@ -148,7 +148,7 @@ def _number_hint(word: str, *, decimal: Decimal) -> str:
         return "write the number without %"
     if re.match(r"(ca|circa|approx|about|etwa|env|约|~|≈|±)", word, re.IGNORECASE):
         return "write the number alone"
-    found = re.fullmatch(r"([+-]?\d+(?:[.,]\d+)?)\s*[^\d\s.,<>]\S*", word)
+    found = re.fullmatch(r"([+-]?\d+(?:[.,]\d+)?)\s*[^\W\d][^\s\d]*[²³]?", word)
     if found:
         return f"write the number alone, without its unit: '{found[1]}'"
     if re.fullmatch(r"\d+(?:[.,]\d+)?\s*([-–—xX×*/]|to|bis|à)\s*\d+(?:[.,]\d+)?.*", word):

@@ -12,7 +12,7 @@ from onlm_lab.schema.cells import Decimal, hint
 from onlm_lab.schema.contradictions import contradictions
 from onlm_lab.schema.dictionary import BY_NAME, KEYS, NUMERIC, Column, columns, nearest
 from onlm_lab.schema.shown import few, quoted, shown
-from onlm_lab.schema.texts import CONTROL, Texts
+from onlm_lab.schema.texts import CONTROL, Texts, factorized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -317,7 +317,7 @@ def _fits(series: pd.Series, *, spec: Column) -> pd.Series:
         if spec.high is not None:
             good &= values <= spec.high
         return good
-    codes, words = pd.factorize(series, use_na_sentinel=False)
+    codes, words = factorized(series.astype(object).to_numpy())
     fits = np.array([_is_word(word, spec) for word in words], dtype=bool)
     return pd.Series(fits[codes], index=series.index, dtype=bool)
 

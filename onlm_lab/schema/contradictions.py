@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onlm_lab.schema.dictionary import BY_NAME, NUMERIC, SITES
+from onlm_lab.schema.texts import factorized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,7 +151,7 @@ def _where_site(sites: pd.Series, test: Any) -> pd.Series:
     import numpy as np
     import pandas as pd
 
-    codes, words = pd.factorize(sites, use_na_sentinel=False)
+    codes, words = factorized(sites.astype(object).to_numpy())
     hits = np.array([test(word) for word in words], dtype=bool)
     return pd.Series(hits[codes], index=sites.index)
 

@@ -106,6 +106,7 @@ def open_sheet(path: str | Path, *, data: Data, sheet: str = "", table: str = ""
 def _separated(raw: bytes, *, file: str, data: Data, known: Collection[str]) -> _Grid:
     """Header and records of a separated text file."""
     text, note = decode(raw, file=file, encoding=data.encoding)
+    text = text.replace("\0", "\x01")  # as faulty, and not taken for the end of the text
     notes = [note] if note else []
     named = {"tab": "\t"}.get(data.separator, data.separator)
     directive = re.match(r"sep=(.)\r?\n", text)  # Excel's own; Excel does not show it as a row

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 # What a workbook's cell holds that is no text; no text of a workbook can hold this character.
-DATE, ERROR, FORMULA, ROUNDED, TIME = "\0D", "\0E", "\0F", "\0R", "\0T"
-TOLD = "\0X"  # before a cell whose fault is told already
+MARK = "\x02"
+DATE, ERROR, FORMULA, ROUNDED, TIME = (MARK + letter for letter in "DEFRT")
+TOLD = MARK + "X"  # before a cell whose fault is told already
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # line breaks and the like, left over from an export
 INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\u180e\ufeff\xad"
 _ENDS = re.compile(rf"^[\s{INVISIBLE}]+|[\s{INVISIBLE}]+$")
@@ -65,7 +66,7 @@ class Texts:
 
 
 def texts(cells: Sequence[str] | np.ndarray) -> Texts:
-    """A column of cells."""
+    """A column of cells; none holds a null character (see factorized)."""
     import numpy as np
     import pandas as pd
 
@@ -73,6 +74,23 @@ def texts(cells: Sequence[str] | np.ndarray) -> Texts:
     column[:] = cells
     codes, words = pd.factorize(column)
     return Texts(words.tolist(), codes)
+
+
+def factorized(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each cell the position of its value, and each different value once.
+
+    pandas takes texts for one that differ only after a null character; such a column is gone through cell by cell.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not any(type(cell) is str and "\0" in cell for cell in column):
+        return pd.factorize(column, use_na_sentinel=False)
+    places: dict[tuple[type, object], int] = {}
+    codes = np.array([places.setdefault((type(cell), cell), len(places)) for cell in column], dtype=int)
+    words = np.empty(len(places), dtype=object)
+    words[:] = [cell for _, cell in places]
+    return codes, words
 
 
 def bare(text: str) -> str:

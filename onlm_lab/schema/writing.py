@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onlm_lab.schema.dictionary import Column, column
+from onlm_lab.schema.texts import factorized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,7 @@ def _texts(series: pd.Series, *, spec: Column | None, alone: bool) -> tuple[np.n
     elif series.dtype == object and any(type(v) is not str and v is not None for v in series.tolist()):
         found, codes = series.tolist(), np.arange(len(series))  # 1, 1.0 and True are one value but three texts
     else:
-        codes, values = pd.factorize(series, use_na_sentinel=False)
+        codes, values = factorized(series.astype(object).to_numpy())
         found = values.tolist()
     words = np.empty(len(found), dtype=object)
     words[:] = ["" if v is None or (type(v) is not str and pd.isna(v)) else _text(v, whole=whole) for v in found]
