@@ -151,6 +151,14 @@ def test_a_table_without_any_column_is_labelled_nowhere():
     assert label(pd.DataFrame([GOOD]).iloc[:0]).empty
 
 
+def test_the_types_of_the_columns_do_not_change_the_label():
+    rows = pd.DataFrame([GOOD, GOOD | {"pathological_n": None, "nodes_examined": NAN}, GOOD | {"pathological_n": "N1"}])
+    other = rows.convert_dtypes().astype({"clinical_m": "category"})
+    assert other["nodes_examined"].dtype == "Int64" and other["pathological_n"].dtype == "string"
+    pd.testing.assert_frame_equal(label(other), label(rows))
+    assert arm(other).tolist() == arm(rows).tolist()
+
+
 def test_a_ready_made_label_stands_but_not_for_sbrt_nor_against_what_is_known():
     rows = pd.DataFrame(
         [{"treatment": "lobectomy"}, {"treatment": None}, {"treatment": "sbrt"}, {"neoadjuvant": 1.0},

@@ -274,6 +274,15 @@ def test_every_derived_word_is_in_the_dictionary():
     assert set(RISING) <= set(schema.T_STAGES)
 
 
+def test_the_types_of_the_columns_do_not_change_the_stage():
+    rows = pd.DataFrame(
+        [patient("part_solid", 40.0, 20.0), patient("solid", 41.0), patient(None, NAN, NAN, None), patient(total=0.0)]
+    ).assign(clinical_n="N0", clinical_m=["M0", "M0", None, "M0"])
+    other = rows.convert_dtypes().astype({"nodule_type": "category"})
+    assert other["total_diameter_mm"].dtype == "Int64"
+    pd.testing.assert_frame_equal(stage_table(other), stage_table(rows))
+
+
 def test_an_empty_table_and_a_table_without_n_and_m_are_staged_as_far_as_they_go():
     rows = pd.DataFrame([patient(total=25.0)])
     assert stage_table(rows)["derived_stage"].tolist() == [None]

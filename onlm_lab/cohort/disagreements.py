@@ -145,7 +145,7 @@ def _of_nodule(patients: pd.DataFrame) -> Iterator[_Kind]:
     partly = (kind == "solid") & (solid < total)
     wholly = (kind == "part_solid") & (solid == total)
     empty = (kind == "part_solid") & (solid == 0)
-    where = partly | wholly | empty
+    where = (partly | wholly | empty) & (total > 0) & np.isfinite(total)
     meant = patients.assign(nodule_type=np.select([partly & (solid > 0), wholly], ["part_solid", "solid"], "pure_ggo"))
     border = (ORDER.index(STAGE_I_T[0]), ORDER.index(STAGE_I_T[-1]))
     sides = [_sides(*places_of_t(table)[:2], border) for table in (patients, meant)]

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
+from onlm_lab.cohort.staging import numbers, words
 from onlm_lab.errors import OnlmError
 
 REASONS = (
@@ -41,33 +42,29 @@ def label(patients: pd.DataFrame, *, surrogate: bool = False) -> pd.DataFrame:
     Returns:
         onlm (1.0, 0.0, NaN) and onlm_missing_reason (None where labelled), on the index of `patients`.
     """
-    index = patients.index
-
-    def of(name: str) -> pd.Series:
-        return patients[name] if name in patients else pd.Series([None] * len(index), index=index, dtype=object)
-
-    n, m, pn, nodes = of("clinical_n"), of("clinical_m"), of("pathological_n"), of("nodes_examined")
-    given = of("neoadjuvant")
-    negative = pn == "N0"
+    n, m, pn = (words(patients, name) for name in ("clinical_n", "clinical_m", "pathological_n"))
+    nodes, given = numbers(patients, "nodes_examined"), numbers(patients, "neoadjuvant")
+    negative, needed = pn == "N0", not surrogate
     conditions = {
-        "SBRT: no pathological N": of("treatment") == "sbrt",
+        "SBRT: no pathological N": words(patients, "treatment") == "sbrt",
         "neoadjuvant treatment": given == 1,
-        "neoadjuvant treatment unknown": given.isna() & (not surrogate),
-        "nodes positive at invasive staging": of("invasive_staging_positive") == 1,
-        "clinical N1-N3": n.isin(["N1", "N2", "N3"]),
-        "clinical N unknown": (n.isna() | (n == "NX")) & (not surrogate),
-        "clinical M1": m.isin(["M1", "M1a", "M1b", "M1c"]),
-        "clinical M unknown": (m.isna() | (m == "MX")) & (not surrogate),
-        "pathological N unknown": pn.isna(),
+        "neoadjuvant treatment unknown": np.isnan(given) & needed,
+        "nodes positive at invasive staging": numbers(patients, "invasive_staging_positive") == 1,
+        "clinical N1-N3": np.isin(n, ["N1", "N2", "N3"]),
+        "clinical N unknown": np.isin(n, ["", "NX"]) & needed,
+        "clinical M1": np.isin(m, ["M1", "M1a", "M1b", "M1c"]),
+        "clinical M unknown": np.isin(m, ["", "MX"]) & needed,
+        "pathological N unknown": pn == "",
         "pathological N is NX": pn == "NX",
         "no node examined": negative & (nodes == 0),
-        "number of nodes examined unknown": negative & nodes.isna() & (not surrogate),
+        "number of nodes examined unknown": negative & np.isnan(nodes) & needed,
     }
-    reason = pd.Series([None] * len(index), index=index, dtype=object)
+    reason = np.full(len(patients), None, dtype=object)
     for text in reversed(REASONS):
-        reason[conditions[text].astype(bool)] = text
-    onlm = pd.Series(np.where(pn.isin(["N1", "N2", "N3"]), 1.0, 0.0), index=index).where(reason.isna())
-    return pd.DataFrame({"onlm": onlm, "onlm_missing_reason": reason})
+        reason[conditions[text]] = text
+    missing = np.logical_or.reduce(list(conditions.values()))
+    onlm = np.where(missing, np.nan, np.isin(pn, ["N1", "N2", "N3"]))
+    return pd.DataFrame({"onlm": onlm, "onlm_missing_reason": reason}, index=patients.index)
 
 
 def label_given(patients: pd.DataFrame, *, given: pd.Series) -> pd.DataFrame:
@@ -92,15 +89,11 @@ def label_given(patients: pd.DataFrame, *, given: pd.Series) -> pd.DataFrame:
 
 def arm(patients: pd.DataFrame) -> pd.Series:
     """surgery or sbrt; surgery too where only a pathological N tells so; None where nothing tells."""
-    treatment = (
-        patients["treatment"] if "treatment" in patients else pd.Series(None, index=patients.index, dtype=object)
-    )
-    found = pd.Series([None] * len(patients), index=patients.index, dtype=object)
-    if "pathological_n" in patients:
-        found[patients["pathological_n"].notna()] = "surgery"
-    found[treatment.notna()] = "surgery"
+    treatment, pn = words(patients, "treatment"), words(patients, "pathological_n")
+    found = np.full(len(patients), None, dtype=object)
+    found[(treatment != "") | (pn != "")] = "surgery"
     found[treatment == "sbrt"] = "sbrt"
-    return found
+    return pd.Series(found, index=patients.index, dtype=object)
 
 
 def quality_rule(*, min_nodes: int | None = None, min_n2_stations: int | None = None) -> str:
@@ -146,8 +139,7 @@ def label_quality(
         ("nodes_examined", min_nodes, "nodes"), ("n2_stations_examined", min_n2_stations, "mediastinal stations"),
     ):  # fmt: skip
         if least is not None:
-            count = patients[name] if name in patients else pd.Series(np.nan, index=index)
-            few = (onlm == 0) & ~(count >= least)
+            few = (onlm == 0) & ~(numbers(patients, name) >= least)
             reason = reason.mask(few, reason + f"; fewer than {least} {noun} known to be examined")
     reason = reason.str.removeprefix("; ") if len(reason) else reason
     quality = np.select([onlm == 1, (onlm == 0) & (reason == ""), onlm == 0], ["N+", "N0", "N0 uncertain"], default="")
@@ -233,7 +225,7 @@ def positives_by_yield(patients: pd.DataFrame, *, cuts: Sequence[int] = (1, 6, 1
     if list(cuts) != sorted(set(cuts)) or not len(cuts):
         raise OnlmError(f"The cuts of the number of nodes are {', '.join(map(str, cuts))}; wanted rising numbers.")
     known = patients[patients["onlm"].notna()]
-    nodes = known["nodes_examined"].to_numpy(dtype=float)
+    nodes = numbers(known, "nodes_examined")
     last = [*(c - 1 for c in cuts[1:]), None]
     names = [f"{a} or more" if b is None else f"{a}" if a == b else f"{a}-{b}" for a, b in zip(cuts, last, strict=True)]
     band = np.where(np.isnan(nodes), len(cuts) + 1, np.searchsorted(cuts, nodes, side="right"))
@@ -248,10 +240,10 @@ def positives_by_yield(patients: pd.DataFrame, *, cuts: Sequence[int] = (1, 6, 1
 
 def _spread(group: pd.DataFrame, name: str, *, prefix: str) -> dict[str, float]:
     """Median, quartiles and missing cells of a count."""
-    count = group[name].astype(float) if name in group else pd.Series(np.nan, index=group.index)
-    known = count.dropna()
-    q1, median, q3 = known.quantile([0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
-    spread = {"median": median, "q1": q1, "q3": q3, "missing": int(count.isna().sum())}
+    count = numbers(group, name)
+    known = count[~np.isnan(count)]
+    q1, median, q3 = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
+    spread = {"median": float(median), "q1": float(q1), "q3": float(q3), "missing": len(count) - len(known)}
     return {f"{prefix}_{key}": value for key, value in spread.items()}
 
 

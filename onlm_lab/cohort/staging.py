@@ -207,7 +207,8 @@ def words(patients: pd.DataFrame, name: str) -> np.ndarray:
 def ctr(patients: pd.DataFrame) -> pd.Series:
     """Consolidation-to-tumour ratio: largest solid over largest total diameter; solid 1, pure ground glass 0."""
     kind = words(patients, "nodule_type")
-    ratio = numbers(patients, "solid_diameter_mm") / numbers(patients, "total_diameter_mm")
+    total = numbers(patients, "total_diameter_mm")
+    ratio = numbers(patients, "solid_diameter_mm") / np.where((total > 0) & np.isfinite(total), total, np.nan)
     return pd.Series(np.select([kind == "solid", kind == "pure_ggo"], [1.0, 0.0], default=ratio), index=patients.index)
 
 
