@@ -127,9 +127,9 @@ def _centre_notes(patients: pd.DataFrame) -> list[str]:
     one = by_centre[(by_centre["n_positive"] == 0) | (by_centre["n_positive"] == by_centre["n"])]
     if not len(one):
         return []
-    words = f"{len(one)} of {len(by_centre)} centres have patients of one class only"
+    words = f"{len(one)} of {len(by_centre)} centres {'has' if len(one) == 1 else 'have'} patients of one class only"
     names = ", ".join(str(c) for c in one.index[:5]) + (", ..." if len(one) > 5 else "")
-    return [f"{words} ({names}): they are left out in turn and tested, but have no AUC of their own"]
+    return [f"{words} ({names}): left out in turn and tested like the others, but without an AUC of its own"]
 
 
 def _holds_out(study: Study) -> bool:

@@ -142,11 +142,10 @@ def _with_opened(patients: pd.DataFrame, *, opened: pd.DataFrame) -> pd.DataFram
     shown = {}
     for name in values.columns:
         found = patients["patient_id"].map(values[name])
-        if found.dtype != patients[name].dtype:
-            found, kept = found.astype(object), patients[name].astype(object)
-            shown[name] = kept.where(~rows, found).infer_objects()
-        else:
-            shown[name] = patients[name].where(~rows, found)
+        kept = patients[name]
+        if not (pd.api.types.is_numeric_dtype(kept) and pd.api.types.is_numeric_dtype(found)):
+            found, kept = found.astype(object), kept.astype(object)
+        shown[name] = kept.where(~rows, found)
     return patients.assign(**shown)
 
 

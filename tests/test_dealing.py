@@ -123,7 +123,7 @@ def test_leaving_centres_out_needs_no_patient_of_each_class_a_fold(cohort):
 def test_a_centre_of_one_class_is_tested_and_said_to_have_no_auc(cohort):
     cohort["onlm"] = cohort["onlm"].mask((cohort["centre"] == "B") & cohort["onlm"].notna(), 0.0)
     dealt = made(cohort, **LEFT_OUT)
-    assert dealt.notes[0].startswith("1 of 4 centres have patients of one class only (B): they are left out in turn")
+    assert dealt.notes[0].startswith("1 of 4 centres has patients of one class only (B): left out in turn")
     assert made(cohort).notes == ()
 
 

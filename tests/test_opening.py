@@ -17,6 +17,7 @@ from onlm_lab.analysis import battery
 from onlm_lab.cohort.locked import close_rows, hidden_columns, read_openings
 from onlm_lab.cohort.splits import hold_out, make_folds
 from onlm_lab.errors import OnlmError
+from onlm_lab.panels import patients
 from onlm_lab.study import Analysis, load_study, starter_toml
 from onlm_lab.virtual import write_trial
 
@@ -41,21 +42,20 @@ def study(tmp_path):
 
 def write_run(folder, *, cohort, seed=3):
     parts = hold_out(cohort, external_centres=["B"], locked_fraction=0.4, seed=seed)
-    patients = cohort.merge(parts, on="patient_id")
-    folds = make_folds(patients, n_folds=3, seed=seed)
+    rows = cohort.merge(parts, on="patient_id")
+    folds = make_folds(rows, n_folds=3, seed=seed)
     split_files.write_split(folder, folds=folds, parts=parts, facts={"seed": seed})
     (folder / "study.toml").write_text(starter_toml(name="x", made_up=True, seed=seed, sections={}), encoding="utf-8")
-    locked = patients["part"] == "locked"
-    patients = patients.assign(
-        role=patients["part"].map({"development": "labelled", "locked": "test"}).fillna("external")
-    )
-    hidden = hidden_columns(patients, keep=KEPT)
-    schema.write_table(close_rows(patients, locked=locked, hidden=hidden), folder / "patients.csv")
+    locked = rows["part"] == "locked"
+    roles = {"development": "labelled", "locked": "test", "external": "external"}
+    rows = rows.assign(role=rows["part"].map(roles))
+    hidden = hidden_columns(rows, keep=KEPT)
+    schema.write_table(close_rows(rows, locked=locked, hidden=hidden), folder / "patients.csv")
     rng = np.random.default_rng(seed)
     risk = (0.1 + 0.4 * cohort["onlm"] + 0.4 * rng.random(len(cohort))).round(6)
-    split = patients["role"].map({"labelled": "oof"}).fillna(patients["role"])
+    split = rows["role"].map({"labelled": "oof"}).fillna(rows["role"])
     predictions = pd.DataFrame({
-        "patient_id": patients["patient_id"], "model_id": "clinical", "split": split, "repeat": 0, "risk": risk,
+        "patient_id": rows["patient_id"], "model_id": "clinical", "split": split, "repeat": 0, "risk": risk,
         "threshold": 0.4, "predicted_positive": (risk >= 0.4).astype(float),
     })  # fmt: skip
     schema.write_table(predictions, folder / "predictions.csv")
@@ -104,6 +104,15 @@ def test_opening_shows_the_truth_of_the_set_to_this_run_and_its_results_beside_t
     assert test["about"]["n_openings"] == 1 and "warning" not in test["about"]
     for name in ("roc", "assess_calibration", "kaplan_meier", "cox"):
         assert found[name] == before[name], "the results of development do not change with the opening"
+
+
+def test_pages_offer_the_locked_set_only_once_it_is_opened_and_pool_it_with_nothing(study):
+    run = runs.Run(study / "runs" / "run-a")
+    arm = patients.of_arm(run.rows(), model="clinical", arm="surgery")
+    assert patients.splits_of(run.rows()) == ("oof", "external") and set(arm["split"]) == {"oof"}
+    open_(study)
+    assert patients.splits_of(run.rows()) == ("oof", "test", "external")
+    pd.testing.assert_frame_equal(patients.of_arm(run.rows(), model="clinical", arm="surgery"), arm)
 
 
 def test_a_second_opening_is_allowed_numbered_and_said_loudly(study):

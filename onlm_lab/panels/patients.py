@@ -76,14 +76,16 @@ def arms_of(rows: pd.DataFrame) -> tuple[str, ...]:
 
 
 def of_arm(rows: pd.DataFrame, *, model: str, arm: str) -> pd.DataFrame:
-    """The patients of one arm with one model's risk, one row each: the labelled ones out of fold, the others from the
-    final model.
+    """The patients of one arm with one model's risk, one row each: the labelled ones of the main testing set (out of
+    fold, where there is a cross-validation), those without a label from the final model. Other testing sets (external
+    centres, later years, the locked test set) are never pooled with them.
 
     Raises:
         OnlmError: the arm has no patient.
     """
     chosen = first_repeat(of_model(rows, model=model))
-    chosen = chosen[chosen["arm"] == arm]
+    main = splits_of(rows)[:1]
+    chosen = chosen[(chosen["arm"] == arm) & (chosen["split"].isin(main) | ~chosen["split"].isin(TESTED))]
     if chosen.empty:
         raise OnlmError(f"predictions: there is no patient in the {ARMS.get(arm, arm)} arm under model '{model}'.")
     return chosen
