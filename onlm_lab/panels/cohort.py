@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import pandas as pd
 
 from onlm_lab import figures
 from onlm_lab.cohort.summary import table_one
-from onlm_lab.figures.flow import RULES
+from onlm_lab.cohort.what_if import WhatIf
 from onlm_lab.figures.subgroup import LEVELS
 from onlm_lab.panels.panel import Panel
 from onlm_lab.schema import Column
 
 
-def flow_panel(flow: pd.DataFrame, *, mark: str = "") -> Panel:
-    """The flow of a screening over all centres, with the table by centre.
+def flow_panel(flow: pd.DataFrame, *, centre: str | None = None, mark: str = "") -> Panel:
+    """The flow of a screening over all centres, or of one, with the table by centre.
 
     Args:
-        flow: a row a centre and rule: centre ("all" is their sum), rule, n_in, n_excluded, n_undetermined, n_left.
+        flow: a row a centre and rule: centre ("all" is their sum), rule, n_in, n_excluded, n_undetermined, n_left;
+            text, where the rules have one.
+        centre: one centre; None: all of them.
         mark: words laid across the figure.
+
+    Raises:
+        OnlmError: no such centre (nearest offered).
     """
-    steps = figures.flow_counts(flow)
-    n_in, n_left = int(steps["n_in"].iloc[0]), int(steps["n_left"].iloc[-1])
+    steps = figures.flow_counts(flow, centre=centre)
+    n_in, n_left = (int(steps["n_in"].iloc[0]), int(steps["n_left"].iloc[-1])) if len(steps) else (0, 0)
     lost = steps.assign(lost=steps["n_excluded"] + steps["n_undetermined"]).sort_values("lost", ascending=False)
     most = lost[lost["lost"] > 0].head(1)
-    sentence = f"Of {n_in:,} patients screened, {n_left:,} ({100 * n_left / n_in:.0f} %) are eligible."
+    share = f" ({100 * n_left / n_in:.0f} %)" if n_in else ""
+    sentence = f"Of {n_in:,} patients screened{f' in {centre}' if centre else ''}, {n_left:,}{share} are eligible."
     if len(most):
         rule = most.iloc[0]
-        said = f" Most were left out at '{RULES.get(rule['rule'], rule['rule'])}': {int(rule['n_excluded']):,} excluded"
+        said = f" Most were left out at '{rule['text']}': {int(rule['n_excluded']):,} excluded"
         if rule["n_undetermined"]:
             said += f", {int(rule['n_undetermined']):,} undetermined because a value that matters is missing"
         sentence += f"{said}."
-    return Panel("flow", "Who is in the study, and who was left out?", figures.plot_flow(flow, mark=mark),
-                 centre_table(flow), sentence)  # fmt: skip
+    return Panel("flow", "Who is in the study, and who was left out?",
+                 figures.plot_flow(flow, centre=centre, mark=mark), centre_table(flow), sentence)  # fmt: skip
 
 
 def centre_table(flow: pd.DataFrame) -> pd.DataFrame:
@@ -46,9 +53,86 @@ def centre_table(flow: pd.DataFrame) -> pd.DataFrame:
         }
         for centre, steps in figures.of_centres(flow).groupby("centre", sort=True)
     ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    total = table.drop(columns="centre").sum().to_dict()
+    columns = ["centre", "n_screened", "n_excluded", "n_undetermined", "n_eligible"]
+    table = pd.DataFrame(rows, columns=columns)
+    total = table.drop(columns="centre").sum().astype(int).to_dict()
     return pd.concat([table, pd.DataFrame([{"centre": "All centres", **total}])], ignore_index=True)
+
+
+def rule_by_centre(flow: pd.DataFrame, *, count: str = "n_excluded") -> pd.DataFrame:
+    """Who was left out at each rule in each centre: a row a rule, a column a centre, then all centres.
+
+    Args:
+        flow: as flow_panel.
+        count: "n_excluded" or "n_undetermined".
+    """
+    flow, steps = figures.of_centres(flow), figures.flow_counts(flow)
+    wide = flow.pivot_table(index="rule", columns="centre", values=count, sort=False)[sorted(flow["centre"].unique())]
+    wide = wide.loc[steps["rule"]].astype(int)
+    told = wide.assign(**{"All centres": wide.sum(axis=1)}).rename_axis(columns=None).reset_index(drop=True)
+    told.insert(0, "Rule", steps["text"])
+    return told
+
+
+def undetermined_table(undetermined: pd.DataFrame, *, rules: pd.DataFrame) -> pd.DataFrame:
+    """Whom to look up, and what: a row a patient, with each open rule's text and the columns that could settle it.
+
+    Args:
+        undetermined: Screening.undetermined.
+        rules: Screening.rules.
+    """
+    texts = rules.set_index("name")["text"]
+    lines = undetermined.assign(text=undetermined["rule"].map(texts).fillna(undetermined["rule"]))
+    rows = [
+        {
+            "Patient": patient, "Cannot be told": "; ".join(part["text"]),
+            "To look up": ", ".join(
+                characteristic(name)
+                for name in dict.fromkeys(n for cell in part["missing"] for n in cell.split(", ") if n)
+            ),
+        }
+        for patient, part in lines.groupby("patient_id", sort=False)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["Patient", "Cannot be told", "To look up"], dtype=object)
+
+
+def look_up_counts(undetermined: pd.DataFrame) -> pd.DataFrame:
+    """Which columns leave how many patients undetermined: column, patients, and for how many it is the only one.
+
+    Args:
+        undetermined: Screening.undetermined.
+    """
+    each = undetermined.assign(column=undetermined["missing"].str.split(", ")).explode("column")
+    pairs = each.drop_duplicates(["patient_id", "column"])
+    alone = pairs.groupby("patient_id")["column"].transform("size") == 1
+    told = pd.DataFrame(
+        {"patients": pairs["column"].value_counts(), "alone": pairs.loc[alone, "column"].value_counts()}
+    )
+    told = told.fillna(0).astype(int).rename_axis("column").reset_index()
+    told = told.sort_values(["patients", "column"], ascending=[False, True], ignore_index=True)
+    return told.assign(column=[characteristic(name) for name in told["column"]])
+
+
+def what_if_panel(found: WhatIf, *, stack: Literal["arm", "label"] = "arm", mark: str = "") -> Panel:
+    """How many patients would be in if one limit moved.
+
+    Args:
+        found: cohort.what_if.
+        stack: "arm", or "label".
+        mark: words laid across the figure.
+    """
+    table = found.table
+    every = table[table["centre"] == "all"] if "centre" in table else table
+    best = every.loc[every["n_more"].idxmax()]
+    sentence = f"With {found.limit} at {found.current:g}, {found.n_now:,} of {found.n:,} patients are eligible."
+    if best["n_more"] > 0:
+        sentence += (
+            f" At {best['value']:g} there would be {int(best['n_more']):,} more: {int(best['gained_surgery']):,} "
+            f"surgery, {int(best['gained_sbrt']):,} SBRT; {int(best['gained_labelled']):,} of them labelled, "
+            f"{int(best['gained_positive']):,} N+."
+        )
+    figure = figures.plot_what_if(table, limit=found.limit, current=found.current, stack=stack, mark=mark)
+    return Panel("what-if", "How many patients would be in if this limit moved?", figure, table, sentence, found.notes)
 
 
 GROUPS = {
@@ -59,7 +143,9 @@ NAMES = {
     "derived_t": "Clinical T, derived (AJCC 8)",
     "derived_stage": "Clinical stage, derived (AJCC 8)", "pet_ct_done": "PET/CT done",
     "pack_years": "Smoking dose (pack-years)",
-    "pathological_n": "Pathological N",
+    "pathological_n": "Pathological N", "ct_quality": "CT quality", "followup_agreed": "Willing to be followed up",
+    "neuropsychiatric_exclusion": "Neuropsychiatric disorder judged to interfere",
+    "lost_to_followup": "Lost to follow-up", "nsclc_confirmed": "NSCLC confirmed",
 }  # fmt: skip
 TREATMENTS = {"sbrt": "SBRT"}
 INDENT = "\u2003"
