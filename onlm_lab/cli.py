@@ -363,18 +363,20 @@ def _merge(words: argparse.Namespace) -> int:
 
     merged = merge_sites(words.sites, out=words.out, prefix_ids=words.prefix_ids)
     for site in merged.sites.itertuples():
-        what = f"{site.n_patients} patients" if site.merged == "yes" else f"LEFT OUT, {site.n_faults} faults"
+        n = site.n_faults
+        left_out = f"LEFT OUT, {n} {'fault' if n == 1 else 'faults'}"
+        what = f"{site.n_patients} patients" if site.merged == "yes" else left_out
         say(f"{site.site}: {what}{f' ({site.notes})' if site.merged == 'yes' and site.notes else ''}")
     for note in merged.notes:
         say(note)
-    n_pairs, left = len(merged.between), int((merged.sites["merged"] == "no").sum())
+    n_pairs, n_left = len(merged.between), int((merged.sites["merged"] == "no").sum())
     if n_pairs:
         say(f"To look at between sites: {n_pairs}, in {words.out / 'faults' / 'between_sites.csv'}")
     if merged.complete:
         say(f"All {len(merged.sites)} sites are in {words.out}. Go on with: onlm check {words.out}")
         return 0
     say(
-        f"INCOMPLETE: {left} of {len(merged.sites)} sites left out. Send back {words.out / 'faults'}/<site>.csv or "
+        f"INCOMPLETE: {n_left} of {len(merged.sites)} sites left out. Send back {words.out / 'faults'}/<site>.csv or "
         ".html, and merge again."
     )
     return 0 if words.keep_going else 2

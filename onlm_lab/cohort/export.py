@@ -24,6 +24,11 @@ WORDS = {
     "variable": "Characteristic", "level": "", "overall": "All", "n_missing": "Missing", "smd": "SMD", "p_value": "P",
     "test": "Test", "n_in": "Entered", "n_excluded": "Excluded", "n_undetermined": "Undetermined", "n_left": "Left",
     "n_events": "Events", "n_deaths": "Deaths", "n_parameters": "Parameters", "column": "Characteristic",
+    "rule": "Rule", "text": "What it asks", "centre": "Centre", "group": "Group", "pattern": "Missing", "n": "n",
+    "fraction": "Share", "endpoint": "Endpoint", "predictor": "Predictor", "criterion": "Criterion", "means": "Meaning",
+    "shrinkage": "Shrinkage", "drives": "Decides", "treatment": "Treatment", "reason": "Reason", "kind": "Kind",
+    "change": "Change", "patient_id": "Patient", "before": "Before", "after": "After", "median_days": "Median (days)",
+    "low": "Low", "high": "High",
 }  # fmt: skip
 NAMES = ("variable", "column", "predictor")  # columns that hold names of columns
 _STYLE = """
@@ -52,7 +57,7 @@ def write_tables(
     .csv: UTF-8 with a mark that spreadsheets know; several tables one below the other, each under its name. .html: one
     page without anything from outside. .xlsx: a sheet a table, numbers as numbers. Text that a spreadsheet would take
     for a formula stays text. What a table's `attrs` hold is used: "notes" are written below it, "percent" names the
-    columns of fractions that people read as percentages.
+    columns of fractions that people read as percentages, "heads" says what groups are called.
 
     Args:
         tables: name -> table; a table alone is called by the title.
@@ -119,22 +124,35 @@ def tables_text(tables: Mapping[str, pd.DataFrame], *, made_up: bool = False, li
 def _worded(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Head and cells as people read them; a name that repeats the line above is left blank."""
     percent = table.attrs.get("percent", ())
-    head = [WORDS.get(str(c), str(c).replace("_", " ")) for c in table.columns]
+    heads = table.attrs.get("heads", {})
+    head = [_head(str(c), heads) for c in table.columns]
     columns = []
     for j, name in enumerate(table.columns):
         cells = [_words(v, percent=name in percent, p=name == "p_value") for v in table.iloc[:, j].tolist()]
         if name in NAMES:
             cells = [column_words(c) for c in cells]
+        if name == "pattern":
+            cells = [" + ".join(column_words(part) for part in c.split(" + ")) for c in cells]
         columns.append(cells)
     if "variable" in table:
         names = table["variable"].astype(str).tolist()
-        again = [i > 0 and names[i] == names[i - 1] for i in range(len(names))]
+        again = [i > 0 and name == names[i - 1] for i, name in enumerate(names)]
+        first = [name == "patients" for name in names]
         own = {c for c in table.columns if c in ("variable", "p_value", "test", "smd", "n_missing")
                or str(c).startswith(("smd: ", "n_missing: "))}  # fmt: skip
         for j, name in enumerate(table.columns):
             if name in own:
-                columns[j] = ["" if a else c for a, c in zip(again, columns[j], strict=True)]
+                blank = again if name == "variable" else [a or f for a, f in zip(again, first, strict=True)]
+                columns[j] = ["" if b else c for b, c in zip(blank, columns[j], strict=True)]
     return head, [list(row) for row in zip(*columns, strict=True)] if columns else []
+
+
+def _head(name: str, heads: Mapping[str, str]) -> str:
+    """The head of a column in words; `heads` says what groups are called."""
+    for prefix, said in (("n_missing: ", "Missing in "), ("smd: ", "SMD ")):
+        if name.startswith(prefix):
+            return said + " | ".join(heads.get(g, g) for g in name.removeprefix(prefix).split(" | "))
+    return heads.get(name) or WORDS.get(name, name.replace("_", " ") if name.islower() else name)
 
 
 def column_words(name: str) -> str:

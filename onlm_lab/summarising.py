@@ -1,0 +1,315 @@
+"""A study at a glance: flow, Table 1, what is missing, follow-up, reference standard, endpoints, sample size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from onlm_lab import analysis, cohort, schema
+from onlm_lab.cohort import locked, splits
+from onlm_lab.cohort.parameters import candidate_parameters
+from onlm_lab.errors import OnlmError
+from onlm_lab.results import FollowUp, SampleSize
+from onlm_lab.schema import Column
+from onlm_lab.study import Study, load_study
+
+MOST_PATTERNS = 15
+NOT_NAMED = (
+    "How well the model is expected to do was not named, so no size is told: name it with --c-statistic, "
+    "--r2-nagelkerke or --r2-cox-snell."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The tables of a study by name, in the order in which they are read; `table()` gives a copy.
+
+    `written` holds tables that only files get: the numbers behind Table 1.
+    """
+
+    title: str
+    tables: dict[str, pd.DataFrame]
+    written: dict[str, pd.DataFrame]
+    made_up: bool = False
+    licence: str = ""
+
+    def table(self, name: str) -> pd.DataFrame:
+        return (self.tables | self.written)[name].copy()
+
+    def text(self) -> str:
+        """Lines for a terminal."""
+        return cohort.tables_text(self.tables, made_up=self.made_up, licence=self.licence)
+
+    def write(self, path: str | Path) -> Path:
+        """The summary as .csv, .html or .xlsx; an unknown suffix is refused."""
+        shown = self.tables if Path(path).suffix.lower() == ".html" else self.tables | self.written
+        return cohort.write_tables(shown, path, title=self.title, made_up=self.made_up, licence=self.licence)
+
+    def _repr_html_(self) -> str:
+        return cohort.tables_html(self.tables, title=self.title, made_up=self.made_up, licence=self.licence)
+
+
+def summarise(
+    study: Study | str | Path,
+    *,
+    by: str | None = None,
+    columns: Sequence[str] | None = None,
+    mean: Sequence[str] = (),
+    tests: bool = False,
+    everyone: bool = False,
+    c_statistic: float | None = None,
+    r2_nagelkerke: float | None = None,
+    r2_cox_snell: float | None = None,
+) -> Summary:
+    """Everything that a reader asks of a study before its first result.
+
+    Args:
+        study: a Study, its folder or its study.toml.
+        by: what Table 1 compares: a column, or "part" for development against testing; None: the label, where both
+            classes are there, else the arm.
+        columns, mean, tests: as in cohort.table_one.
+        everyone: all patients of the files; else those whom the protocol lets in.
+        c_statistic, r2_nagelkerke, r2_cox_snell: what the model is expected to reach; without one of them no sample
+            size is told.
+
+    Raises:
+        DataError: every fault of the study's files.
+        OnlmError: `by` or `columns` name no column, or nobody is eligible.
+    """
+    study = study if isinstance(study, Study) else load_study(study)
+    data = cohort.load_cohort(study)
+    screening = cohort.screen(data, study.protocol)
+    patients, closed = _parted(data.patients, study=study)
+    eligible = (screening.status["status"] == "eligible").to_numpy()
+    if not everyone and not eligible.any():
+        raise OnlmError(
+            f"None of the {len(patients)} patients is eligible by {screening.protocol}; `onlm screen` says why. "
+            "With --all the summary is of everyone in the files."
+        )
+    kept = patients if everyone else patients[eligible].reset_index(drop=True)
+    by = by or _default_group(kept)
+    extra = data.extra_columns
+    whom = f"All {len(patients):,} patients of the files." if everyone else (
+        f"{len(kept):,} of {len(patients):,} patients: those whom {screening.protocol} lets in.")  # fmt: skip
+    options = {"by": by, "columns": columns, "extra_columns": extra, "mean": mean, "tests": tests}
+    one = cohort.table_one(kept, **options, missing_by_group=True)
+    one.attrs["notes"] = (whom, *([closed] if closed else []), *one.attrs["notes"])
+    if by == "onlm":
+        one.attrs["heads"] = {"0": "N0", "1": "N+"}
+    tables = {"Flow": _flow(screening.flow, protocol=screening.protocol), f"Table 1, by {by}": one,
+              "Missing, by centre": _missing(kept, extra=extra), "Missing together": _patterns(kept, study=study),
+              "Accrual": cohort.accrual(kept)}  # fmt: skip
+    tables |= _follow_up(kept) | _reference_standard(kept) | {"Endpoints": cohort.endpoint_counts(kept)}
+    tables |= _sample_size(kept, study=study, extra=extra, c_statistic=c_statistic, r2_nagelkerke=r2_nagelkerke,
+                           r2_cox_snell=r2_cox_snell)  # fmt: skip
+    numbers = cohort.table_one_numbers(kept, **options)
+    return Summary(
+        title=f"{study.name}: summary", tables=tables, written={"Table 1, numbers": numbers}, made_up=study.made_up,
+        licence=study.study.licence,
+    )  # fmt: skip
+
+
+def _parted(patients: pd.DataFrame, *, study: Study) -> tuple[pd.DataFrame, str]:
+    """The patients with the part that each is kept for; of locked ones nothing that became known after treatment.
+
+    Parts are dealt as a run deals them: from the whole cohort, SBRT patients counting as unlabelled.
+    """
+    said = study.split
+    if not (said.external_centres or said.temporal_from_year is not None or said.locked_fraction):
+        return patients.assign(part=splits.DEVELOPMENT), ""
+    rows = patients.assign(onlm=patients["onlm"].where(patients["arm"] != "sbrt"))
+    if said.temporal_from_year is not None:
+        rows = rows[rows["treatment_year"].notna()]
+    found = splits.hold_out(
+        rows, external_centres=said.external_centres, temporal_from_year=said.temporal_from_year,
+        locked_fraction=said.locked_fraction, seed=study.seed,
+    )  # fmt: skip
+    patients = patients.assign(part=patients["patient_id"].map(found.set_index("patient_id")["part"]))
+    shut = patients["part"] == splits.LOCKED
+    if not shut.any():
+        return patients, ""
+    hidden = locked.hidden_columns(patients, keep=study.training.predictors,
+                                   extra_columns=schema.declared(study.columns))  # fmt: skip
+    return locked.close_rows(patients, locked=shut, hidden=hidden), (
+        f"{int(shut.sum())} patients of the files are locked for testing: of them nothing is shown that became known "
+        "after treatment."
+    )
+
+
+def _default_group(patients: pd.DataFrame) -> str:
+    return "onlm" if patients["onlm"].nunique() > 1 else "arm"
+
+
+def _flow(flow: pd.DataFrame, *, protocol: str) -> pd.DataFrame:
+    """Rule by rule over all centres, then how many are left in each centre."""
+    total = flow[flow["centre"] == "all"].drop(columns="centre").reset_index(drop=True)
+    left = flow[flow["centre"] != "all"].pivot(index="rule", columns="centre", values="n_left")
+    left = left.reindex(total["rule"]).reset_index(drop=True).add_prefix("left in ")
+    first = ["rule", *(["text"] if "text" in total else [])]
+    table = pd.concat([total[first], total.drop(columns=first), left], axis=1)
+    table.attrs["notes"] = (
+        f"Protocol: {protocol}. A patient counts once: at the first rule that fails, else at the first that stays "
+        "undetermined.",
+    )
+    return table
+
+
+def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFrame:
+    """A row a column that is missing in some: the number over all, fractions in each centre."""
+    recorded = [
+        c
+        for c in map(str, patients.columns)
+        if _asked_for(schema.column(c, extra_columns=extra)) and patients[c].notna().any()
+    ]
+    of_surgery = [c for c in recorded if _after_surgery(schema.column(c, extra_columns=extra))]
+    surgery = patients[(patients["arm"] == "surgery") & (patients["part"] != splits.LOCKED)]
+    found = pd.concat([
+        cohort.missing_by(patients, columns=[c for c in recorded if c not in of_surgery]),
+        cohort.missing_by(surgery, columns=of_surgery),
+    ])  # fmt: skip
+    groups = list(dict.fromkeys(found["group"]))
+    names = list(dict.fromkeys(found["column"]))
+    shares = found.pivot(index="column", columns="group", values="fraction").reindex(index=names, columns=groups)
+    counts = found[found["group"] == "all"]["n_missing"].to_numpy()
+    table = pd.concat([pd.DataFrame({"column": names, "n_missing": counts}), shares.reset_index(drop=True)], axis=1)
+    table = table[table["n_missing"] > 0].reset_index(drop=True)
+    table.attrs["percent"] = tuple(groups)
+    table.attrs["notes"] = (
+        f"{len(names) - len(table)} further columns are complete. Columns that nobody has are left out. What is known "
+        "only from surgery is counted in the surgery arm.",
+    )
+    return table
+
+
+def _after_surgery(spec: Column | None) -> bool:
+    return spec is not None and spec.timing == "post_treatment" and spec.name != "treatment"
+
+
+def _asked_for(spec: Column | None) -> bool:
+    """A column of the clinical table that is asked of every patient."""
+    of_some = ("patient_id", "centre", "adjuvant_start_days", "invasive_staging_positive", "histology_source")
+    return spec is not None and spec.table == "clinical" and spec.name not in of_some
+
+
+def _patterns(patients: pd.DataFrame, *, study: Study) -> pd.DataFrame:
+    names = [n for n in study.training.predictors if n in patients]
+    found = cohort.missing_patterns(patients, columns=names)
+    table = found.head(MOST_PATTERNS).reset_index(drop=True)
+    table["pattern"] = table["pattern"].replace("", "none missing")
+    rest = found.iloc[MOST_PATTERNS:]
+    notes = ["Of the study's predictors."]
+    if len(rest):
+        notes.append(f"{len(rest)} rarer patterns in {int(rest['n'].sum())} patients are not shown.")
+    table.attrs |= {"percent": ("fraction",), "notes": tuple(notes)}
+    return table
+
+
+def _follow_up(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    tables = {}
+    for by in ("arm", "centre"):
+        try:
+            found: FollowUp = analysis.follow_up(patients, by=by)
+        except OnlmError as refusal:
+            empty = pd.DataFrame(columns=["group", "n", "n_deaths", "median_days", "low", "high"])
+            empty.attrs["notes"] = (str(refusal),)
+            return {"Follow-up": empty}
+        table = found.table.drop(columns="completeness")
+        left_out = tuple(f"{n} patients: {why}." for why, n in found.n_excluded.items())
+        table.attrs["notes"] = (*(f"{n[:1].upper()}{n[1:]}." for n in found.notes), *left_out)
+        tables[f"Follow-up, by {by}"] = table
+    return tables
+
+
+def _reference_standard(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    reasons = patients.loc[patients["onlm"].isna(), "onlm_missing_reason"].fillna("no reason recorded").value_counts()
+    why = pd.DataFrame({"reason": reasons.index.to_numpy(object), "n": reasons.to_numpy(int)})
+    return {"Reference standard": cohort.reference_standard(patients), "No label, and why": why}
+
+
+def _sample_size(
+    patients: pd.DataFrame, *, study: Study, extra: tuple[Column, ...], c_statistic: float | None,
+    r2_nagelkerke: float | None, r2_cox_snell: float | None,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """What the labelled patients of development carry, and whether they are enough."""
+    labelled = patients[patients["onlm"].notna() & (patients["part"] == "development")]
+    names = [n for n in study.training.predictors if n in patients]
+    parameters = candidate_parameters(labelled, predictors=names, extra_columns=extra)
+    n, events, k = len(labelled), int((labelled["onlm"] == 1).sum()), int(parameters["n_parameters"].sum())
+    said = f"{n:,} labelled patients of development, {events:,} N+, {k} candidate predictor parameters."
+    parameters.attrs["notes"] = (said, *parameters.attrs["notes"])
+    tables = {"Predictor parameters": parameters}
+    criteria = pd.DataFrame(columns=["criterion", "means", "n", "n_events"])
+    if not 0 < events < n or k == 0:
+        criteria.attrs["notes"] = (said, "No sample size without both classes and at least one parameter.")
+    elif c_statistic is None and r2_nagelkerke is None and r2_cox_snell is None:
+        criteria.attrs["notes"] = (said, NOT_NAMED)
+    else:
+        found: SampleSize = analysis.sample_size_binary(
+            n_parameters=k, prevalence=events / n, c_statistic=c_statistic, r2_nagelkerke=r2_nagelkerke,
+            r2_cox_snell=r2_cox_snell, n=n, n_events=events,
+        )  # fmt: skip
+        criteria = found.criteria
+        reached = (
+            f"With {n:,} patients the expected shrinkage is {found.shrinkage_at_n:.3f}, and the overall risk is known "
+            f"to within {found.margin_at_n:.3f}."
+        )
+        criteria.attrs["notes"] = (
+            said, found.sentence, reached, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes),
+            "Riley et al., BMJ 2020;368:m441, doi:10.1136/bmj.m441.",
+        )  # fmt: skip
+    return tables | {"Sample size of development": criteria}
+
+
+@dataclass(frozen=True, eq=False)
+class Versions:
+    """What changed between two versions, ready to be read or written."""
+
+    sentence: str
+    tables: dict[str, pd.DataFrame]
+    changes: pd.DataFrame
+    made_up: bool = False
+
+    def text(self) -> str:
+        """Lines for a terminal: the sentence and the counts."""
+        parts = (cohort.tables_text({}, made_up=self.made_up), self.sentence, cohort.tables_text(self.tables))
+        return "\n\n".join(part for part in parts if part)
+
+    def write(self, path: str | Path) -> Path:
+        """Every change: .csv holds the list alone, .xlsx and .html the counts too."""
+        if Path(path).suffix.lower() == ".csv":
+            return cohort.write_tables(self.changes, path, title="Changes", made_up=self.made_up)
+        tables = self.tables | {"Changes": self.changes}
+        return cohort.write_tables(tables, path, title="What changed", made_up=self.made_up)
+
+
+def compare_versions(old: Study | str | Path, new: Study | str | Path) -> Versions:
+    """What changed between two versions of a study's data.
+
+    Eligibility is compared where the new version is a study: both are screened by its protocol.
+
+    Args:
+        old, new: studies, their folders, or clinical files.
+
+    Raises:
+        DataError: every fault of the files of one of them.
+    """
+    before, after = cohort.load_cohort(old), cohort.load_cohort(new)
+    is_study = isinstance(new, Study) or Path(new).is_dir() or Path(new).suffix == ".toml"
+    protocol = (new if isinstance(new, Study) else load_study(new)).protocol if is_study else None
+    found = cohort.compare_cohorts(before, after, protocol=protocol)
+    by_kind = pd.DataFrame({"change": list(found.n_changes), "n": list(found.n_changes.values())})
+    tables = {"Changes by kind": by_kind, "By column": found.by_column, "By centre": found.by_centre,
+              "Labels": _counted(found.labels, ["reason_before", "reason_after"]),
+              "Eligibility": _counted(found.status, ["before", "after", "rule_before", "rule_after"])}  # fmt: skip
+    tables = {name: table for name, table in tables.items() if len(table)} if found.n_changes else {}
+    sentence = " ".join([found.sentence, *found.notes])
+    return Versions(sentence=sentence, tables=tables, changes=found.changes, made_up=before.made_up or after.made_up)
+
+
+def _counted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """How many patients made each move; the patients themselves are in the list of changes."""
+    moved = table[columns].astype(object).where(table[columns].notna(), "labelled" if "reason_after" in columns else "")
+    return moved.value_counts(sort=True).rename("n").reset_index()
