@@ -10,6 +10,7 @@ from onlm_lab.cohort import central_location
 from onlm_lab.cohort.disagreements import RECORDED_STAGES, disagreements
 from onlm_lab.cohort.performance_status import ECOG_OF_KPS, KPS_OF_ECOG, ecog_of_kps, kps_of_ecog
 from onlm_lab.errors import StudyError
+from onlm_lab.virtual import draw_trial
 
 NAN = float("nan")
 QUIET = {
@@ -267,3 +268,24 @@ def test_an_empty_or_bare_table_has_no_disagreement():
         table = disagreements(rows)
         assert table.empty and list(table) == ["patient_id", "what", "recorded", "derived", "matters"]
         assert table["matters"].dtype == bool
+
+
+def test_every_planted_disagreement_of_the_made_up_trial_is_found_and_none_invented():
+    trial = draw_trial(n_patients=4000, n_centres=5, seed=11)
+    table = disagreements(trial.clinical)
+    of_t = table[table["what"] == "clinical T"]
+    planted = trial.truth.loc[trial.truth["stage_disagrees"] == 1, "patient_id"]
+    recorded = trial.clinical.set_index("patient_id")["clinical_t"]
+    assert len(planted) > 50 and recorded[planted].notna().all()
+    assert of_t["patient_id"].tolist() == planted.tolist()
+    assert not {"nodule type against diameters", "clinical stage"} & set(table["what"])
+
+
+def test_the_made_up_ecog_that_was_written_one_step_too_high_is_found():
+    clinical = draw_trial(n_patients=4000, n_centres=5, seed=11).clinical
+    table = disagreements(clinical)
+    found = table.loc[table["what"] == "ECOG against KPS", "patient_id"]
+    both = clinical[clinical["kps"].notna() & clinical["ecog"].notna()]
+    by_paper = np.select([both["kps"] == 100, both["kps"] >= 80, both["kps"] == 70, both["kps"] >= 50], [0, 1, 2, 3], 4)
+    off = both.loc[(both["ecog"] != by_paper) & ~((both["kps"] == 60) & (both["ecog"] == 2)), "patient_id"]
+    assert len(off) > 20 and found.tolist() == off.tolist()

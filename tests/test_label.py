@@ -20,7 +20,8 @@ from onlm_lab.cohort.label import (
     reference_standard,
     uncertain_negatives,
 )
-from onlm_lab.errors import OnlmError
+from onlm_lab.errors import OnlmError, StudyError
+from onlm_lab.study import Label
 
 GOOD = {
     "patient_id": "A", "treatment": "lobectomy", "neoadjuvant": 0.0, "invasive_staging_positive": 0.0,
@@ -231,6 +232,9 @@ def test_the_rule_of_quality_is_said_for_the_log():
 def test_a_minimum_below_one_is_refused(least):
     with pytest.raises(OnlmError, match="wanted at least 1"):
         label_quality(YIELDS, **least)
+    with pytest.raises(StudyError, match=rf"\[label\] {next(iter(least))} is .* wanted at least 1"):
+        Label(**least)
+    assert Label(min_nodes=1, min_n2_stations=3).min_nodes == 1
 
 
 def test_the_reference_standard_by_centre_keeps_the_classes_and_leaves_sbrt_out():

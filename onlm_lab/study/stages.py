@@ -147,6 +147,12 @@ class Label:
     min_nodes: int | None = None  # no default on purpose: named and logged where used
     min_n2_stations: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("min_nodes", "min_n2_stations"):
+            least = getattr(self, name)
+            if least is not None and least < 1:
+                raise StudyError(f"[label] {name} is {least}; wanted at least 1, or take it out.")
+
 
 @dataclass(frozen=True)
 class Split:
