@@ -119,10 +119,11 @@ def test_a_site_with_faults_is_left_out_loudly_and_gets_exactly_its_list(sites, 
     assert "gamma: LEFT OUT, 3 faults" in said and "INCOMPLETE: 1 of 3 sites left out" in said
     assert load_study(tmp_path / "all").name == "INCOMPLETE: 2 of 3 sites (alpha, beta; without gamma)"
     lines = rows_of(tmp_path / "all" / "faults" / "gamma.csv")
-    found = {(int(x["row"]), x["patient_id"], x["column"], x["value"].lstrip("'"), x["did_you_mean"]) for x in lines}
+    found = {(int(x["row"]), x["patient_id"], x["column"], x["value"].lstrip("'"), x["hint"]) for x in lines}
     assert found == {
-        (2, ids[0], "sex", "F", ""), (3, ids[1], "age_years", "655", ""), (5, ids[3], "sex", "mal", "male"),
-        (7, ids[5], "treatment", "=lobectomy", "lobectomy"),
+        (2, ids[0], "sex", "F", ""), (3, ids[1], "age_years", "655", ""),
+        (5, ids[3], "sex", "mal", "did you mean 'male'?"),
+        (7, ids[5], "treatment", "=lobectomy", "did you mean 'lobectomy'?"),
     }  # fmt: skip
     assert all(x["wanted"] and x["what_to_do"] == "Correct it, or leave the cell empty." for x in lines)
     kept = rows_of(tmp_path / "all" / "sites.csv")
@@ -133,6 +134,16 @@ def test_a_site_with_faults_is_left_out_loudly_and_gets_exactly_its_list(sites, 
     assert rows_of(tmp_path / "all" / "faults" / "alpha.csv") == []
     assert "No faults" in (tmp_path / "all" / "faults" / "alpha.html").read_text(encoding="utf-8")
     assert main(["merge", *map(str, sites), "--out", str(tmp_path / "all"), "--keep-going"]) == 0
+
+
+def test_a_fault_of_a_mapped_column_bears_the_hospitals_own_name(sites, tmp_path):
+    rows = list(csv.DictReader(io.StringIO((sites[1] / "clinical.csv").read_bytes().decode("gb18030"), newline="")))
+    rows[0]["性别"] = "mal"
+    write_rows(sites[1] / "clinical.csv", rows, encoding="gb18030")
+    merge_sites(sites, out=tmp_path / "all")
+    (line,) = rows_of(tmp_path / "all" / "faults" / "beta.csv")
+    assert (line["row"], line["column"], line["value"]) == ("2", "性别 (sex)", "mal")
+    assert line["hint"] == "did you mean 'male'?"
 
 
 def test_after_the_correction_the_list_is_empty_and_the_whole_trial_is_there(sites, split, trial, tmp_path):

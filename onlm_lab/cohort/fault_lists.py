@@ -13,19 +13,26 @@ from importlib.resources import files
 
 from onlm_lab import schema
 from onlm_lab.errors import Fault
+from onlm_lab.schema.cells import hint
+from onlm_lab.study import Study
 
-FIELDS = ("number", "file", "row", "patient_id", "column", "value", "wanted", "did_you_mean", "what_to_do", "fault")
+FIELDS = ("number", "file", "row", "patient_id", "column", "value", "wanted", "hint", "what_to_do", "fault")
 SHOWN = 200  # cells of one fault on the page; the spreadsheet has them all
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z])")
 
 
-def fault_rows(faults: Sequence[Fault]) -> list[dict[str, str]]:
+def fault_rows(faults: Sequence[Fault], *, study: Study | None = None) -> list[dict[str, str]]:
     """A line a cell; a fault of a whole file or column has one line without a row.
 
+    Args:
+        faults: of one site.
+        study: of the site; tells what its own columns may hold, and so what may have been meant.
+
     Returns:
-        For each line: number (of the fault), file, row, patient_id, column, value, wanted, did_you_mean, what_to_do,
+        For each line: number (of the fault), file, row, patient_id, column, value, wanted, hint, what_to_do,
         fault (the sentence where there is no cell, else what the line is about).
     """
+    own = schema.declared(study.columns) if study else ()
     lines = []
     for number, fault in enumerate(faults, start=1):
         said = _without_file(fault)
@@ -33,21 +40,24 @@ def fault_rows(faults: Sequence[Fault]) -> list[dict[str, str]]:
         wanted = fault.wanted.removeprefix("Wanted ").rstrip(".")
         if todo.startswith("Wanted "):  # said of two columns together
             wanted, todo = todo.removeprefix("Wanted ").rstrip("."), "Correct one of them."
+        elif wanted == todo.rstrip("."):
+            wanted = ""
         line = {"number": str(number), "file": fault.file, "column": fault.column, "wanted": wanted}
         if not fault.rows:
             lines.append(line | {"what_to_do": todo if todo != said else "", "fault": said})
             continue
-        spec = schema.column(fault.column)
+        called = re.fullmatch(r".* \((\w+)\)", fault.column)  # "Geschlecht (sex)"
+        spec = schema.column(called[1] if called else fault.column, extra_columns=own)
         for i, row in enumerate(fault.rows):
             value = fault.values[i] if i < len(fault.values) else ""
-            near = schema.nearest(value, spec.allowed) if spec is not None and value else ""
+            unseen = not value or value.startswith("(a ")  # of a date or a text only its kind is told
             lines.append(
                 line
                 | {
                     "row": str(row),
                     "patient_id": fault.patients[i] if i < len(fault.patients) else "",
                     "value": value,
-                    "did_you_mean": near,
+                    "hint": "" if unseen or spec is None else hint(value, spec=spec),
                     "what_to_do": todo,
                     "fault": _head(said),
                 }
@@ -65,12 +75,12 @@ def _head(said: str) -> str:
     return re.split(r"[;:] (?=\d+ cells?\b)|(?= in \d+ of \d+ rows)", said)[0].rstrip(" .;") + "."
 
 
-def fault_list_csv(faults: Sequence[Fault]) -> str:
+def fault_list_csv(faults: Sequence[Fault], *, study: Study | None = None) -> str:
     """The list as a table for Excel: begins with the byte-order mark, without which Excel garbles other alphabets."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, restval="", lineterminator="\r\n")
     writer.writeheader()
-    for line in fault_rows(faults):
+    for line in fault_rows(faults, study=study):
         writer.writerow({name: _harmless(value) for name, value in line.items()})
     return "\ufeff" + text.getvalue()
 
@@ -82,17 +92,20 @@ def _harmless(cell: str) -> str:
     return cell
 
 
-def fault_list_html(faults: Sequence[Fault], *, site: str, notes: Sequence[str] = (), note: str = "") -> str:
+def fault_list_html(
+    faults: Sequence[Fault], *, site: str, study: Study | None = None, notes: Sequence[str] = (), note: str = ""
+) -> str:
     """The list as a page that fetches nothing, to read and print, in the order of the files.
 
     Args:
         site: the hospital, as the merge calls it.
+        study: as in fault_rows.
         notes: what was done on the way without being a fault.
         note: a sentence below the title, such as that the data are made up.
     """
     from jinja2 import Environment, StrictUndefined
 
-    lines = fault_rows(faults)
+    lines = fault_rows(faults, study=study)
     cells = [line for line in lines if line.get("row")]
     told = []
     for number, fault in enumerate(faults, start=1):

@@ -306,8 +306,10 @@ def _fault_texts(sites: Sequence[Site], *, pairs: pd.DataFrame) -> dict[str, str
     texts = {}
     for site in sites:
         mark = "MADE-UP DATA" if site.study is not None and site.study.made_up else ""
-        texts[f"faults/{site.name}.csv"] = fault_list_csv(site.faults)
-        texts[f"faults/{site.name}.html"] = fault_list_html(site.faults, site=site.name, notes=site.notes, note=mark)
+        texts[f"faults/{site.name}.csv"] = fault_list_csv(site.faults, study=site.study)
+        texts[f"faults/{site.name}.html"] = fault_list_html(
+            site.faults, site=site.name, study=site.study, notes=site.notes, note=mark
+        )
     texts["faults/between_sites.csv"] = "\ufeff" + pairs.to_csv(
         index=False, lineterminator="\r\n", columns=list(PAIR_COLUMNS)
     )
