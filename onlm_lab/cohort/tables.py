@@ -83,6 +83,8 @@ def read_tables(study_or_paths: StudyOrPaths) -> Tables:
         faults += found
         if reading is not None:
             readings[table] = reading
+    if shared:
+        faults = _once(faults)
     if len(opened) == 2 and not shared:
         faults += _strangers(opened, mapping=wanted.mapping)
     if len(readings) == 2:
@@ -165,6 +167,16 @@ def _elsewhere(table: str, extra_columns: Sequence[schema.Column]) -> frozenset[
     clinical = {*schema.columns("clinical"), *(c.name for c in extra_columns)}
     followup = set(schema.columns("followup"))
     return frozenset(followup - clinical if table == "clinical" else clinical - followup)
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    """An unknown column of a sheet that is read as both tables is told once, with the nearest name if there is one."""
+    unknown: dict[str, Fault] = {}
+    for fault in faults:
+        if "' is not known; " in fault.said and (fault.column not in unknown or "did you mean" in fault.said):
+            unknown[fault.column] = fault
+    kept = {id(fault) for fault in unknown.values()}
+    return [fault for fault in faults if "' is not known; " not in fault.said or id(fault) in kept]
 
 
 def _lost(wanted: _Wanted, opened: Mapping[str, schema.Source]) -> list[schema.Lost]:

@@ -15,7 +15,7 @@ from onlm_lab.schema.texts import CONTROL, DATE, ERROR, FORMULA, MARK, ROUNDED, 
 Decimal = Literal[".", ","]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MISSING_LIKE = frozenset(
-    "na n/a n.a. nan null none nil nul - -- --- . .. ? ?? / \\ x unknown unk ukn missing nd n.d. nk n.k. k.a. ka "
+    "na n/a n.a. nan null none nil nul - -- --- . .. ? ?? / \\ unknown unk ukn missing nd n.d. nk n.k. k.a. ka "
     "unbekannt inconnu inconnue desconocido desconhecido okänd ukendt ukjent tuntematon 未知 不详 不明 无 缺失 未查 "
     "#n/a #null! keine none/unknown".split()
 ) | {"keine angabe", "not known", "not available", "not done", "not applicable"}

@@ -152,8 +152,8 @@ def chosen_rows(sheet: Sheet, *, table: str, mapping: Settings, names: Mapping[s
             )
             continue
         keep &= hit
-    if faults:
-        return replace(sheet, faults=(*sheet.faults, *faults))
+    if faults:  # without the choice the rows are not those that are meant
+        raise DataError([*sheet.faults, *faults])
     if not keep.any():
         said = f"study.toml: [mapping.only.{table}] keeps no row of {sheet.file}: no row fits all of its conditions."
         raise DataError([Fault(said, file="study.toml")])
