@@ -85,7 +85,8 @@ INNOCENT = (
     "egfr_biopsy", "ki67", "mean_hu", "necrosis", "air_bronchogram", "bubble_lucency", "ebus_done", "patient_weight",
     "postcode", "ptah_stain", "rose", "progesterone_receptor", "depth_mm", "opt", "gradient_hu", "gradeability",
     "radiomics_glcm_contrast", "术前病理", "CT值", "肿瘤最大径", "nodule_margin", "imaging_node_count",
-    "prior_lobectomy", "baseline_grade", "CTvalue", "SUVmax", "meanHU",
+    "prior_lobectomy", "baseline_grade", "PM2_5", "pm10", "r2_star", "tumour_centre_x",
+    "center_distance_mm", "hospital_anxiety_score", "CTvalue", "SUVmax", "meanHU",
 )  # fmt: skip
 
 
@@ -135,3 +136,11 @@ def test_histology_without_a_column_that_tells_its_source_comes_from_no_biopsy()
     with pytest.raises(OnlmError, match="no biopsy in 1 of 1"):
         refuse_post_treatment(["histology"], patients=pd.DataFrame({"histology": ["squamous"]}))
     refuse_post_treatment(["histology"], patients=pd.DataFrame({"age_years": [60.0]}))
+
+
+@pytest.mark.parametrize(
+    "name", ["center", "Hospital", "hospital_id", "centre-name", "institution", "surgeon", "treatment_arm", "therapy"]
+)
+def test_where_and_how_the_patient_was_treated_is_refused_by_name(name):
+    with pytest.raises(OnlmError, match="a hospital or a treatment"):
+        refuse_post_treatment([name], extra_columns={name: ExtraColumn(type="text", timing="pre_treatment")})

@@ -209,8 +209,8 @@ def reference_standard(patients: pd.DataFrame, *, by: str = "treatment") -> pd.D
 def positives_by_yield(patients: pd.DataFrame, *, cuts: Sequence[int] = (1, 6, 11, 16)) -> pd.DataFrame:
     """How often a labelled patient is N+, by the number of nodes examined: few nodes find few metastases.
 
-    16 nodes is the cut that Liang et al. (J Clin Oncol 2017, PMC5455598) recommend for node-negative disease; the
-    other cuts are round numbers.
+    16 nodes is the cut that a study of a Chinese registry and of SEER recommends for node-negative disease
+    (PMC5455598); the other cuts are round numbers.
 
     Args:
         patients: onlm and nodes_examined.

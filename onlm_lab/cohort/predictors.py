@@ -42,7 +42,7 @@ class _Name:
 _NAMES = (
     # pathology of the specimen
     _Name(("pt", "pn", "ptn", "ptnm", "ypt", "ypn", "yptnm", "ptstage", "pnstage", "pstage", "p+stage", "r0", "r1",
-           "r2", "patholog", "histopatholog", "specimen", "resected", "dissected", "dissection", "lymphadenectomy",
+           "patholog", "histopatholog", "specimen", "resected", "dissected", "dissection", "lymphadenectomy",
            "upstag")),
     _Name(("resection", "surgery", "surgical", "operation", "operative", "lobectomy", "segmentectomy", "pneumonectomy",
            "wedge", "vats", "thoracotomy", "intraoperative", "postoperative", "postop", "postsurgical", "post+op"),
@@ -70,7 +70,12 @@ _NAMES = (
     _Name(("death", "died", "dead", "deceased", "mortality"), unless=_PAST),
 )  # fmt: skip
 _STEMS = ("patholog", "histopatholog", "upstag", "metastas", "recur", "relaps", "surviv", "censor", "progress")
-_IN_ONE = re.compile(r"y?p[tnm][0-4x]?[a-c]?")  # pT2a, pN1, ypN0
+_IN_ONE = re.compile(r"y?p(t([0-4x]|is)[a-c]?(mi)?|n[0-3x][ab]?|m[01x][a-c]?)")  # pT2a, pN1, ypN0; not PM2.5
+# Names that say where or how the patient was treated.
+_ADMINISTERS = re.compile(
+    r"((hospital|institution|centre|center|site|surgeon|operator)(_?(id|name|code|no|number))?"
+    r"|(treatment|therapy)(_?(arm|group|type|modality))?|arm)"
+)
 # The same in Chinese: pathology, after surgery, recurrence, death, survival, follow-up, vascular and pleural invasion,
 # spread through air spaces, dissection, margin, differentiation, nodal metastasis, adjuvant; unless biopsy, before
 # surgery, CT, imaging.
@@ -130,6 +135,8 @@ def refuse_post_treatment(
         elif (spec is None or spec in extra) and named_late(name):
             faults.append(f"'{name}' is by its name a finding after treatment")
             by_name.append(name)
+        elif spec in extra and _ADMINISTERS.fullmatch(name.lower().replace("-", "_")):
+            faults.append(f"'{name}' is by its name a hospital or a treatment, not a property of the patient")
     if "histology" in predictors and patients is not None and not surrogate and "histology" in patients:
         known = patients[patients["histology"].notna()]
         source = known["histology_source"] if "histology_source" in known else pd.Series(None, index=known.index)

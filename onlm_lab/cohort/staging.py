@@ -2,7 +2,7 @@
 
 Stage groups: Goldstraw et al., J Thorac Oncol 2016;11:39-51, doi:10.1016/j.jtho.2015.09.009; the table was compared
 with the one that the AJCC lets the NCCN reprint. Solid part as the size of a part-solid tumour, Tis and T1mi on CT:
-Travis et al., J Thorac Oncol 2016;11:1204-1223, doi:10.1016/j.jtho.2016.03.025. That a pure ground-glass nodule above
+Travis et al., J Thorac Oncol 2016;11:1204, doi:10.1016/j.jtho.2016.03.025. That a pure ground-glass nodule above
 30 mm is T1a was not compared with that paper; the protocol excludes such nodules anyway.
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onlm_lab.errors import StudyError
 
 _CASAL = "Casal et al., Eur Respir J 2019;53:1802220, doi:10.1183/13993003.02220-2018"
-_SHIN = "Shin et al., Eur Respir J 2019;53:1801508, doi:10.1183/13993003.01508-2018"
+_SHIN = "Shin et al., Eur Respir J 2019;53:1801508, PMC6422838"
 _SURVEY = "Casal et al., Ann Am Thorac Soc 2017;14:118-123"
 
 
