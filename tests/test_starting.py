@@ -185,3 +185,43 @@ def test_a_check_of_empty_tables_is_one_clear_sentence(tmp_path, capsys):
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
     assert "clinical.csv, followup.csv and annotations.csv have no patient yet" in said[0]
+
+
+LABELS = {"1": "Yes", "0": "No", "": ""}
+
+
+@pytest.mark.parametrize("labels", [False, True], ids=["raw codes", "labels"])
+def test_an_export_of_a_redcap_project_made_from_the_dictionary_reads_as_it_is(tmp_path, made_up, labels):
+    from onlm_lab.cohort import load_cohort
+
+    folder = init_study(tmp_path / "ward", images=False)
+    (folder / "redcap.csv").write_text(schema.redcap_design(schema.dictionary_entries()), encoding="utf-8")
+    kinds = {c.name: c.type for c in schema.COLUMNS if c.table in ("clinical", "followup")}
+    after = {r["patient_id"]: r for r in csv.DictReader((made_up / "followup.csv").read_text().splitlines())}
+    rows = []
+    for row in csv.DictReader((made_up / "clinical.csv").read_text().splitlines()):
+        row = {k: v for k, v in (row | after[row["patient_id"]]).items() if k in kinds}
+        ticked = row.pop("recurrence_site").split(";")
+        if labels:
+            row = {k: LABELS[v] if kinds[k] == "boolean" else v for k, v in row.items()}
+        for site in ("local", "regional", "distant", "unknown"):
+            words = ("Unchecked", "Checked") if labels else ("0", "1")
+            row[f"recurrence_site___{site}"] = words[site in ticked]
+        rows.append(row | {"clinical_complete": "2", "followup_complete": "Complete" if labels else "2"})
+    with (folder / "export.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    text = text.replace('"clinical.csv"', '"export.csv"').replace('"followup.csv"', '""')
+    text = text.replace('# redcap_dictionary = ""', 'redcap_dictionary = "redcap.csv"')
+    text = re.sub(r'^#: (?=\[mapping.checkboxes|"recurrence_site___)', "", text, flags=re.M)
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    read = load_cohort(folder).patients
+    assert len(read) == 60
+    truth = {r["patient_id"]: r for r in csv.DictReader((made_up / "clinical.csv").read_text().splitlines())}
+    for row in read.itertuples():
+        said = truth[row.patient_id]
+        assert (row.t_descriptor or "", row.sex or "") == (said["t_descriptor"], said["sex"])
+        assert (row.recurrence_site or "") == after[row.patient_id]["recurrence_site"]
+        assert ("" if row.died != row.died else str(int(row.died))) == after[row.patient_id]["died"]
