@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab.runs import Run
+from onlm_lab.split_files import write_split
 from onlm_lab.study import starter_toml
 
 MODELS = {"clinical": 0.9, "image": 1.3, "fused": 2.0}  # how much of the truth each risk carries
@@ -31,7 +32,8 @@ def write_run(
     surgery = patients["arm"] == "surgery"
     fold = rng.integers(0, 5, size=len(patients))
     split = pd.DataFrame({"patient_id": patients["patient_id"], "repeat": 0, "fold": fold})
-    split[surgery].to_csv(folder / "split.csv", index=False)
+    parts = patients[["patient_id"]].assign(part="development")
+    write_split(folder, folds=split[surgery], parts=parts, facts={"seed": seed})
     tables = [
         _predictions(rng, patients=patients, truth=truth, fold=fold, model=model, strength=strength)
         for model, strength in MODELS.items()

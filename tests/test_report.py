@@ -28,7 +28,8 @@ FLAGS = [
 ]  # fmt: skip
 SECTIONS = [
     "participants", "table-1", "missing", "reference-standard", "imaging", "model", "discrimination", "calibration",
-    "decision", "operating-point", "subgroups", "centres", "outcomes-surgery", "outcomes-sbrt", "software", "limits",
+    "decision", "operating-point", "subgroups", "centres", "held-out", "outcomes-surgery", "outcomes-sbrt", "software",
+    "limits",
 ]  # fmt: skip
 FIGURES = [
     "fig-roc", "fig-auc-differences", "fig-calibration", "fig-decision", "fig-operating-point", "fig-subgroups",

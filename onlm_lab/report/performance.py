@@ -11,7 +11,7 @@ from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
 from onlm_lab.panels.panel import Panel
-from onlm_lab.panels.patients import TESTED, of_model, splits_of, tested
+from onlm_lab.panels.patients import TESTED, of_model
 from onlm_lab.panels.performance import (
     calibration_panel,
     comparison_panel,
@@ -83,8 +83,6 @@ def _auc(material: Material) -> list[Block]:
         ))  # fmt: skip
     if float(panel.table["auc"].max()) > TOO_GOOD:
         blocks.insert(0, box(LEAKAGE))
-    for split in splits_of(material.rows)[1:]:
-        blocks += attempt(lambda split=split: [_other_split(material, split=split)])
     if len(material.models) > 1:
         blocks += attempt(lambda: _differences(material))
     else:
@@ -98,19 +96,6 @@ def _oracle_row(name: str, said: dict[str, object]) -> dict[str, str]:
         "Model": f"oracle, {name} (knows the truth)", "AUC (95 % interval)": theme.with_interval(auc),
         "N+ / patients": "the same", "Interval": str(said.get("method", "")),
     }  # fmt: skip
-
-
-def _other_split(material: Material, *, split: str) -> Block:
-    panel = roc_panel(tested(material.rows, split=split), models=material.models, mark=material.mark)
-    rows = [
-        {
-            "Model": r["model_id"],
-            "AUC (95 % interval)": spread(r, "auc"),
-            "N+ / patients": f"{r['n_positive']} / {r['n']}",
-        }
-        for r in panel.table.to_dict("records")
-    ]
-    return table(pd.DataFrame(rows), caption=f"AUC, {words.SPLITS[split]}; final model.")
 
 
 def _differences(material: Material) -> list[Block]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onlm_lab import steps
 from onlm_lab.figures import theme
-from onlm_lab.report import outcomes, participants, performance, provenance
+from onlm_lab.report import held_out, outcomes, participants, performance, provenance
 from onlm_lab.report.material import Material, gather
 from onlm_lab.report.section import Section
 from onlm_lab.report.summary import five_lines
@@ -18,8 +18,8 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
     participants.participants, participants.table_one_section, participants.missing_values,
     participants.reference_standard, participants.imaging, provenance.model_specification,
     performance.discrimination, performance.calibration, performance.decision, performance.operating_point,
-    performance.subgroups, performance.centres, outcomes.surgery, outcomes.sbrt, provenance.software,
-    provenance.limits,
+    performance.subgroups, performance.centres, held_out.held_out, outcomes.surgery, outcomes.sbrt,
+    provenance.software, provenance.limits,
 )  # fmt: skip
 
 QUESTION = "Predicting occult nodal metastasis in clinical stage I non-small-cell lung cancer"
