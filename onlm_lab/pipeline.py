@@ -124,7 +124,9 @@ def masks_digest(study: Study) -> str:
     path = study.path(study.data.annotations)
     if not readiness.with_images(study) or not path.is_file():
         return "no masks"
-    table = schema.read_table(path, table="annotations", missing_words=study.data.missing_words)
+    from onlm_lab.cohort.tables import read_annotation_table
+
+    table = read_annotation_table(study).frame
     named = [name for name in table.get("mask_path", ()) if name]
     if not named:
         return "no masks"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from onlm_lab import schema
-from onlm_lab.errors import DataError, StudyError
+from onlm_lab.errors import DataError, Fault, StudyError
 from onlm_lab.study import Study
 
 IMAGE_MODELS = ("image", "fused")
@@ -31,9 +32,9 @@ def require_ready(study: Study) -> dict[str, Any]:
 
     try:
         cohort = load_cohort(study)
-    except DataError:
+    except DataError as error:
         refuse_empty(study)
-        raise
+        raise DataError([*error.details, *_annotation_faults(study)]) from None
     patients = cohort.patients
     refuse_post_treatment(
         study.training.predictors, extra_columns=study.columns, patients=patients, surrogate=study.label.surrogate
@@ -79,28 +80,43 @@ def _free_text(study: Study, name: str) -> bool:
     return spec is not None and spec.type == "text"
 
 
+def _annotation_faults(study: Study) -> list[Fault]:
+    """What is wrong with the annotations alone, so that it is told with the faults of the other tables."""
+    from onlm_lab.cohort.tables import read_annotation_table
+
+    if not with_images(study):
+        return []
+    try:
+        read_annotation_table(study)
+    except DataError as error:
+        return error.details
+    return []
+
+
 def read_annotations(study: Study, *, patients: pd.DataFrame) -> pd.DataFrame:
     """Where each tumour is; every row belongs to a patient of the cohort."""
-    path = study.path(study.data.annotations)
-    table = schema.read_table(path, table="annotations", missing_words=study.data.missing_words)
+    from onlm_lab.cohort.tables import read_annotation_table
+
+    reading = read_annotation_table(study)
+    table = reading.frame
     strangers = sorted(set(table["patient_id"]) - set(patients["patient_id"]))
     if strangers:
         raise StudyError(
             f"{study.data.annotations}: {len(strangers)} rows name patients that {study.data.clinical} does not have "
             f"({', '.join(strangers[:5])}). Correct the ids, or add the patients."
         )
-    _refuse_shared_series(table, file=study.data.annotations)
+    _refuse_shared_series(table, rows=reading.rows, file=study.data.annotations)
     return table
 
 
-def _refuse_shared_series(annotations: pd.DataFrame, *, file: str) -> None:
+def _refuse_shared_series(annotations: pd.DataFrame, *, rows: Sequence[int], file: str) -> None:
     """One scan under two names would stand on both sides of a split."""
     empty = pd.Series(None, index=annotations.index, dtype=object)
     series = annotations.get("series_uid", empty).fillna(annotations.get("series_path", empty))
     shared = annotations[series.notna() & series.duplicated(keep=False)]
     if len(shared):
-        rows = ", ".join(f"row {i + 2} {p}" for i, p in shared["patient_id"].head(4).items())
+        named = ", ".join(f"row {rows[i]} {p}" for i, p in shared["patient_id"].head(4).items())
         raise StudyError(
-            f"{file}: {len(shared)} of {len(annotations)} rows name a CT series that another row names too ({rows}); "
+            f"{file}: {len(shared)} of {len(annotations)} rows name a CT series that another row names too ({named}); "
             "a scan belongs to one patient. Correct series_uid or series_path."
         )

@@ -100,13 +100,31 @@ def read_tables(study_or_paths: StudyOrPaths) -> Tables:
     )  # fmt: skip
 
 
+def read_annotation_table(study: Study) -> schema.Reading:
+    """Where each tumour is, by the study's own mapping.
+
+    Raises:
+        DataError: every fault of the file at once.
+    """
+    return schema.read(
+        study.path(study.data.annotations), table="annotations", data=_data(study), mapping=study.mapping,
+        extra_columns=schema.declared(study.columns),
+    )  # fmt: skip
+
+
+def _data(study: Study) -> Data:
+    """[data], with REDCap's dictionary by its whole path."""
+    said = study.data
+    if not said.redcap_dictionary:
+        return said
+    return replace(said, redcap_dictionary=str(study.path(said.redcap_dictionary).resolve()))
+
+
 def _wanted(given: StudyOrPaths) -> _Wanted:
     if isinstance(given, str | Path) and _is_study(Path(given)):
         given = load_study(given)
     if isinstance(given, Study):
-        data = given.data
-        if data.redcap_dictionary:
-            data = replace(data, redcap_dictionary=str(given.path(data.redcap_dictionary).resolve()))
+        data = _data(given)
         return _Wanted(
             given.path(data.clinical), given.path(data.followup) if data.followup else None,
             given.path(data.annotations) if data.annotations else None, data, given.mapping,

@@ -142,7 +142,8 @@ def try_source(
     import pandas as pd
 
     sheet, table = source.sheet, source.table
-    known = columns(table, extra_columns=extra_columns if table != "followup" else ())
+    own = extra_columns if table not in ("followup", "annotations") else ()
+    known = columns(table, extra_columns=own)
     done = mappings.mapped(
         sheet, names=source.names, table=table, known=known, data=data, mapping=mapping, project=source.project,
         other=other.beside if other else None, elsewhere=elsewhere,
