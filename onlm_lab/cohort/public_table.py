@@ -82,7 +82,7 @@ def read_cells(path: Path, *, wanted: str, sheet: str = "") -> list[list[str]]:
     raw = path.read_bytes()
     if raw[:4] == b"\xd0\xcf\x11\xe0":
         raise DataError([f"{path.name}: an Excel workbook of before 2007; wanted CSV, text or XLSX. Save it as XLSX."])
-    rows = _workbook_rows(path, sheet=sheet) if raw[:2] == b"PK" else _text_rows(raw, name=path.name)
+    rows = _workbook_rows(raw, name=path.name, sheet=sheet) if raw[:2] == b"PK" else _text_rows(raw, name=path.name)
     rows = [[cell.strip() for cell in row] for row in rows]
     rows = [row for row in rows if any(row)]
     if not rows:
@@ -90,20 +90,20 @@ def read_cells(path: Path, *, wanted: str, sheet: str = "") -> list[list[str]]:
     return rows
 
 
-def _workbook_rows(path: Path, *, sheet: str) -> list[list[str]]:
+def _workbook_rows(raw: bytes, *, name: str, sheet: str) -> list[list[str]]:
     import zipfile
 
     import openpyxl
 
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError):
-        raise DataError([f"{path.name}: the workbook cannot be opened; it may be cut off. Get it again."]) from None
+        raise DataError([f"{name}: the workbook cannot be opened; it may be cut off. Get it again."]) from None
     try:
         names = book.sheetnames
         if (sheet and sheet not in names) or (not sheet and len(names) != 1):
             wanted = f"the sheet '{sheet}'" if sheet else "one sheet"
-            raise DataError([f"{path.name}: wanted {wanted}, found {', '.join(names)}. Name the right workbook."])
+            raise DataError([f"{name}: wanted {wanted}, found {', '.join(names)}. Name the right workbook."])
         page = book[sheet or names[0]]
         return [[_cell_text(value) for value in row] for row in page.iter_rows(values_only=True)]
     finally:
