@@ -199,12 +199,11 @@ class _Reader:
         if type(op) not in _OPERATORS:
             raise self.fault(left, "'is' is not understood; write == to compare, known(column) for a filled cell.")
         a, b, sign = self.term(left, beside=right), self.term(right, beside=left), _OPERATORS[type(op)]
+        if not isinstance(a, Noun) and not isinstance(b, Noun):
+            given = f"'{_short(left)}' and '{_short(right)}'"
+            raise self.fault(left, f"{given} are both given; wanted a column on one side.")
         if not isinstance(a, Noun):
-            a, b, left, right, sign = b, a, right, left, _MIRROR[sign]
-        if not isinstance(a, Noun):
-            raise self.fault(
-                left, f"'{_short(left)}' and '{_short(right)}' are both given; wanted a column on one side."
-            )
+            a, b, right, sign = b, a, left, _MIRROR[sign]
         if isinstance(b, Noun):
             return self.two_columns(a, sign, b, right)
         return self.with_value(a, sign, b, right)

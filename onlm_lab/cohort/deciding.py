@@ -284,6 +284,9 @@ def _missing(
                 told = missing_inputs(here, noun=noun, holds=holds)
             for i, names in zip(at, told, strict=True):
                 found[i].update(names)
+    for i in [i for i, names in enumerate(found) if not names]:  # the bounds are too wide to tell: whatever is empty
+        row = patients.iloc[rows[i]]
+        found[i] = {c for noun in nouns_of(node).values() for c in noun.inputs if pd.isna(row[c])}
     order = {name: i for i, name in enumerate(dict.fromkeys(c for n in nouns_of(node).values() for c in n.inputs))}
     shared: dict[frozenset[str], tuple[str, ...]] = {}
     told = np.empty(len(rows), dtype=object)

@@ -85,6 +85,9 @@ def missing_inputs(patients: pd.DataFrame, *, noun: Noun, holds: Callable[[Quant
         patients: only those patients.
         noun: what the condition is about.
         holds: whether the condition holds, for values that are all known.
+
+    Returns:
+        An empty tuple where every completion gives the same answer and only the bounds are too wide to tell.
     """
     if len(noun.inputs) == 1:
         return _tuples([noun.inputs] * len(patients))
@@ -123,7 +126,6 @@ def _that_matter(
     for axis in range(1, len(shape)):
         yes, no = (possible & answer).any(axis=axis), (possible & ~answer).any(axis=axis)
         said[:, axis - 1] = (yes & no).reshape(len(inputs), -1).any(axis=1)
-    said[~said.any(axis=1)] = True  # the bounds are wider than the completions: then whatever is absent
     return _tuples([tuple(n for n, told in zip(absent, row, strict=True) if told) for row in said])
 
 
