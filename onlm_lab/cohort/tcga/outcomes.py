@@ -41,6 +41,8 @@ def followup_of_cdr(cdr: pd.DataFrame, *, findings: Findings) -> tuple[pd.DataFr
     findings.stop_at_faults()
     died, dss, dfi = value["OS"], value["DSS"], value["DFI"]
     cause = pd.Series(np.select([dss == 1, dss == 0], ["lung_cancer", "other"], default="unknown"), dtype=object)
+    note(cdr, (dss == 1) & (died != 1), "death of the disease, but not dead", "cause of death left out",
+         findings=findings)  # fmt: skip
     kinds = _kinds(cdr, findings=findings)
     primary = (dfi == 1) & (kinds == "new_primary")
     note(cdr, primary, "disease-free interval ends with a new primary, which is no recurrence",
