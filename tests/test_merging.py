@@ -310,6 +310,38 @@ def test_what_somebody_changed_in_a_merged_study_is_never_lost(sites, tmp_path):
     assert digests(out) == before
 
 
+@pytest.mark.slow
+def test_sections_follow_the_sites_until_somebody_changes_them(sites, tmp_path):
+    out = tmp_path / "all"
+    for k, site in enumerate(sites):
+        edit(site / "study.toml", "\n[training]", "\n[training]\nfolds = 4")
+        said = f'\n[split]\ndistinct_patients = [["{k}a", "{k}b"]]\n'
+        (site / "study.toml").write_text((site / "study.toml").read_text(encoding="utf-8") + said, encoding="utf-8")
+    merge_sites(sites, out=out)
+    assert load_study(out).training.folds == 4
+    assert load_study(out).split.distinct_patients == (("0a", "0b"), ("1a", "1b"), ("2a", "2b"))
+    for site in sites:
+        edit(site / "study.toml", "folds = 4", "folds = 6")
+    merge_sites(sites, out=out, prefix_ids=True)
+    assert load_study(out).training.folds == 6
+    assert load_study(out).split.distinct_patients[0] == ("alpha-0a", "alpha-0b")
+    edit(out / "study.toml", "folds = 6", "folds = 7")
+    edit(sites[0] / "study.toml", "folds = 6", "folds = 8")
+    merged = merge_sites(sites, out=out)
+    assert load_study(out).training.folds == 7
+    assert any("The sites differ in [training]" in note for note in merged.notes)
+
+
+def test_an_empty_site_is_told_so_in_one_line(sites, tmp_path):
+    from onlm_lab.starting import init_study
+
+    init_study(tmp_path / "empty", images=False)
+    merge_sites([*sites, tmp_path / "empty"], out=tmp_path / "all")
+    (line,) = rows_of(tmp_path / "all" / "faults" / "empty.csv")
+    assert "clinical.csv and followup.csv have no patient yet" in line["fault"]
+
+
+@pytest.mark.slow
 def test_a_merge_killed_between_two_files_is_taken_up_again(sites, tmp_path):
     out = tmp_path / "all"
     merge_sites(sites, out=out)
@@ -320,7 +352,7 @@ def test_a_merge_killed_between_two_files_is_taken_up_again(sites, tmp_path):
     either = {
         name: sorted({*either.get(name, []), *note["files"].get(name, [])}) for name in {**either, **note["files"]}
     }
-    (out / "merge.json").write_text(json.dumps({"files": either}))
+    (out / "merge.json").write_text(json.dumps(note | {"files": either}))
     (out / "clinical.csv").write_bytes(content)
     (out / ".merge").mkdir()
     merge_sites(sites, out=out)

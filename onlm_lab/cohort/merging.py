@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from onlm_lab import schema
 from onlm_lab.cohort.between_sites import PAIR_COLUMNS, faults_between, pairs_between
 from onlm_lab.cohort.fault_lists import fault_list_csv, fault_list_html, fault_rows
-from onlm_lab.cohort.placing import edited_files, place_files, placed_files
+from onlm_lab.cohort.merged_study import kept_sections, own_columns, sections_of_sites, study_text
+from onlm_lab.cohort.placing import edited_files, place_files, placed_facts, placed_files
 from onlm_lab.cohort.sites import Site, name_sites, read_site
 from onlm_lab.errors import StudyError
 from onlm_lab.steps import locked
-from onlm_lab.study import ExtraColumn, Study, load_study, starter_toml
+from onlm_lab.study import Study, load_study
 
 TABLES = ("clinical", "followup", "annotations")
-KEPT = ("split", "patch", "model", "training", "analysis")  # sections that belong to whoever analyses the merged study
 DEEPEST = 3  # folders between the CT folder of a site and the one that all have in common
-_HEAD = (
-    "# Written by `onlm merge`. Patients are corrected in the tables of their own site, then merged again; what\n"
-    f"# stands here under {', '.join(f'[{name}]' for name in KEPT)} may be changed and stays.\n"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +84,20 @@ def _merge(named: Mapping[str, Path], *, out: Path, prefix_ids: bool) -> Merged:
     between = faults_between(sites, prefixes=prefixes)
     sites = [site.with_faults(between[site.name]) for site in sites]
     clean = [site for site in sites if site.clean]
-    distinct = earlier.split.distinct_patients if earlier else ()
-    pairs = pairs_between(clean, prefixes=prefixes, distinct=distinct)
+    images, notes = _images(clean, out=out)
+    fresh, said = sections_of_sites(clean, prefixes=prefixes, with_images=bool(images))
+    kept = kept_sections(earlier, written=placed_facts(out).get("sections", {}), fresh=fresh)
+    pairs = pairs_between(clean, prefixes=prefixes, distinct=kept["split"].get("distinct_patients", ()))
     if prefix_ids:
         clean = [_prefixed(site) for site in clean]
-    images, notes = _images(clean, out=out)
-    texts = _merged_texts(clean, sites=sites, out=out, images=images, earlier=earlier)
+    texts = _merged_tables(clean, out=out)
+    texts["study.toml"] = study_text(clean, sites=sites, tables=list(texts), images=images, kept=kept)
     table = _sites_table(sites, clean=clean, pairs=pairs)
     texts |= _fault_texts(sites, pairs=pairs)
     texts["sites.csv"] = table.to_csv(index=False, lineterminator="\n")
-    place_files(out, {name: text.encode() for name, text in texts.items()}, replaceable=("study.toml",))
-    return Merged(out, table, pairs, tuple(notes))
+    contents = {name: text.encode() for name, text in texts.items()}
+    place_files(out, contents, replaceable=("study.toml",), facts={"sections": fresh})
+    return Merged(out, table, pairs, (*notes, *said))
 
 
 def _refuse_inside(out: Path, *, named: Mapping[str, Path]) -> None:
@@ -162,22 +160,15 @@ def _images(sites: Sequence[Site], *, out: Path) -> tuple[str, list[str]]:
     return relative, []
 
 
-def _merged_texts(
-    clean: Sequence[Site], *, sites: Sequence[Site], out: Path, images: str, earlier: Study | None
-) -> dict[str, str]:
-    """The tables and the study of the sites that are joined, by file."""
-    own: dict[str, ExtraColumn] = {}
-    for site in clean:
-        for name, column in site.study.columns.items():
-            own.setdefault(name, column)  # where two differ, the later site has a fault and is not here
-    extra = schema.declared(own)
+def _merged_tables(clean: Sequence[Site], *, out: Path) -> dict[str, str]:
+    """The tables of the sites that are joined, by file."""
+    extra = schema.declared(own_columns(clean))
     texts = {}
     for table in TABLES:
         parts = [_moved(site, table=table, out=out) for site in clean if table in site.tables]
         if parts:
             joined = _joined(parts, table=table, extra_columns=extra if table == "clinical" else ())
             texts[f"{table}.csv"] = schema.table_text(joined, extra_columns=extra)
-    texts["study.toml"] = _study_text(clean, sites=sites, own=own, texts=texts, images=images, earlier=earlier)
     return texts
 
 
@@ -206,68 +197,6 @@ def _joined(parts: Sequence[pd.DataFrame], *, table: str, extra_columns: Sequenc
     order = [name for name in schema.columns(table, extra_columns=extra_columns) if name in present]
     joined = pd.concat([part.reindex(columns=order).astype(object) for part in parts], ignore_index=True)
     return joined.sort_values("patient_id", kind="stable", ignore_index=True)
-
-
-def _study_text(
-    clean: Sequence[Site], *, sites: Sequence[Site], own: Mapping[str, ExtraColumn], texts: Mapping[str, str],
-    images: str, earlier: Study | None,
-) -> str:  # fmt: skip
-    """study.toml of the merged study; its name says where it is not whole."""
-    names, left = [site.name for site in clean], [site.name for site in sites if not site.clean]
-    name = f"Merged from {_listed(names)}"
-    if left:
-        joined = f"{_listed(names)}; " if names else ""
-        name = f"INCOMPLETE: {len(names)} of {len(sites)} sites ({joined}without {_listed(left)})"
-    said = [site.study for site in clean if site.has_study] or [earlier or Study(folder=Path())]
-    licences = dict.fromkeys(site.study.study.licence for site in clean if site.study.study.licence)
-    with_images = bool(images) and "annotations.csv" in texts
-    sections: dict[str, Any] = {
-        "study": {"licence": " | ".join(licences)} if licences else {},
-        "data": {
-            "clinical": "clinical.csv",
-            "followup": "followup.csv" if "followup.csv" in texts else "",
-            "annotations": "annotations.csv" if "annotations.csv" in texts else "",
-            "ct": images if with_images else "",
-        },
-        "columns": {name: _said_of(spec) for name, spec in own.items()},
-        "protocol": _differing(said[0], "protocol"),
-        "label": _differing(said[0], "label"),
-    }
-    for section in KEPT:
-        if earlier is not None:
-            sections[section] = _differing(earlier, section)
-            if section == "training" and with_images and not earlier.data.ct:  # the images have come since
-                sections[section].pop("models", None)
-        elif len({repr(getattr(study, section)) for study in said}) == 1:
-            sections[section] = _differing(said[0], section)
-    if not with_images and "models" not in sections.get("training", {}):
-        sections["training"] = sections.get("training", {}) | {"models": ["clinical"]}
-    text = starter_toml(
-        name=name, made_up=any(site.study.made_up for site in clean),
-        seed=(earlier or said[0]).seed, sections={k: v for k, v in sections.items() if v},
-    )  # fmt: skip
-    return _HEAD + text
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
-
-
-def _differing(study: Study, section: str) -> dict[str, Any]:
-    """What a section says other than the defaults."""
-    plain, default = asdict(getattr(study, section)), asdict(getattr(Study(folder=Path()), section))
-    return _without_empty({key: value for key, value in plain.items() if value != default[key]})
-
-
-def _said_of(column: ExtraColumn) -> dict[str, Any]:
-    """What a study says of a column of its own."""
-    return {key: value for key, value in _without_empty(asdict(column)).items() if value not in ("", [])}
-
-
-def _without_empty(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what says nothing (TOML has no None); tuples as lists."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
-    return {key: value for key, value in plain.items() if value is not None}
 
 
 def _sites_table(sites: Sequence[Site], *, clean: Sequence[Site], pairs: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from onlm_lab.errors import StudyError
 from onlm_lab.steps import file_digest, write_text
@@ -22,16 +23,27 @@ STAGE = ".merge"
 
 def placed_files(folder: Path) -> dict[str, tuple[str, ...]]:
     """The files that this command wrote, by name relative to the folder, with the digests that they may have."""
+    return {name: tuple(digests) for name, digests in _note(folder)["files"].items()}
+
+
+def placed_facts(folder: Path) -> dict[str, Any]:
+    """What was noted beside them."""
+    return _note(folder)["facts"]
+
+
+def _note(folder: Path) -> dict[str, Any]:
     note = folder / NOTE
     if not note.is_file():
-        return {}
+        return {"files": {}, "facts": {}}
     try:
         said = json.loads(note.read_text(encoding="utf-8"))
-        return {name: tuple(digests) for name, digests in said["files"].items()}
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise StudyError(
-            f"{NOTE} in '{folder.name}' is damaged: which files are whose is not known. Merge into a new folder."
-        ) from None
+        if all(isinstance(said[key], dict) for key in ("files", "facts")):
+            return said
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise StudyError(
+        f"{NOTE} in '{folder.name}' is damaged: which files are whose is not known. Merge into a new folder."
+    )
 
 
 def edited_files(folder: Path) -> list[str]:
@@ -42,13 +54,16 @@ def edited_files(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def place_files(folder: Path, files: Mapping[str, bytes], *, replaceable: Sequence[str] = ()) -> None:
+def place_files(
+    folder: Path, files: Mapping[str, bytes], *, replaceable: Sequence[str] = (), facts: Mapping[str, Any] | None = None
+) -> None:
     """Write these files and take away what the same command wrote before and no longer writes.
 
     Args:
         folder: is made where it is not there.
         files: content by name relative to the folder.
         replaceable: files that may have been changed; what they held is kept as <name>.before.
+        facts: what is to be noted beside them.
 
     Raises:
         StudyError: a file of one of these names is there that this command did not write.
@@ -72,7 +87,7 @@ def place_files(folder: Path, files: Mapping[str, bytes], *, replaceable: Sequen
             stream.flush()
             os.fsync(stream.fileno())
     either = {name: sorted({*owned.get(name, ()), *([new[name]] if name in new else [])}) for name in {**owned, **new}}
-    _write_note(folder, either)
+    _write_note(folder, files=either, facts=facts)
     for name in files:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +97,9 @@ def place_files(folder: Path, files: Mapping[str, bytes], *, replaceable: Sequen
     for name in set(owned) - set(files):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(stage)
-    _write_note(folder, {name: [digest] for name, digest in new.items()})
+    _write_note(folder, files={name: [digest] for name, digest in new.items()}, facts=facts)
 
 
-def _write_note(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
-    write_text(folder / NOTE, json.dumps({"files": {k: files[k] for k in sorted(files)}}, indent=1) + "\n")
+def _write_note(folder: Path, *, files: Mapping[str, Sequence[str]], facts: Mapping[str, Any] | None) -> None:
+    said = {"files": {name: list(files[name]) for name in sorted(files)}, "facts": dict(facts or {})}
+    write_text(folder / NOTE, json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

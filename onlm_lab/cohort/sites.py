@@ -102,7 +102,7 @@ def read_site(path: Path, *, name: str) -> Site:
             extra_columns=schema.declared(study.columns), surrogate=study.label.surrogate, made_up=study.made_up,
         )  # fmt: skip
     except DataError as error:
-        return site.with_faults(error.details)
+        return site.with_faults(_if_empty(study) or error.details)
     except OnlmError as error:
         return site.with_faults([Fault(line) for line in str(error).splitlines()])
     return replace(site, tables=tables, cohort=cohort, notes=tuple(notes))
@@ -172,6 +172,15 @@ def _annotations(study: Study) -> tuple[pd.DataFrame, tuple[str, ...]]:
             ids = tuple(frame["patient_id"].iloc[rows])
             raise DataError([Fault(said, file=file, column=name, rows=numbers, patients=ids)])
     return frame, reading.notes
+
+
+def _if_empty(study: Study) -> list[Fault]:
+    """The one fault of a site that has filled in nothing yet."""
+    try:
+        refuse_empty(study)
+    except DataError as error:
+        return error.details
+    return []
 
 
 def refuse_empty(study: Study) -> None:
