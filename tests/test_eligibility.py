@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort import build_cohort, screen
+from onlm_lab.cohort import build_cohort, load_cohort, screen
 from onlm_lab.cohort.rules import require_rules
 from onlm_lab.study import RULES as NAMES
-from onlm_lab.study import Protocol
+from onlm_lab.study import OwnRule, Protocol, load_study
 
 IN = {
     "patient_id": "A", "centre": "X", "nsclc_confirmed": 1.0, "nodule_type": "solid", "total_diameter_mm": 22.0,
@@ -164,3 +164,91 @@ def test_a_screening_shows_itself_escaped_and_cannot_be_changed():
     assert "<b>x" not in found._repr_html_() and "1 eligible" in found._repr_html_()
     found.status["status"] = "excluded"
     assert found.status["status"].tolist() == ["eligible"]
+
+
+def test_own_texts_sources_and_versions_stand_beside_the_flow():
+    own = OwnRule("ctr_high", "CTR above {least}", "ctr > least", source="our protocol, version 3", version="3")
+    found = screened({}, {"age_years": 3.0}, protocol=Protocol(rules=("adult",), own=(own,), limits={"least": 0.25}))
+    assert found.rules.iloc[1].tolist() == [
+        "ctr_high", "CTR above 0.25", "our protocol, version 3", "3", "ctr > 0.25", "ctr",
+    ]  # fmt: skip
+    assert found.flow.columns.tolist() == ["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left", "text"]
+    assert found.flow["text"].tolist() == ["Age at least 18 years", "CTR above 0.25"] * 2
+
+
+def test_reasons_say_what_was_met_what_was_not_and_what_is_missing():
+    reasons = screened(
+        {"total_diameter_mm": 31.0, "pet_ct_done": 0.0},
+        {"total_diameter_mm": 31.0, "pet_ct_done": NAN},
+        {"pet_ct_done": NAN},
+        protocol=Protocol(rules=("imaging_complete",)),
+    ).decisions["reason"]
+    assert reasons.tolist() == [
+        "not met: total diameter below 30 mm (is 31) or PET/CT done: yes (is no) or invasive staging done: yes (is no)",
+        "not known: PET/CT done",
+        "total diameter 22 mm, central location: no",
+    ]
+
+
+def test_the_same_table_and_protocol_have_the_same_digest_and_another_has_another():
+    one, same = screened({}, {"kps": NAN}), screened({}, {"kps": NAN})
+    other = screened({}, {"kps": 60.0})
+    stricter = screened({}, {"kps": NAN}, protocol=Protocol(min_kps=80.0))
+    assert one.digest == same.digest and len({one.digest, other.digest, stricter.digest}) == 3
+
+
+def test_the_tables_of_a_screening_are_plain_text_and_whole_numbers():
+    found = screened({}, {"consent": None})
+    for table in (found.decisions, found.status, found.flow, found.rules, found.undetermined):
+        assert all(str(kind) in ("object", "int64") for kind in table.dtypes)
+    assert screened({}).undetermined.empty and list(screened({}).undetermined) == ["patient_id", "rule", "missing"]
+
+
+def test_nobody_and_one_patient_of_whom_nothing_is_known_can_be_screened():
+    empty = screen(build_cohort(pd.DataFrame({"patient_id": [], "centre": []}, dtype=object), source="test"))
+    assert empty.decisions.empty and empty.flow["n_in"].tolist() == [0] * 12
+    unknown = screen(build_cohort(pd.DataFrame({"patient_id": ["A"], "centre": ["X"]}), source="test"))
+    assert unknown.decisions["outcome"].tolist() == ["undetermined"] * 12
+    assert unknown.undetermined["rule"].tolist() == list(NAMES)
+    assert unknown.undetermined.loc[3, "missing"] == "kps, ecog"
+
+
+@pytest.fixture(scope="module", params=[pytest.param(seed, marks=pytest.mark.slow) for seed in (3, 41, 2026)])
+def trial(request, tmp_path_factory):
+    from onlm_lab.virtual import write_trial
+
+    folder = tmp_path_factory.mktemp("trial")
+    study = load_study(write_trial(folder, n_patients=10_000, n_centres=6, seed=request.param, tables_only=True))
+    truth = pd.read_csv(folder / "truth.csv", dtype=str, keep_default_na=False)
+    return screen(load_cohort(study), study.protocol), truth
+
+
+def test_of_ten_thousand_every_planted_violation_is_found_and_none_is_invented(trial):
+    found, truth = trial
+    for outcome, column in (("fail", "violations"), ("undetermined", "undetermined")):
+        rows = found.decisions[found.decisions["outcome"] == outcome]
+        for rule in NAMES:
+            planted = {p for p, cell in zip(truth["patient_id"], truth[column], strict=True) if rule in cell.split(";")}
+            assert set(rows.loc[rows["rule"] == rule, "patient_id"]) == planted, (outcome, rule)
+        assert len(rows) > 400
+    broken = truth["violations"] != ""
+    status = found.status.set_index("patient_id")["status"]
+    assert set(status[status == "excluded"].index) == set(truth.loc[broken, "patient_id"])
+    open_ = ~broken & (truth["undetermined"] != "")
+    assert set(status[status == "undetermined"].index) == set(truth.loc[open_, "patient_id"])
+    assert set(found.undetermined["patient_id"]) == set(truth.loc[open_, "patient_id"])
+
+
+def test_the_flow_of_ten_thousand_sums_to_the_total_in_every_centre(trial):
+    found, truth = trial
+    counts = ["n_in", "n_excluded", "n_undetermined", "n_left"]
+    flow = found.flow
+    for _, part in flow.groupby("centre"):
+        assert (part["n_in"] - part["n_excluded"] - part["n_undetermined"] == part["n_left"]).all()
+        assert (part["n_in"].to_numpy()[1:] == part["n_left"].to_numpy()[:-1]).all()
+    every = flow[flow["centre"] == "all"].set_index("rule")[counts]
+    parts = flow[flow["centre"] != "all"].groupby("rule", sort=False)[counts].sum()
+    pd.testing.assert_frame_equal(parts, every)
+    eligible = ((truth["violations"] == "") & (truth["undetermined"] == "")).sum()
+    assert every["n_in"].iloc[0] == 10_000 and every["n_left"].iloc[-1] == eligible
+    assert every[["n_excluded", "n_undetermined"]].sum().sum() + eligible == 10_000
