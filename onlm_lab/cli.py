@@ -2,6 +2,9 @@
 
     onlm demo                     a made-up trial, from CT and spreadsheets to the served dashboard
     onlm virtual DIR              write a made-up multicentre trial
+    onlm init DIR                 write an empty study to be filled
+    onlm dictionary               print what every column is
+    onlm merge SITE... --out DIR  join hospitals; for each the list of faults to send back
     onlm run STUDY                check, screen, prepare, train, analyse, report: whatever is not yet done
     onlm dashboards STUDY         serve the pages to collaborators
 

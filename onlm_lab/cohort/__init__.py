@@ -17,6 +17,7 @@ from onlm_lab.cohort.label import (
     reference_standard,
     uncertain_negatives,
 )
+from onlm_lab.cohort.merging import Merged, merge_sites
 from onlm_lab.cohort.missing import missing_by, missing_patterns, missingness
 from onlm_lab.cohort.predictors import refuse_post_treatment
 from onlm_lab.cohort.rules import Rule, require_rules
@@ -32,6 +33,7 @@ __all__ = [
     "Cohort",
     "Comparison",
     "DealtSplit",
+    "Merged",
     "Rule",
     "Screening",
     "Tables",
@@ -52,6 +54,7 @@ __all__ = [
     "label_table",
     "load_cohort",
     "make_folds",
+    "merge_sites",
     "missing_by",
     "missing_patterns",
     "missingness",
