@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from onlm_lab import schema
+from onlm_lab import analysis, figures, schema
+from onlm_lab.cohort.missing import missing_by
+from onlm_lab.errors import OnlmError
+from onlm_lab.figures import theme
 from onlm_lab.panels.cohort import baseline_table, flow_panel
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
@@ -32,6 +35,7 @@ def participants(material: Material) -> Section:
         blocks.append(Text("No screening is on file for this run: who was left out, and why, is not known here."))
     blocks.append(Text(_entered(material)))
     blocks.append(table(_by_centre(material), caption="Patients by centre."))
+    blocks += _followed(material)
     if len(material.status):
         blocks.append(note(
             "A patient is counted once: at the first rule that fails, else at the first that stays undetermined "
@@ -39,6 +43,35 @@ def participants(material: Material) -> Section:
             "patient and rule is decisions.csv in the study's work folder."
         ))  # fmt: skip
     return Section("participants", "Participants", tuple([*blocks, *_unusable(material)]))
+
+
+def _followed(material: Material) -> list[Block]:
+    """Median follow-up of all and by centre; in words where no follow-up is recorded."""
+    try:
+        found = analysis.follow_up(material.patients, by="centre")
+    except OnlmError as refusal:
+        return [note(f"Follow-up is not shown: {refusal}")]
+    rows = [
+        {
+            "Centre": "All centres" if i == 0 else str(row.group),
+            "Patients": f"{row.n:,}",
+            "Deaths": f"{row.n_deaths:,}",
+            "Median follow-up, years (95 % interval)": _years(row.median_days, row.low, row.high),
+            "Observed in those alive, years": _years(row.alive_median_days, row.alive_min_days, row.alive_max_days),
+        }
+        for i, row in enumerate(found.table.itertuples())
+    ]
+    rows = rows[:1] if len(rows) == 2 else [*rows[1:], rows[0]]
+    said = "Follow-up: median by reverse Kaplan-Meier; observed: median (shortest to longest) until last contact."
+    left_out = [note(f"{words.plural(n, 'patient')} not counted there: {why}.") for why, n in found.n_excluded.items()]
+    return [table(pd.DataFrame(rows), caption=said), *left_out]
+
+
+def _years(middle: float, low: float, high: float) -> str:
+    if pd.isna(middle):
+        return "not reached" if not pd.isna(low) else "–"
+    ends = [theme.number(v / 365.25, digits=1) if not pd.isna(v) else "not reached" for v in (low, high)]
+    return f"{theme.number(middle / 365.25, digits=1)} ({ends[0]} to {ends[1]})"
 
 
 SURROGATE_RULES = {
@@ -185,9 +218,19 @@ def missing_values(material: Material) -> Section:
         "A missing value is never filled from other patients. The model receives the mean of the training patients in "
         "its place and, beside it, a sign that the value was missing."
     )
-    return Section(
-        "missing", "Missing values", (Text(said), table(pd.DataFrame(rows), caption="Missing, of patients."))
-    )
+    blocks: list[Block] = [Text(said), table(pd.DataFrame(rows), caption="Missing, of patients."), *_map(material)]
+    return Section("missing", "Missing values", tuple(blocks))
+
+
+def _map(material: Material) -> list[Block]:
+    """Which centre lacks which predictor, where more than one centre took part and something is missing."""
+    patients = material.patients
+    names = [n for n in material.study.training.predictors if n in patients]
+    if patients["centre"].nunique() < 2 or not patients[names].isna().any(axis=None):
+        return []
+    found = missing_by(patients, columns=names)
+    drawn = figures.plot_missing(found, names={n: words.column(n) for n in names}, mark=material.mark)
+    return [figure(drawn, id="fig-missing", wide=True)]
 
 
 def _lacking(rows: pd.DataFrame, name: str) -> str:
@@ -258,6 +301,9 @@ def table_one_section(material: Material) -> Section:
         blocks.append(table(shown, caption="Table 1b. All patients of this run, by arm."))
     else:
         blocks.append(Text("One arm only: there is no comparison by arm."))
+    if "part" in material.patients and material.patients["part"].nunique() > 1:
+        shown = baseline_table(material.patients, by="part", extra_columns=own)
+        blocks.append(table(shown, caption="Table 1c. All patients of this run, development against testing."))
     blocks.append(note(
         "SMD: absolute standardised mean difference; up to 0.1 a difference is commonly taken as negligible (Austin "
         "2009, doi:10.1080/03610910902859574). Percentages are of known values. What was known only after treatment is "
