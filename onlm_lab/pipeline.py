@@ -243,8 +243,13 @@ def _without_none(value: Any) -> Any:
 
 def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
     """Start training in a process of its own, so that no torch enters this one."""
+    from onlm_lab.cohort.locked import read_openings
+
     handle, notes = _begin(study)
     say(f"  runs/{handle.id}: {_roles(handle)}")
+    n_opened = len(read_openings(study.path(OPENINGS)))
+    if n_opened and study.split.locked_fraction:
+        notes += (f"the locked test set of this study has been opened {n_opened} times before this training",)
     for note in notes:
         say(f"  {note}")
     command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -113,6 +114,17 @@ def test_pages_offer_the_locked_set_only_once_it_is_opened_and_pool_it_with_noth
     open_(study)
     assert patients.splits_of(run.rows()) == ("oof", "test", "external")
     pd.testing.assert_frame_equal(patients.of_arm(run.rows(), model="clinical", arm="surgery"), arm)
+
+
+def test_later_years_are_a_testing_set_of_their_own_on_the_pages_as_in_the_results():
+    rows = pd.DataFrame({
+        "patient_id": list("abcdef"), "model_id": "m", "risk": 0.2, "onlm": [1.0, 0, 1, 0, 1, 0], "arm": "surgery",
+        "split": ["oof", "oof", "external", "external", "external", "external"],
+        "part": ["development", "development", "external", "external", "temporal", "temporal"],
+    })  # fmt: skip
+    assert patients.splits_of(rows) == ("oof", "external", "temporal") == tuple(battery.testing_sets(rows))
+    assert patients.tested(rows, split="temporal")["patient_id"].tolist() == ["e", "f"]
+    assert patients.tested(rows, split="external")["patient_id"].tolist() == ["c", "d"]
 
 
 def test_a_second_opening_is_allowed_numbered_and_said_loudly(study):
@@ -237,6 +249,18 @@ def test_a_trial_with_all_parts_goes_from_split_to_second_opening(finished):
     (finished / "openings.csv").write_text(log.replace("final test", "rehearsal"), encoding="utf-8")
     code, words = onlm("open-test", finished, "--purpose", "third")
     assert code == 2 and "line 2 is not as it was written" in words and "Traceback" not in words
+
+    (finished / "openings.csv").write_text(log, encoding="utf-8")
+    said = tomllib.loads((finished / "study.toml").read_text(encoding="utf-8"))
+    said["training"]["epochs"] = 4
+    other = finished.with_name("other")
+    shutil.copytree(finished, other)
+    (other / "study.toml").write_text(tomli_w.dumps(said), encoding="utf-8")
+    code, words = onlm("run", other)
+    assert code == 0 and "has been opened 2 times before this training" in words, words
+    now = runs.Run(pipeline.run_of(load_study(other)).folder)
+    parts = now.dealt.parts.set_index("patient_id")["part"]
+    assert now.id != run.id and set(parts.index[parts == "locked"]) == locked and now.openings == []
 
     study = load_study(finished)
     split = (run.folder / "split.csv").read_text(encoding="utf-8")

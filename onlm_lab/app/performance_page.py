@@ -132,7 +132,7 @@ def _sides(view: View) -> dict[str, widgets.Widget]:
     always = [controls.choice(state, name="model", label="Model", options={m: m for m in models})]
     splits = patients.splits_of(rows)
     if len(splits) > 1:
-        names = {"oof": "Out of fold", "test": "Internal test", "external": "External test"}
+        names = {"oof": "Out of fold", "test": "Internal test", "external": "External test", "temporal": "Later years"}
         always.append(
             controls.choice(state, name="split", label="Tested on", options={names[s]: s for s in splits})
         )  # fmt: skip

@@ -12,7 +12,7 @@ class ViewState(HasTraits):
         tab: which tab is open.
         model: whose numbers stand in the tiles.
         compared: models drawn together, `model` first.
-        split: which tested patients: oof, test or external.
+        split: which tested patients: oof, test, external or temporal.
         threshold: positive if risk >= threshold; None: each row's own, fixed without it.
         columns: what patients are divided by in the subgroups.
         measure: auc, sensitivity, specificity or oe_ratio.

@@ -270,13 +270,13 @@ def _differing(rows: pd.DataFrame, *, pairs: np.ndarray) -> list[str]:
     """The columns in which two rows differ; a cell that only one of them has differs too."""
     stands_for = {"performance": ("kps", "ecog"), "recurrence_days": ("recorded_recurrence_days",)}
     names = ["centre", "arm", *(name for trait in TRAITS for name in stands_for.get(trait.name, (trait.name,)))]
-    table = rows[[name for name in names if name in rows]]
-    said = []
-    for left, right in pairs:
-        a, b = table.iloc[left], table.iloc[right]
-        same = [(pd.isna(a[n]) and pd.isna(b[n])) or a[n] == b[n] for n in table.columns]
-        said.append(", ".join(name for name, is_same in zip(table.columns, same, strict=True) if not is_same))
-    return said
+    said = np.full(len(pairs), "", dtype=object)
+    for name in (name for name in names if name in rows):
+        cells = _codes(rows[name].astype(object), n=len(rows))
+        a, b = cells[pairs[:, 0]], cells[pairs[:, 1]]
+        differs = (a != b) & ~(np.isnan(a) & np.isnan(b))
+        said[differs] += np.where(said[differs] == "", name, ", " + name)
+    return said.tolist()
 
 
 # --- which pairs are compared ----------------------------------------------------------------------------------------

@@ -50,7 +50,8 @@ def hold_out(
     rows = _one_row_each(patients)
     labelled = rows["onlm"].notna()
     part = pd.Series(DEVELOPMENT, index=rows.index, dtype=object)
-    part[_external(rows, centres=list(external_centres))] = EXTERNAL
+    centres = [external_centres] if isinstance(external_centres, str) else list(external_centres)
+    part[_external(rows, centres=centres)] = EXTERNAL
     if temporal_from_year is not None:
         part[_late(rows, among=part == DEVELOPMENT, year=temporal_from_year)] = TEMPORAL
     if not 0 <= locked_fraction < 1:
@@ -64,6 +65,9 @@ def hold_out(
 
 def _one_row_each(patients: pd.DataFrame) -> pd.DataFrame:
     """The rows by patient_id, each patient once."""
+    missing = [name for name in ("patient_id", "centre", "onlm") if name not in patients]
+    if missing:
+        raise OnlmError(f"A split needs patient_id, centre and onlm; {', '.join(missing)} not found.")
     rows = patients.sort_values("patient_id", kind="stable").reset_index(drop=True)
     doubled = rows.loc[rows["patient_id"].duplicated(), "patient_id"].unique()
     if len(doubled):
@@ -115,8 +119,8 @@ def _draw(rows: pd.DataFrame, *, fraction: float, seed: int) -> pd.Index:
     """Index of the patients of the locked test set: in each label a rounded share, spread over its centres."""
     ticket = [hashlib.sha256(f"{seed}\0{patient}".encode()).hexdigest() for patient in rows["patient_id"]]
     rows = rows.assign(ticket=ticket).sort_values(["onlm", "centre", "ticket"], kind="stable")
-    place = rows.groupby(["onlm", "centre"]).cumcount()
-    strata = rows.groupby(["onlm", "centre"]).size().rename("n").reset_index()
+    place = rows.groupby(["onlm", "centre"], dropna=False).cumcount()
+    strata = rows.groupby(["onlm", "centre"], dropna=False).size().rename("n").reset_index()
     wanted = strata["n"] * fraction
     strata["take"] = np.floor(wanted + 1e-9)
     strata["rest"] = (wanted - strata["take"]).round(9)

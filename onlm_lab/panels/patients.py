@@ -11,6 +11,7 @@ TESTED = {
     "oof": "out-of-fold: each risk comes from models that did not see the patient, and describes the procedure",
     "test": "internal test patients",
     "external": "external test patients",
+    "temporal": "test patients treated later than those of development",
 }
 GROUP = "predicted_group"
 GROUPS = ("low risk", "high risk")
@@ -37,7 +38,15 @@ def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
 def splits_of(rows: pd.DataFrame) -> tuple[str, ...]:
     """The splits whose labels the model has not seen, and somebody has: not a locked test set before it is opened."""
     known = rows["onlm"].notna() if "onlm" in rows.columns else pd.Series(True, index=rows.index)
-    return tuple(s for s in TESTED if ((rows["split"] == s) & known).any())
+    names = _sets(rows)
+    return tuple(s for s in TESTED if ((names == s) & known).any())
+
+
+def _sets(rows: pd.DataFrame) -> pd.Series:
+    """The split of each row; rows of split "external" that differ from development by their year are "temporal"."""
+    if "part" not in rows.columns:
+        return rows["split"]
+    return rows["split"].astype(object).mask((rows["split"] == "external") & (rows["part"] == "temporal"), "temporal")
 
 
 def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:
@@ -54,7 +63,7 @@ def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:
         )
     if split is not None and split not in found:
         raise OnlmError(f"predictions: there is no split '{split}'; there is {', '.join(found)}.")
-    return first_repeat(rows[rows["split"] == (split or found[0])])
+    return first_repeat(rows[_sets(rows) == (split or found[0])])
 
 
 def of_model(rows: pd.DataFrame, *, model: str) -> pd.DataFrame:
@@ -84,8 +93,8 @@ def of_arm(rows: pd.DataFrame, *, model: str, arm: str) -> pd.DataFrame:
         OnlmError: the arm has no patient.
     """
     chosen = first_repeat(of_model(rows, model=model))
-    main = splits_of(rows)[:1]
-    chosen = chosen[(chosen["arm"] == arm) & (chosen["split"].isin(main) | ~chosen["split"].isin(TESTED))]
+    main, names = splits_of(rows)[:1], _sets(chosen)
+    chosen = chosen[(chosen["arm"] == arm) & (names.isin(main) | ~names.isin(TESTED))]
     if chosen.empty:
         raise OnlmError(f"predictions: there is no patient in the {ARMS.get(arm, arm)} arm under model '{model}'.")
     return chosen

@@ -11,7 +11,7 @@ from onlm_lab.results import Estimate
 
 SPLITS = {
     "oof": "internal testing (out-of-fold)", "test": "internal testing (held-out patients)",
-    "external": "external testing",
+    "external": "external testing", "temporal": "temporal testing",
 }  # fmt: skip
 
 
