@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from onlm_lab import figures
+from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import log_ticks
 from onlm_lab.results import (
@@ -287,6 +289,36 @@ def test_the_flow_sums_over_centres_and_names_who_left():
     assert list(_trace(figure, "left").text) == ["<b>100</b> screened", "<b>98</b> left", "<b>91</b> eligible"]
     gone = _trace(figure, "out").text
     assert "2 excluded" in gone[0] and "6 excluded, 1 undetermined" in gone[1]
+
+
+def test_the_flow_of_one_centre_is_that_centres_and_an_unknown_centre_is_an_error():
+    figure = figures.plot_flow(_flow(), centre="South")
+    assert list(_trace(figure, "left").text) == ["<b>40</b> screened", "<b>40</b> left", "<b>39</b> eligible"]
+    assert "in South" in figure.layout.title.subtitle.text
+    with pytest.raises(OnlmError, match="No centre is called 'Soth'; did you mean 'South'\\?"):
+        figures.plot_flow(_flow(), centre="Soth")
+
+
+def test_the_flow_says_a_rule_in_the_protocols_own_words_wrapped_and_as_text():
+    words = "CTR above 0.5 on <b>thin</b> CT read by two radiologists independently of one another"
+    figure = figures.plot_flow(_flow().assign(text=["Adult", words] * 2))
+    first, second = _trace(figure, "out").text
+    assert first.startswith("Adult<br><b>2 excluded")
+    assert second.count("<br>") == 3 and "&lt;b&gt;thin&lt;/b&gt;" in second
+    assert second.replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").startswith(words)
+    gaps = np.diff(_trace(figure, "left").y)
+    assert gaps[1] > gaps[0]  # room for more lines
+
+
+@pytest.mark.parametrize("n_rules", [1, 20])
+def test_the_flow_has_a_box_before_the_first_and_after_each_rule_and_none_overlap(n_rules):
+    rows = [("X", f"rule_{i}", 100 - i, 1, 0, 99 - i, "long words " * (1 + i)) for i in range(n_rules)]
+    names = ["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left", "text"]
+    figure = figures.plot_flow(pd.DataFrame(rows, columns=names))
+    boxes = sorted((shape.y0, shape.y1) for shape in figure.layout.shapes if shape.type == "rect")
+    assert len(boxes) == n_rules + 1 and all(low > high for (_, high), (low, _) in itertools.pairwise(boxes))
+    assert len(_trace(figure, "out").text) == n_rules
+    assert figure.layout.height > boxes[-1][1] - boxes[0][0]
 
 
 def test_the_sums_that_a_screening_keeps_beside_its_centres_are_not_counted_twice():

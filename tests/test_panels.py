@@ -8,7 +8,7 @@ from made_run import write_run
 
 from onlm_lab import analysis
 from onlm_lab.errors import OnlmError
-from onlm_lab.panels import outcomes, patients, performance, subgroups
+from onlm_lab.panels import cohort, outcomes, patients, performance, subgroups
 from onlm_lab.panels.panel import Panel
 
 
@@ -193,3 +193,65 @@ def test_a_panel_is_a_question_a_figure_a_table_and_a_sentence(tested):
     panel = performance.operating_panel(tested, model="fused")
     assert isinstance(panel, Panel) and panel.title.endswith("?") and panel.sentence.endswith(".")
     assert len(panel.table) == 4 and len(panel.figure.data) == 1
+
+
+# --- who is in -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def screening():
+    import pandas as pd
+
+    from onlm_lab.cohort import build_cohort, screen
+    from onlm_lab.study import Protocol
+
+    nan = float("nan")
+    frame = pd.DataFrame({
+        "patient_id": list("ABCDE"), "centre": ["X", "X", "Y", "Y", "Y"], "age_years": [60.0, 9.0, nan, 60.0, nan],
+        "kps": [90.0, 90.0, nan, 60.0, 90.0], "consent": ["yes", "yes", "yes", "yes", "no"],
+    })  # fmt: skip
+    protocol = Protocol(rules=("adult", "performance_status", "consent"))
+    return screen(build_cohort(frame, source="test"), protocol)
+
+
+def test_the_flow_panel_says_the_rule_at_which_most_left_and_its_table_has_each_centre(screening):
+    panel = cohort.flow_panel(screening.flow)
+    assert panel.sentence == (
+        "Of 5 patients screened, 1 (20 %) are eligible. Most were left out at 'Age at least 18 years': 1 excluded, "
+        "1 undetermined because a value that matters is missing."
+    )
+    assert panel.table.values.tolist() == [["X", 2, 1, 0, 1], ["Y", 3, 2, 1, 0], ["All centres", 5, 3, 1, 1]]
+    of_y = cohort.flow_panel(screening.flow, centre="Y").sentence
+    assert of_y.startswith("Of 3 patients screened in Y, 0 (0 %) are eligible.")
+
+
+def test_who_left_at_each_rule_in_each_centre(screening):
+    table = cohort.rule_by_centre(screening.flow)
+    assert list(table) == ["Rule", "X", "Y", "All centres"]
+    assert table.values.tolist() == [
+        ["Age at least 18 years", 1, 0, 1], ["KPS at least 70", 0, 1, 1], ["Informed consent, or waived", 0, 1, 1],
+    ]  # fmt: skip
+    assert cohort.rule_by_centre(screening.flow, count="n_undetermined")["All centres"].tolist() == [1, 0, 0]
+
+
+def test_whom_to_look_up_and_what(screening):
+    table = cohort.undetermined_table(screening.undetermined, rules=screening.rules)
+    assert table.values.tolist() == [["C", "Age at least 18 years; KPS at least 70", "Age (years), KPS, ECOG"]]
+    counts = cohort.look_up_counts(screening.undetermined)
+    assert counts.values.tolist() == [["Age (years)", 1, 0], ["ECOG", 1, 0], ["KPS", 1, 0]]
+
+
+def test_with_nobody_screened_or_nobody_undetermined_the_panels_still_say_so():
+    import pandas as pd
+
+    from onlm_lab.cohort import build_cohort, screen
+    from onlm_lab.study import Protocol
+
+    nobody = screen(build_cohort(pd.DataFrame({"patient_id": [], "centre": []}, dtype=object), source="test"))
+    panel = cohort.flow_panel(nobody.flow)
+    assert panel.sentence == "Of 0 patients screened, 0 are eligible." and panel.table["n_screened"].tolist()[-1] == 0
+    assert cohort.undetermined_table(nobody.undetermined, rules=nobody.rules).empty
+    assert cohort.look_up_counts(nobody.undetermined).empty
+    one = build_cohort(pd.DataFrame({"patient_id": ["A"], "centre": ["X"]}), source="test")
+    everybody = screen(one, Protocol(rules=()))
+    assert cohort.flow_panel(everybody.flow).sentence == "Of 1 patients screened, 1 (100 %) are eligible."

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from onlm_lab import schema
-from onlm_lab.cohort import build_cohort, screen
+from onlm_lab.cohort import build_cohort, load_cohort, screen
 from onlm_lab.cohort.conditions import parse
 from onlm_lab.cohort.deciding import FALSE, OPEN, TRUE, states
 from onlm_lab.cohort.quantities import measure
@@ -558,3 +558,33 @@ def test_a_centre_called_all_is_refused():
     frame = pd.DataFrame({"patient_id": ["A"], "centre": ["all"]})
     with pytest.raises(OnlmError, match='centre is "all" in 1 of 1 rows, which names the sum of the centres'):
         screen(build_cohort(frame, source="test"))
+
+
+# --- the page that explains it ---------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[1] / "docs" / "protocol.md"
+
+
+def block(language):
+    return re.search(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)[1]
+
+
+def table(heading):
+    lines = PAGE.read_text(encoding="utf-8").split(heading, 1)[1].split("\n")
+    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[2:]))
+    return [[cell.strip() for cell in row.removeprefix("|").removesuffix("|").split("|")] for row in rows]
+
+
+def test_the_worked_example_of_the_page_gives_what_the_page_says(tmp_path):
+    (tmp_path / "study.toml").write_text(block("toml") + '\n[data]\nfollowup = ""\n', encoding="utf-8")
+    (tmp_path / "clinical.csv").write_text(block("csv"), encoding="utf-8")
+    study = load_study(tmp_path)
+    found = screen(load_cohort(study), study.protocol)
+    told = found.decisions.set_index(["patient_id", "rule"])["reason"]
+    rows = [[who, status, rule or "", told.get((who, rule), "")] for who, status, rule in found.status.values.tolist()]
+    assert rows == table("| patient | status | decided by | why |")
+
+
+def test_the_pages_table_of_the_twelve_rules_is_what_is_applied():
+    said = [[cell.strip("`") for cell in row] for row in table("| rule | text | passes |")]
+    assert said == [[rule.name, rule.text, rule.passes] for rule in require_rules(Protocol())]
