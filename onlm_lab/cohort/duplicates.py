@@ -349,5 +349,6 @@ def spelling(patient_id: str) -> str:
     >>> spelling("P-007"), spelling("Ｐ 7"), spelling("P1-12"), spelling("P11-2")
     ('p.7', 'p.7', 'p.1.12', 'p.11.2')
     """
-    parts = re.findall(r"\d+|[^\W\d_]+", unicodedata.normalize("NFKC", str(patient_id)).casefold())
+    folded = unicodedata.normalize("NFKC", str(patient_id)).casefold()
+    parts = re.findall(r"\d+|[^\W\d_]+", folded) or [folded]
     return ".".join(part.lstrip("0") or "0" if part.isdecimal() else part for part in parts)
