@@ -12,7 +12,7 @@ from onlm_lab import analysis, cohort, schema
 from onlm_lab.cohort import locked, splits
 from onlm_lab.cohort.parameters import candidate_parameters
 from onlm_lab.errors import OnlmError
-from onlm_lab.results import FollowUp, SampleSize
+from onlm_lab.results import FollowUp, SampleSize, TestingSampleSize
 from onlm_lab.schema import Column
 from onlm_lab.study import Study, load_study
 
@@ -215,7 +215,8 @@ def _follow_up(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
         except OnlmError as refusal:
             empty = pd.DataFrame(columns=["group", "n", "n_deaths", "median_days", "low", "high"])
             empty.attrs["notes"] = (str(refusal),)
-            return {"Follow-up": empty}
+            tables[f"Follow-up, by {by}"] = empty
+            continue
         table = found.table.drop(columns="completeness")
         left_out = tuple(f"{n} patients: {why}." for why, n in found.n_excluded.items())
         table.attrs["notes"] = (*(f"{n[:1].upper()}{n[1:]}." for n in found.notes), *left_out)
@@ -260,7 +261,30 @@ def _sample_size(
             said, found.sentence, reached, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes),
             "Riley et al., BMJ 2020;368:m441, doi:10.1136/bmj.m441.",
         )  # fmt: skip
-    return tables | {"Sample size of development": criteria}
+    tables["Sample size of development"] = criteria
+    if c_statistic is not None and 0 < events < n:
+        tables["Sample size of testing"] = _testing(patients, prevalence=events / n, c_statistic=c_statistic)
+    return tables
+
+
+def _testing(patients: pd.DataFrame, *, prevalence: float, c_statistic: float) -> pd.DataFrame:
+    """What a test of the model needs, and whether each part that is kept for testing has it."""
+    found: TestingSampleSize = analysis.sample_size_external(prevalence=prevalence, c_statistic=c_statistic)
+    notes = [found.sentence]
+    for part, rows in patients[patients["part"] != splits.DEVELOPMENT].groupby("part", sort=True):
+        known = int(rows["onlm"].notna().sum())
+        if part == splits.LOCKED:
+            known = int((rows["arm"] == "surgery").sum())  # their labels are not to be seen yet
+        more = found.n_required - known
+        judged = "enough" if more <= 0 else f"not enough, {more:,} more are needed"
+        noun = "patients of the surgery arm" if part == splits.LOCKED else "labelled patients"
+        notes.append(f"{str(part).capitalize()} testing has {known:,} {noun}: {judged}.")
+    criteria = found.criteria.drop(columns="width_at_n")
+    criteria.attrs["notes"] = (
+        *notes, f"For a prevalence of {prevalence:.3f}, that of development. {found.notes[0].capitalize()}.",
+        "Riley et al., Stat Med 2021, doi:10.1002/sim.9025.",
+    )  # fmt: skip
+    return criteria
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ def test_a_summary_holds_every_part_and_counts_the_eligible(study, summary):
     assert list(summary.tables) == [
         "Flow", "Table 1, by onlm", "Missing, by centre", "Missing together", "Accrual", "Follow-up, by arm",
         "Follow-up, by centre", "Reference standard", "No label, and why", "Endpoints", "Predictor parameters",
-        "Sample size of development",
+        "Sample size of development", "Sample size of testing",
     ]  # fmt: skip
     data = cohort.load_cohort(study)
     status = cohort.screen(data).status
@@ -80,13 +80,15 @@ def test_locked_patients_show_nothing_that_became_known_after_treatment(study, t
     copy = shutil.copytree(study, tmp_path / "locked")
     said = (copy / "study.toml").read_text(encoding="utf-8")
     (copy / "study.toml").write_text(said + "\n[split]\nlocked_fraction = 0.3\n", encoding="utf-8")
-    found, before = summarising.summarise(copy, by="part"), summarising.summarise(study)
+    found, before = summarising.summarise(copy, by="part", c_statistic=0.75), summarising.summarise(study)
     one = found.table("Table 1, by part").set_index("variable")
     assert {"development", "locked"} <= set(one.columns) and int(one.loc["patients", "locked"]) > 10
     assert one.loc["age_years", "locked"] != "-" and one.loc["nodes_examined", "locked"] == "-"
     assert any("are locked for testing" in note for note in one.attrs["notes"])
     endpoints = [s.table("Endpoints").set_index("endpoint").loc["os", "n_events"] for s in (found, before)]
     assert endpoints[0] < endpoints[1]
+    testing = found.table("Sample size of testing").attrs["notes"]
+    assert testing[1].startswith("Locked testing has ") and "not enough" in testing[1]
 
 
 def test_the_command_prints_and_writes(study, tmp_path, capsys):
@@ -121,3 +123,24 @@ def test_compare_tells_what_changed_between_two_studies(study, tmp_path, capsys)
     assert (cell["patient_id"], cell["column"], cell["after"]) == (eligible, "age_years", "17")
     assert main(["compare", str(study), str(study)]) == 0
     assert capsys.readouterr().out.strip() == "MADE-UP DATA\n\nNothing changed in 300 patients."
+
+
+def test_external_centres_are_held_against_the_size_that_a_test_needs(study, tmp_path):
+    copy = shutil.copytree(study, tmp_path / "external")
+    said = (copy / "study.toml").read_text(encoding="utf-8")
+    (copy / "study.toml").write_text(said + '\n[split]\nexternal_centres = ["C2"]\n', encoding="utf-8")
+    found = summarising.summarise(copy, by="part", c_statistic=0.75)
+    one = found.table("Table 1, by part").set_index("variable")
+    by_centre = found.table("Accrual").set_index("centre")["n"]
+    assert int(one.loc["patients", "external"]) == by_centre["C2"]
+    data = cohort.load_cohort(copy)
+    inside = data.patients[(cohort.screen(data).status["status"] == "eligible").to_numpy()]
+    kept, away = inside[inside["centre"] != "C2"], inside[inside["centre"] == "C2"]
+    prevalence = float(kept["onlm"].mean())
+    needed = analysis.sample_size_external(prevalence=prevalence, c_statistic=0.75).n_required
+    table = found.table("Sample size of testing")
+    assert table["n"].max() == needed
+    known = int(away["onlm"].notna().sum())
+    assert table.attrs["notes"][1] == (
+        f"External testing has {known} labelled patients: not enough, {needed - known:,} more are needed."
+    )

@@ -60,6 +60,7 @@ def follow_up(
             notes.append(f"{int((~known).sum())} patients without {by} count in '{ALL}' alone")
         if known.any():
             codes, names, empty = read_groups(followup.rows[known], by=by)
+            names = [f"{by} = {name}" if name == ALL else name for name in names]
             number = np.full(len(known), -1)
             number[known] = codes
             lines += [

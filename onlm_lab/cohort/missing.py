@@ -13,7 +13,7 @@ from onlm_lab.errors import OnlmError
 
 ALL = "all"
 NO_GROUP = "(none)"
-MOST_GROUPS = 200
+MOST_GROUPS = 1000
 
 
 def missingness(patients: pd.DataFrame, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -50,6 +50,7 @@ def missing_by(patients: pd.DataFrame, *, by: str = "centre", columns: Sequence[
     if len(levels) > MOST_GROUPS:
         raise OnlmError(f"Missing values by '{by}': {len(levels)} groups; wanted at most {MOST_GROUPS}. Cut it first.")
     groups = [str(f"{v:g}" if isinstance(v, float) else v) for v in levels]
+    groups = [f"{by} = {g}" if g in (ALL, NO_GROUP) else g for g in groups]
     if (codes < 0).any():
         codes, groups = np.where(codes < 0, len(groups), codes), [*groups, NO_GROUP]
     empty = patients[names].isna().to_numpy(dtype=float) if names else np.zeros((len(patients), 0))

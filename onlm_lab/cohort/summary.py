@@ -246,9 +246,9 @@ def accrual(patients: pd.DataFrame) -> pd.DataFrame:
         for name in ("treatment_year", "followup_days", "lost_to_followup")
     })  # fmt: skip
     codes, centres = pd.factorize(patients["centre"], sort=True)
-    groups = {"all": numbers} | {c: numbers[codes == i] for i, c in enumerate(centres)}
+    groups = [("all", numbers), *((c, numbers[codes == i]) for i, c in enumerate(centres))]
     rows = []
-    for centre, part in groups.items():
+    for centre, part in groups:
         year, days = part["treatment_year"], part["followup_days"]
         rows.append(
             {"centre": centre, "n": len(part), "first_year": year.min(), "last_year": year.max(),
