@@ -66,6 +66,13 @@ def test_every_column_of_the_schema_is_in_every_form_with_its_source():
         assert f"\n{c.name}  [" in text and f'id="{c.table}-{c.name}"' in page
 
 
+def test_the_spreadsheet_says_ranges_in_words():
+    rows = {r["column"]: r for r in rows_of(schema.dictionary_csv(schema.dictionary_entries()))}
+    names = ("age_years", "ct_to_treatment_days", "died", "sex")
+    assert [rows[n]["range"] for n in names] == ["0 to 120", "at least 0", "0 or 1", ""]
+    assert rows["sex"]["allowed"] == "female | male" and rows["age_years"]["may_predict"] == "1"
+
+
 def test_what_words_mean_is_said_of_words_that_exist():
     known = {c.name: c for c in schema.COLUMNS}
     scales = {"ecog", "kps", "recurrence_site"}

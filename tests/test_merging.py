@@ -431,6 +431,17 @@ def test_paths_of_ct_still_lead_to_the_ct_and_a_shared_scan_is_a_fault(sites, tm
     assert line["file"] == "annotations.csv" and "the CT series is named at 'gamma' too" in line["fault"]
 
 
+def test_every_fault_of_the_annotations_is_told_at_once(sites, tmp_path):
+    with_images(sites[0], uid="1.2.3")
+    rows = rows_of(sites[0] / "annotations.csv")
+    extra = [rows[0] | {"patient_id": "nobody", "series_uid": "1.2.3"}]
+    write_rows(sites[0] / "annotations.csv", [*rows, *extra])
+    merge_sites(sites, out=tmp_path / "all")
+    lines = rows_of(tmp_path / "all" / "faults" / "alpha.csv")
+    assert [(x["row"], x["column"]) for x in lines] == [("2", "series_uid"), ("4", "series_uid"), ("4", "patient_id")]
+    assert "not in clinical.csv" in lines[2]["fault"]
+
+
 class Texts(HTMLParser):
     def __init__(self):
         super().__init__()

@@ -212,7 +212,8 @@ def _sites_table(sites: Sequence[Site], *, clean: Sequence[Site], pairs: pd.Data
                 absent = [c for c in schema.columns(table) if c in union[table] - set(site.tables.get(table, ()))]
                 absent += sorted(union[table] - set(site.tables.get(table, ())) - set(absent))
                 if absent and table in site.tables:
-                    notes.append(f"{table}: {len(absent)} columns not sent, left empty ({', '.join(absent)})")
+                    columns = "column" if len(absent) == 1 else "columns"
+                    notes.append(f"{table}: {len(absent)} {columns} not sent, left empty ({', '.join(absent)})")
                 elif union[table] and table not in site.tables:
                     notes.append(f"no {table} table")
             n_pairs = int(((pairs["site_a"] == site.name) | (pairs["site_b"] == site.name)).sum())

@@ -133,32 +133,29 @@ def _tables(path: Path, study: Study) -> tuple[dict[str, pd.DataFrame], list[str
         faults += error.details
     if study.data.annotations:
         try:
-            frame, said = _annotations(study)
+            frame, said, found = _annotations(study, patients=tables.get("clinical"))
             tables["annotations"] = frame
             notes += said
+            faults += found
         except DataError as error:
             faults += error.details
-    if "annotations" in tables and "clinical" in tables:
-        faults += schema.unknown_patients(
-            tables["annotations"], patients=tables["clinical"]["patient_id"], file=study.data.annotations,
-            of=study.data.clinical, rows=row_numbers(study, "annotations"),
-        )  # fmt: skip
     if faults:
         raise DataError(schema.distinct(faults))
     return tables, notes
 
 
-def _annotations(study: Study) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Where the tumours are, each scan once.
+def _annotations(study: Study, *, patients: pd.DataFrame | None) -> tuple[pd.DataFrame, tuple[str, ...], list[Fault]]:
+    """Where the tumours are, what was done on the way, and what is wrong between rows: scans twice, unknown patients.
 
     Raises:
-        DataError: every fault of the file.
+        DataError: every fault of the file alone.
     """
     file = study.data.annotations
     reading, faults = schema.try_source(_source(study, "annotations"), data=study.data, mapping=study.mapping)
     if faults or reading is None:
         raise DataError(faults)
     frame = reading.frame
+    found: list[Fault] = []
     for name in ("series_uid", "series_path"):
         if name not in frame:
             continue
@@ -170,8 +167,12 @@ def _annotations(study: Study) -> tuple[pd.DataFrame, tuple[str, ...]]:
             )
             numbers = tuple(int(n) for n in reading.rows[rows])
             ids = tuple(frame["patient_id"].iloc[rows])
-            raise DataError([Fault(said, file=file, column=name, rows=numbers, patients=ids)])
-    return frame, reading.notes
+            found.append(Fault(said, file=file, column=name, rows=numbers, patients=ids))
+    if patients is not None:
+        found += schema.unknown_patients(
+            frame, patients=patients["patient_id"], file=file, of=study.data.clinical, rows=reading.rows
+        )
+    return frame, reading.notes, found
 
 
 def _if_empty(study: Study) -> list[Fault]:

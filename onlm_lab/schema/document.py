@@ -163,7 +163,7 @@ def _entry_lines(entry: Entry, *, width: int) -> list[str]:
 
 
 FIELDS = (
-    "table", "column", "type", "unit", "low", "high", "allowed", "meanings", "timing", "may_predict", "required",
+    "table", "column", "type", "unit", "low", "high", "range", "allowed", "meanings", "timing", "may_predict", "required",
     "filled", "source", "description", "note", "hospital",
 )  # fmt: skip
 
@@ -177,12 +177,24 @@ def dictionary_csv(entries: Sequence[Entry]) -> str:
         c = entry.column
         writer.writerow([
             c.table, c.name, c.type, c.unit, "" if c.low is None else f"{c.low:g}",
-            "" if c.high is None else f"{c.high:g}", " | ".join(c.allowed),
+            "" if c.high is None else f"{c.high:g}", _range(c), " | ".join(c.allowed),
             " | ".join(f"{word}: {meaning}" for word, meaning in entry.meanings if meaning), c.timing,
             int(c.timing == "pre_treatment"), int(c.required), int(c.filled), c.source, c.description, entry.note,
             " | ".join(entry.hospital),
         ])  # fmt: skip
     return text.getvalue()
+
+
+def _range(column: Column) -> str:
+    """Its range in words; "" where it has none."""
+    if column.type == "boolean":
+        return "0 or 1"
+    low, high = column.low, column.high
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
 def dictionary_html(entries: Sequence[Entry], *, title: str = "Data dictionary", note: str = "") -> str:
