@@ -5,6 +5,7 @@ Kleene SC, Introduction to Metamathematics, 1952, section 64: "and" is false if 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -284,9 +285,9 @@ def _missing(
                 told = missing_inputs(here, noun=noun, holds=holds)
             for i, names in zip(at, told, strict=True):
                 found[i].update(names)
-    for i in [i for i, names in enumerate(found) if not names]:  # the bounds are too wide to tell: whatever is empty
-        row = patients.iloc[rows[i]]
-        found[i] = {c for noun in nouns_of(node).values() for c in noun.inputs if pd.isna(row[c])}
+    wide = [i for i, names in enumerate(found) if not names]  # only the bounds are too wide to tell: whatever is empty
+    for i, names in zip(wide, _empty_inputs(node, patients.iloc[rows[wide]]), strict=True):
+        found[i].update(names)
     order = {name: i for i, name in enumerate(dict.fromkeys(c for n in nouns_of(node).values() for c in n.inputs))}
     shared: dict[frozenset[str], tuple[str, ...]] = {}
     told = np.empty(len(rows), dtype=object)
@@ -294,6 +295,11 @@ def _missing(
         key = frozenset(names)
         told[i] = shared.setdefault(key, tuple(sorted(names, key=order.__getitem__)))
     return told
+
+
+def _empty_inputs(node: Node, patients: pd.DataFrame) -> list[tuple[str, ...]]:
+    names = list(dict.fromkeys(c for noun in nouns_of(node).values() for c in noun.inputs))
+    return [tuple(itertools.compress(names, row)) for row in patients[names].isna().to_numpy()]
 
 
 def _each(quantity: Quantity, codes: NDArray[np.int64]) -> Quantity:

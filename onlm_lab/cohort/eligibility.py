@@ -167,12 +167,13 @@ def _undetermined(
     ids: NDArray[np.object_], *, status: NDArray[np.int8], verdicts: Sequence[Verdicts], rules: Sequence[Rule]
 ) -> pd.DataFrame:
     """What to look up, patient by patient, in the order of the rules."""
-    rows = []
-    for k, verdict in enumerate(verdicts):
-        at = np.flatnonzero((status == OPEN) & (verdict.states == OPEN))
-        rows += [(i, k, ids[i], rules[k].name, ", ".join(verdict.missing[i])) for i in at]
-    rows.sort(key=lambda row: row[:2])
-    return pd.DataFrame([row[2:] for row in rows], columns=["patient_id", "rule", "missing"], dtype=object)
+    open_ = [np.flatnonzero((status == OPEN) & (verdict.states == OPEN)) for verdict in verdicts]
+    who = np.concatenate([*open_, np.empty(0, dtype=np.int64)])
+    which = np.repeat(np.arange(len(verdicts)), [len(at) for at in open_])
+    missing = [", ".join(names) for verdict, at in zip(verdicts, open_, strict=True) for names in verdict.missing[at]]
+    names = np.array([*(rule.name for rule in rules), None], dtype=object)
+    found = {"patient_id": ids[who], "rule": names[which], "missing": np.array([*missing, None], dtype=object)[:-1]}
+    return pd.DataFrame(found).iloc[np.lexsort((which, who))].reset_index(drop=True)
 
 
 def _notes(protocol: Protocol, rules: Sequence[Rule]) -> tuple[str, ...]:

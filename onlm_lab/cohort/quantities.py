@@ -20,6 +20,7 @@ OPEN = "?"  # what a log shows where nothing is known
 _DATE = re.compile(r"\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}|^\d{8}$")
 # One diameter in each class of size, and on each side of 5 and of 30 mm.
 _DIAMETERS = (0.5, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 60.0, 80.0, 250.0)
+_EDGES = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 70.0, np.inf)  # each class closed on the right; missing last
 _POSSIBLE = {
     "nodule_type": ("solid", "part_solid", "pure_ggo"), "total_diameter_mm": _DIAMETERS,
     "solid_diameter_mm": _DIAMETERS, "t_descriptor": ("none", "main_bronchus", "satellite", "other_t4"),
@@ -96,12 +97,12 @@ def missing_inputs(patients: pd.DataFrame, *, noun: Noun, holds: Callable[[Quant
     if noun.inputs != T_INPUTS:
         return _tuples(absent)
     found = _tuples(absent)
-    masks = pd.Series(absent)
-    for names, rows in masks.groupby(masks):
-        at = rows.index.to_numpy()
+    which, first = alike(list(empty.T.astype(np.int64)))
+    for mask, names in enumerate(absent[i] for i in first):
+        at = np.flatnonzero(which == mask)
         inputs = patients.iloc[at][list(T_INPUTS)].reset_index(drop=True)
-        codes, first = _rows_alike(inputs)
-        matters = _that_matter(inputs.iloc[first].reset_index(drop=True), absent=names, noun=noun, holds=holds)
+        codes, one = _rows_alike(inputs)
+        matters = _that_matter(inputs.iloc[one].reset_index(drop=True), absent=names, noun=noun, holds=holds)
         found[at] = matters[codes]
     return found
 
@@ -130,8 +131,14 @@ def _that_matter(
 
 
 def _rows_alike(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each row which distinct row it is, and where each distinct row stands first."""
-    return alike([pd.factorize(table[name], use_na_sentinel=False)[0] for name in table])
+    """For each row which distinct row it is, and where each stands first; diameters of one class of size are alike."""
+    codes = [
+        np.searchsorted(_EDGES, table[name].to_numpy(dtype=float), side="left")
+        if table[name].dtype == float
+        else pd.factorize(table[name], use_na_sentinel=False)[0]
+        for name in table
+    ]
+    return alike(codes)
 
 
 def alike(codes: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -137,6 +137,6 @@ def _label(spec: schema.Column, *, own: bool) -> str:
     if not own and spec.name in _LABELS:
         return _LABELS[spec.name]
     said = spec.description.split(";")[0].split(":")[0].strip().rstrip(".")
-    if own and (not said or said == "declared in study.toml" or len(said) > 60):
+    if not said or said == "declared in study.toml" or len(said) > 60 or set(said) & set("'\""):
         return spec.name.replace("_", " ")
     return said[:1].lower() + said[1:] if said[1:2].islower() else said
