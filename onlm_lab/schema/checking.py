@@ -112,9 +112,19 @@ def table_faults(frame: pd.DataFrame, present: Mapping[str, Column], *, table: s
     faults += _key_faults(frame, table=table, origin=origin, ids=ids, unusable=unusable)
     for rows, found in contradictions(frame, table=table, unusable=unusable, unsure=origin.unsure):
         said = f"{origin.file}: {found.what} in {_count(rows, frame)} ({_where(rows, ids, origin)}). {found.advice}"
-        names = " and ".join(origin.name(c) for c in found.columns if c in frame)
-        faults.append(_fault(said, names, rows, ids=ids, origin=origin, wanted=found.advice))
+        there = [name for name in found.columns if name in frame]
+        values = [" and ".join(shown(_held(frame, name, r, origin=origin)) or "empty" for name in there) for r in rows]
+        names = " and ".join(origin.name(name) for name in there)
+        faults.append(_fault(said, names, rows, ids=ids, origin=origin, wanted=found.advice, values=values))
     return faults
+
+
+def _held(frame: pd.DataFrame, name: str, row: int, *, origin: Origin) -> Any:
+    """What a cell holds, as the file has it."""
+    if name in origin.texts:
+        return origin.texts[name].at(row)
+    value = frame[name].iloc[row]
+    return None if value is None or value != value else value
 
 
 def _ids(frame: pd.DataFrame, *, unusable: np.ndarray) -> list[Any]:

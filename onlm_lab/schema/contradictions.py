@@ -116,34 +116,39 @@ def _followup(of: Any) -> list[Contradiction]:
     earliest = pd.Series(np.fmin.reduce([d.to_numpy(dtype=float) for d in days.values()]), index=last.index)
     order, c = "Wanted recurrence_days at most followup_days.", Contradiction
     death, contact = "recurrence comes after death", "recurrence comes after the last contact"
+    strange = "recurrence_site is not any of local, regional, distant joined by ';', or unknown"
     given = "recurrence_days is given but recurred is not 1"
+    elsewhere = "a site or day of recurrence is given but recurred is not 1"
     timed = ("followup_days", "recurrence_days")
     named = tuple(f"{s}_days" for s in SITES)
     found = [
-        c((*timed, "died"), (recurrence > last) & (died == 1), death, order),
-        c((*timed, "died"), (recurrence > last) & (died != 1), contact, order),
-        c(("died", "followup_days"), (died == 1) & last.isna(),
-          "died is 1 but followup_days (the day of death) is empty", "Fill it."),
+        c(("recurrence_site",), _where_site(site, _is_bad_site), strange, "Write it so, such as 'regional;distant'."),
+        c(("recurred", "recurrence_days"), (recurred != 1) & recurrence.notna(), given),
+        c(("recurred", "recurrence_site", *named), (recurred != 1) & (site.notna() | earliest.notna()), elsewhere,
+          _FIX, (given, strange)),
         c(("recurred", "recurrence_days"), (recurred == 1) & recurrence.isna(),
           "recurred is 1 but recurrence_days is empty", "Fill it."),
-        c(("recurred", "recurrence_days"), (recurred != 1) & recurrence.notna(), given),
-        c(("recurred", "recurrence_site", *named), (recurred != 1) & (site.notna() | earliest.notna()),
-          "a site or day of recurrence is given but recurred is not 1", _FIX, (given,)),
+        c((*timed, "died"), (recurrence > last) & (died == 1), death, order, (given,)),
+        c((*timed, "died"), (recurrence > last) & (died != 1), contact, order, (given,)),
+        c(("died", "followup_days"), (died == 1) & last.isna(),
+          "died is 1 but followup_days (the day of death) is empty", "Fill it."),
         c(("died", "death_cause"), (died != 1) & of("death_cause").notna(), "death_cause is given but died is not 1"),
         c(("last_imaging_days", "followup_days"), of("last_imaging_days") > last,
           "last_imaging_days is after followup_days", "Wanted at most followup_days.", (death, contact)),
         c(("recurrence_days", *named), earliest < recurrence,
           "a local, regional or distant day lies before recurrence_days (the first recurrence)", _FIX,
-          (death, contact)),
-        c(("recurrence_site",), _where_site(site, _is_bad_site),
-          "recurrence_site is not any of local, regional, distant joined by ';', or unknown",
-          "Write it so, such as 'regional;distant'."),
+          (death, contact, given, elsewhere)),
     ]  # fmt: skip
     for name, when in days.items():
         found.append(
-            c((f"{name}_days", "followup_days"), when > last, f"{name}_days is after followup_days",
-              "Wanted at most followup_days.", (death, contact))
-        )  # fmt: skip
+            c(
+                (f"{name}_days", "followup_days"),
+                when > last,
+                f"{name}_days is after followup_days",
+                "Wanted at most followup_days.",
+                (death, contact, given, elsewhere),
+            )
+        )
     return found
 
 
