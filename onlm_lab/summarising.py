@@ -207,6 +207,10 @@ def _patterns(patients: pd.DataFrame, *, study: Study) -> pd.DataFrame:
     return table
 
 
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
+
+
 def _follow_up(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
     tables = {}
     for by in ("arm", "centre"):
@@ -219,7 +223,7 @@ def _follow_up(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
             continue
         table = found.table.drop(columns="completeness")
         left_out = tuple(f"{n} patients: {why}." for why, n in found.n_excluded.items())
-        table.attrs["notes"] = (*(f"{n[:1].upper()}{n[1:]}." for n in found.notes), *left_out)
+        table.attrs["notes"] = (*map(_sentence, found.notes), *left_out)
         tables[f"Follow-up, by {by}"] = table
     return tables
 
@@ -258,7 +262,7 @@ def _sample_size(
             f"to within {found.margin_at_n:.3f}."
         )
         criteria.attrs["notes"] = (
-            said, found.sentence, reached, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes),
+            said, found.sentence, reached, *map(_sentence, found.notes),
             "Riley et al., BMJ 2020;368:m441, doi:10.1136/bmj.m441.",
         )  # fmt: skip
     tables["Sample size of development"] = criteria
@@ -281,7 +285,7 @@ def _testing(patients: pd.DataFrame, *, prevalence: float, c_statistic: float) -
         notes.append(f"{str(part).capitalize()} testing has {known:,} {noun}: {judged}.")
     criteria = found.criteria.drop(columns="width_at_n")
     criteria.attrs["notes"] = (
-        *notes, f"For a prevalence of {prevalence:.3f}, that of development. {found.notes[0].capitalize()}.",
+        *notes, f"For a prevalence of {prevalence:.3f}, that of development. {_sentence(found.notes[0])}",
         "Riley et al., Stat Med 2021, doi:10.1002/sim.9025.",
     )  # fmt: skip
     return criteria
