@@ -233,7 +233,7 @@ def test_checkboxes_become_one_word_or_several_joined(saved, yes, no):
     )  # fmt: skip
     reading = read(path, Mapping(checkboxes=boxes), table="followup")
     assert reading.frame["recurrence_site"].tolist() == ["regional;distant", None]
-    assert "none is checked in 1 rows, which stay empty" in reading.notes[-1]
+    assert "none is checked in 1 row, left empty" in reading.notes[-1]
 
 
 def test_several_checked_boxes_of_a_single_word_are_a_fault(saved):

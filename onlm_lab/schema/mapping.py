@@ -201,7 +201,6 @@ def mapped(
     _constants(sheet, done, known=known, mapping=mapping)
     left = [name for name in sheet.columns if name not in used]
     ignored = [n for n in left if matches(n, mapping.ignore) or matches(names.get(n, n), mapping.ignore)]
-    admin = [n for n in left if n not in ignored and is_admin(n, project)]
     dates = {source for e in mapping.dates.values() for source in (e.start, e.end)}
     boxes = {source for named in mapping.checkboxes.values() for source in named}
     apart = [
@@ -209,6 +208,7 @@ def mapped(
         for n in left
         if {n, names.get(n, n)} & (dates | boxes) or our_name(n, mapping=mapping, names=names) in elsewhere
     ]
+    admin = [n for n in left if n not in ignored and n not in apart and is_admin(n, project)]
     passed = {*ignored, *admin, *apart}
     done.unknown = [n for n in left if n not in passed]
     if ignored:
@@ -331,8 +331,8 @@ def _checked_boxes(
             told |= several
         words[several] = ""
         done.notes.append(
-            f"{sheet.file}: {target} read from {len(found)} checkboxes; none is checked in {int((number == 0).sum())} "
-            "rows, which stay empty."
+            f"{sheet.file}: {target} read from {len(found)} checkboxes; none is checked in "
+            f"{_n(int((number == 0).sum()), 'row')}, left empty."
         )
         made = texts(words)
         done.cells[target] = Cells(label, made, made, told=told)
