@@ -43,7 +43,7 @@ def _theirs(patients, by):
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("by", ["onlm", "centre", "histology", "pathological_n"])
+@pytest.mark.parametrize("by", ["onlm", "centre", "histology", pytest.param("pathological_n", marks=pytest.mark.slow)])
 def test_every_number_of_table_one_is_that_of_tableone_on_the_real_table(real, by):
     patients = real[real[by].notna()].reset_index(drop=True)  # tableone leaves rows without a group out altogether
     theirs = _theirs(patients, by)

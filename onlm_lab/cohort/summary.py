@@ -72,6 +72,11 @@ def table_one(
     Raises:
         OnlmError: a column that is not in the table (the nearest is named) or there twice, that has too many groups or
             levels to be a table; a mean or range of something that is no number; tests without groups.
+
+    Example:
+        >>> rows = pd.DataFrame({"arm": ["surgery", "surgery", "sbrt", "sbrt"], "age_years": [60.0, 62, 75, 81]})
+        >>> table_one(rows, by="arm")[["level", "sbrt", "surgery"]].values.tolist()[1]
+        ['median (Q1-Q3)', '78.0 (76.5-79.5)', '61.0 (60.5-61.5)']
     """
     found = _computed(patients, by=by, columns=columns, extra_columns=extra_columns, mean=mean, ranges=ranges,
                       categories=categories, tests=tests)  # fmt: skip
