@@ -301,8 +301,12 @@ def test_what_somebody_changed_in_a_merged_study_is_never_lost(sites, tmp_path):
     edit(out / "study.toml", "\n[training]", "\n# mine\n[training]\nfolds = 3")
     merge_sites(sites, out=out)
     assert load_study(out).training.folds == 3 and "# mine" in (out / "study.toml.before").read_text(encoding="utf-8")
-    merge_sites(sites, out=out)
+    assert merge_sites(sites, out=out).notes == ()
     assert load_study(out).training.folds == 3
+    edit(out / "study.toml", "\n[training]", "\n[label]\nmin_nodes = 6\n\n[training]")
+    (note,) = merge_sites(sites, out=out).notes
+    assert note.startswith("[label] of study.toml was changed") and load_study(out).label.min_nodes is None
+    assert "min_nodes = 6" in (out / "study.toml.before").read_text(encoding="utf-8")
     change(out / "clinical.csv", {2: {"age_years": "50"}})
     before = digests(out)
     with pytest.raises(StudyError, match=r"'all': clinical\.csv changed since the last merge; nothing was overwritten"):

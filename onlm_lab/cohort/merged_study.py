@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -83,9 +84,31 @@ def kept_sections(earlier: Study | None, *, written: Sections, fresh: Sections) 
     return found
 
 
+def other_sections(text: str) -> Sections:
+    """What a study.toml says in sections that the sites decide."""
+    return {name: section for name, section in tomllib.loads(text).items() if name not in KEPT}
+
+
+def replaced_sections(folder: Path, *, written: Sections) -> tuple[str, ...]:
+    """A note where somebody has changed, in the merged study, what the sites decide."""
+    file = folder / "study.toml"
+    if not written or not file.is_file():
+        return ()
+    here = other_sections(file.read_text(encoding="utf-8-sig"))
+    changed = [f"[{name}]" for name in {**written, **here} if here.get(name) != written.get(name)]
+    if not changed:
+        return ()
+    said = ", ".join(changed)
+    return (
+        f"{said} of study.toml was changed here since the last merge; the sites decide it, and their word stands "
+        "again. What was there is kept in study.toml.before.",
+    )
+
+
 def study_text(
-    clean: Sequence[Site], *, sites: Sequence[Site], tables: Collection[str], images: str, kept: Sections
-) -> str:
+    clean: Sequence[Site], *, sites: Sequence[Site], tables: Collection[str], images: str, kept: Sections,
+    notes: Sequence[str] = (),
+) -> str:  # fmt: skip
     """study.toml of the merged study; its name says where it is not whole.
 
     Args:
@@ -93,6 +116,7 @@ def study_text(
         tables: the files of the merged study.
         images: its CT folder; "" for none.
         kept: of kept_sections.
+        notes: what stands above it as comments.
     """
     names, left = [site.name for site in clean], [site.name for site in sites if not site.clean]
     name = f"Merged from {_listed(names)}"
@@ -117,7 +141,8 @@ def study_text(
     }
     said = {name: section for name, section in sections.items() if section}
     made_up = any(site.study.made_up for site in clean)
-    return _HEAD + starter_toml(name=name, made_up=made_up, seed=first.seed, sections=said)
+    head = _HEAD + "".join(f"# {note}\n" for note in notes)
+    return head + starter_toml(name=name, made_up=made_up, seed=first.seed, sections=said)
 
 
 def _listed(names: Sequence[str]) -> str:

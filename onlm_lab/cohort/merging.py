@@ -16,7 +16,14 @@ import pandas as pd
 from onlm_lab import schema
 from onlm_lab.cohort.between_sites import PAIR_COLUMNS, faults_between, pairs_between
 from onlm_lab.cohort.fault_lists import fault_list_csv, fault_list_html, fault_rows
-from onlm_lab.cohort.merged_study import kept_sections, own_columns, sections_of_sites, study_text
+from onlm_lab.cohort.merged_study import (
+    kept_sections,
+    other_sections,
+    own_columns,
+    replaced_sections,
+    sections_of_sites,
+    study_text,
+)
 from onlm_lab.cohort.placing import edited_files, place_files, placed_facts, placed_files
 from onlm_lab.cohort.sites import Site, name_sites, read_site
 from onlm_lab.errors import StudyError
@@ -91,13 +98,17 @@ def _merge(named: Mapping[str, Path], *, out: Path, prefix_ids: bool) -> Merged:
     if prefix_ids:
         clean = [_prefixed(site) for site in clean]
     texts = _merged_tables(clean, out=out)
-    texts["study.toml"] = study_text(clean, sites=sites, tables=list(texts), images=images, kept=kept)
+    notes = [*notes, *said]
+    if "study.toml" in edited_files(out):
+        notes += replaced_sections(out, written=placed_facts(out).get("others", {}))
+    study = study_text(clean, sites=sites, tables=list(texts), images=images, kept=kept, notes=notes)
+    texts["study.toml"] = study
     table = _sites_table(sites, clean=clean, pairs=pairs)
     texts |= _fault_texts(sites, pairs=pairs)
     texts["sites.csv"] = table.to_csv(index=False, lineterminator="\n")
     contents = {name: text.encode() for name, text in texts.items()}
-    place_files(out, contents, replaceable=("study.toml",), facts={"sections": fresh})
-    return Merged(out, table, pairs, (*notes, *said))
+    place_files(out, contents, replaceable=("study.toml",), facts={"sections": fresh, "others": other_sections(study)})
+    return Merged(out, table, pairs, tuple(notes))
 
 
 def _refuse_inside(out: Path, *, named: Mapping[str, Path]) -> None:
@@ -150,7 +161,7 @@ def _images(sites: Sequence[Site], *, out: Path) -> tuple[str, list[str]]:
     if not near:
         return "", [
             "The CT folders of the sites lie too far apart to be one [data] ct: the merged study is without images. "
-            "Put the sites into one folder, or name [data] ct of the merged study yourself."
+            "Put the sites into one folder and merge again."
         ]
     if common in out.resolve().parents:
         return relative, [

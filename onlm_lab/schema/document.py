@@ -163,8 +163,8 @@ def _entry_lines(entry: Entry, *, width: int) -> list[str]:
 
 
 FIELDS = (
-    "table", "column", "type", "unit", "low", "high", "range", "allowed", "meanings", "timing", "may_predict", "required",
-    "filled", "source", "description", "note", "hospital",
+    "table", "column", "type", "unit", "low", "high", "range", "allowed", "meanings", "timing", "may_predict",
+    "required", "filled", "source", "description", "note", "hospital",
 )  # fmt: skip
 
 
