@@ -50,6 +50,12 @@ def deal(study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: 
     Raises:
         OnlmError: duplicates, a part that cannot be made, or too few patients of a class to develop on.
     """
+    taken = [name for name in ("part", "role") if name in cohort]
+    if taken:
+        raise StudyError(
+            f"study.toml: [columns.{taken[0]}] takes a name that a run gives its own column. Rename it in the table, or "
+            "by [mapping] columns."
+        )
     eligible = set(status.loc[status["status"] == "eligible", "patient_id"])
     usable = set(prepared.loc[prepared["usable"] == 1, "patient_id"])
     cohort = cohort.sort_values("patient_id", kind="stable", ignore_index=True)

@@ -108,6 +108,11 @@ def test_too_few_of_a_class_say_what_to_change(cohort):
         made(few, split=Split(locked_fraction=0.4))
 
 
+def test_a_hospital_s_own_column_with_the_name_of_one_of_the_run_s_is_refused(cohort):
+    with pytest.raises(OnlmError, match=r"\[columns.role\] takes a name that a run gives its own column"):
+        made(cohort.assign(role="surgeon"))
+
+
 # --- leaving one centre out ------------------------------------------------------------------------------------------
 
 LEFT_OUT = {"scheme": "leave_one_centre_out"}

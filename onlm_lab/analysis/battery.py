@@ -62,12 +62,8 @@ def analyse(
     sets = sets or {"": rows.iloc[:0]}
     names = _set_names(rows)
     rest = rows[(names == main) | ~names.isin(TESTED)]  # the main set, and who is in none
-    benefit = {
-        name: functools.cache(
-            lambda name=name: _net_benefit(sets[name], plan=plan, seed=seed)
-        )  # of all models together
-        for name in sets
-    }
+    # The decision curve is of all models together, so that each set is asked once.
+    benefit = {n: functools.cache(lambda n=n: _net_benefit(sets[n], plan=plan, seed=seed)) for n in sets}
 
     def ask(name: str, *, model: str, outcome: pd.DataFrame) -> dict[str, Any]:
         calls = _labelled_calls(sets[name], model=model, models=models, plan=plan)
@@ -98,7 +94,7 @@ def testing_sets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if "split" not in rows.columns:
         return {EVERYBODY: rows}
     found = {name: rows[names == name] for name in TESTED if (names == name).any()}
-    if LOCKED in found and "part" in rows.columns and found[LOCKED]["onlm"].isna().all():
+    if LOCKED in found and {"part", "onlm"} <= set(rows.columns) and found[LOCKED]["onlm"].isna().all():
         del found[LOCKED]
     return found
 
