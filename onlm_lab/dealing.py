@@ -53,8 +53,8 @@ def deal(study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: 
     taken = [name for name in ("part", "role") if name in cohort]
     if taken:
         raise StudyError(
-            f"study.toml: [columns.{taken[0]}] takes a name that a run gives its own column. Rename it in the table, or "
-            "by [mapping] columns."
+            f"study.toml: [columns.{taken[0]}] takes a name that a run gives its own column. Rename it in the table, "
+            "or by [mapping] columns."
         )
     eligible = set(status.loc[status["status"] == "eligible", "patient_id"])
     usable = set(prepared.loc[prepared["usable"] == 1, "patient_id"])
