@@ -63,11 +63,15 @@ class Known:
 
 @dataclass(frozen=True)
 class All:
+    """Holds where every part holds."""
+
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Any:
+    """Holds where one part holds."""
+
     parts: tuple[Node, ...]
 
 
@@ -163,7 +167,7 @@ class _Reader:
         lines = self.text.split("\n")
         line = min(node.lineno, len(lines))
         before = (("(" if line == 1 else "") + lines[line - 1]).encode()[: node.col_offset].decode(errors="ignore")
-        return ConditionError(f"at {_place(line, len(before) + (line > 1), len(lines))}: {said}")
+        return ConditionError(f"at {_place(line, len(before) + (line > 1), len(lines))}: {said.replace('?.', '?')}")
 
     def node(self, tree: ast.AST) -> Node:
         """A condition."""

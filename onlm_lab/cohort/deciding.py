@@ -1,6 +1,7 @@
 """A condition against patients: true, false or open (Kleene), and in words why.
 
-Kleene SC, Introduction to Metamathematics, 1952, section 64: "and" is false if one part is, true if all are, else open.
+Kleene SC, Introduction to Metamathematics, 1952, pp. 332-335: "and" is false if one part is,
+true if all are, else open.
 """
 
 from __future__ import annotations
@@ -13,13 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from onlm_lab.cohort.conditions import OPPOSITE, Against, All, Among, Any, Known, Leaf, Node, Recorded, nouns_of
-from onlm_lab.cohort.quantities import Flags, Quantity, alike, format_number, missing_inputs
+from onlm_lab.cohort.conditions import Against, All, Among, Any, Known, Leaf, Node, Recorded, nouns_of
+from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, Flags, Quantity, alike, missing_inputs
+from onlm_lab.cohort.reasons import explain, fill
 from onlm_lab.cohort.vocabulary import Noun
-
-FALSE, OPEN, TRUE = 0, 1, 2
-Part = str | Noun  # of a sentence: words, or the place of a patient's value
-_AT = {">=": "at least", ">": "more than", "<=": "at most", "<": "below", "==": "equal to", "!=": "other than"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +64,7 @@ def decide(node: Node, *, quantities: Mapping[str, Quantity], patients: pd.DataF
     who, first = alike([quantities[name].codes for name in nouns])
     found = states(node, quantities=quantities, rows=first)
     told = {name: quantities[name].said[quantities[name].codes[first]] for name in nouns}
-    value = _filled([p for noun in nouns.values() for p in (f", {noun.name} ", noun)], told, len(first), skip=2)
+    value = fill([p for noun in nouns.values() for p in (f", {noun.name} ", noun)], told, len(first), skip=2)
     reason = np.full(len(first), "", dtype=object)
     leaves = leaves_of(node)
     seen = np.stack([states(leaf, quantities=quantities, rows=first) for leaf in leaves]).astype(np.int64)
@@ -75,8 +73,8 @@ def decide(node: Node, *, quantities: Mapping[str, Quantity], patients: pd.DataF
     for at in np.split(order, np.flatnonzero(np.diff(pattern[order])) + 1) if len(order) else []:
         if found[at[0]] != OPEN:
             seen_here = dict(zip(leaves, seen[:, where[pattern[at[0]]]], strict=True))
-            parts = _reason(node, seen_here, passed=found[at[0]] == TRUE)
-            reason[at] = _filled(parts, {name: words[at] for name, words in told.items()}, len(at))
+            parts = explain(node, seen_here, passed=found[at[0]] == TRUE)
+            reason[at] = fill(parts, {name: words[at] for name, words in told.items()}, len(at))
     outcome, reasons = found[who], reason[who]
     missing = np.full(len(who), None, dtype=object)
     undecided = np.flatnonzero(outcome == OPEN)
@@ -91,14 +89,6 @@ def leaves_of(node: Node) -> list[Leaf]:
     if isinstance(node, All | Any):
         return list(dict.fromkeys(leaf for part in node.parts for leaf in leaves_of(part)))
     return [node]
-
-
-def in_words(node: Node) -> str:
-    """A condition as a sentence would have it, without a patient's values."""
-    if isinstance(node, All | Any):
-        word = " and " if isinstance(node, All) else " or "
-        return word.join(f"({in_words(p)})" if isinstance(p, All | Any) else in_words(p) for p in node.parts)
-    return _wanted(node)
 
 
 def _two_valued(yes: Flags) -> NDArray[np.int8]:
@@ -148,116 +138,6 @@ def _among(node: Among, quantity: Quantity) -> NDArray[np.int8]:
         yes = _point(quantity) & np.isin(quantity.low, wanted)
         no = ~((wanted >= quantity.low[:, None]) & (wanted <= quantity.high[:, None])).any(axis=1)
     return _kleene(no, yes, known=quantity.known) if node.negated else _kleene(yes, no, known=quantity.known)
-
-
-# --- why, in words ---------------------------------------------------------------------------------------------------
-
-
-def _state(node: Node, seen: Mapping[Leaf, int]) -> int:
-    if isinstance(node, All | Any):
-        return (min if isinstance(node, All) else max)(_state(part, seen) for part in node.parts)
-    return seen[node]
-
-
-def _reason(node: Node, seen: Mapping[Leaf, int], *, passed: bool) -> list[Part]:
-    parts = _met(node, seen) if passed else ["not met: ", *_unmet(node, seen)]
-    return parts
-
-
-def _met(node: Node, seen: Mapping[Leaf, int]) -> list[Part]:
-    """What made it pass: all parts of an "and", the first that holds of an "or"."""
-    if isinstance(node, All):
-        return _joined([_met(part, seen) for part in node.parts], ", ")
-    if isinstance(node, Any):
-        return _met(next(part for part in node.parts if _state(part, seen) == TRUE), seen)
-    return _fact(node)
-
-
-def _unmet(node: Node, seen: Mapping[Leaf, int], *, inside: bool = False) -> list[Part]:
-    """What made it fail: the parts of an "and" that fail, all parts of an "or"."""
-    if not isinstance(node, All | Any):
-        return _wanted_and_found(node)
-    failing = [part for part in node.parts if _state(part, seen) == FALSE]
-    if isinstance(node, Any):  # what was meant for an empty cell says nothing about a filled one
-        failing = [part for part in failing if not _for_empty_cells(part, seen)] or failing
-    word = " and " if isinstance(node, All) else " or "
-    if isinstance(node, All) and not inside:
-        word = "; "
-    told = _joined([_unmet(part, seen, inside=True) for part in failing], word)
-    return ["(", *told, ")"] if inside and len(failing) > 1 else told
-
-
-def _for_empty_cells(node: Node, seen: Mapping[Leaf, int]) -> bool:
-    """Whether a branch fails because it asks for a cell to be empty."""
-    parts = node.parts if isinstance(node, All) else (node,)
-    return any(isinstance(part, Known) and part.negated and seen[part] == FALSE for part in parts)
-
-
-def _joined(groups: list[list[Part]], word: str) -> list[Part]:
-    """Groups of parts with a word between them, each group once."""
-    once = [group for i, group in enumerate(groups) if group not in groups[:i]]
-    return [part for i, group in enumerate(once) for part in ([word, *group] if i else group)]
-
-
-def _fact(leaf: Leaf) -> list[Part]:
-    """What is so: "age 61 years", "clinical N: N0"."""
-    if isinstance(leaf, Recorded | Known):
-        return [_wanted(leaf)]
-    parts = _value(leaf.noun)
-    if isinstance(leaf, Against) and isinstance(leaf.other, Noun):
-        parts = [*parts, ", ", *_value(leaf.other)]
-    return parts
-
-
-def _value(noun: Noun) -> list[Part]:
-    between = " " if noun.kind == "number" else ": "
-    return [f"{noun.label}{between}", noun, f" {noun.unit}" if noun.unit else ""]
-
-
-def _wanted_and_found(leaf: Leaf) -> list[Part]:
-    """What was wanted and what is so: "age at least 18 years (is 17.9)"."""
-    if isinstance(leaf, Known):
-        return [_wanted(leaf)]
-    if isinstance(leaf, Recorded):
-        nouns = [[noun] for noun in nouns_of(leaf).values()]
-        return [_wanted(leaf), " (is ", *_joined(nouns, ", "), ")"]
-    found: list[Part] = [_wanted(leaf), " (is ", leaf.noun, ")"]
-    if isinstance(leaf, Against) and isinstance(leaf.other, Noun):
-        found[-1:] = [f", {leaf.other.label} ", leaf.other, ")"]
-    return found
-
-
-def _wanted(leaf: Leaf) -> str:
-    """A leaf as a wish: "age at least 18 years", "clinical N: N0", "nodule type: not pure_ggo"."""
-    if isinstance(leaf, Recorded):
-        return f"{'no ' if leaf.negated else ''}record of {in_words(leaf.condition).removesuffix(': yes')}"
-    noun = leaf.noun
-    if isinstance(leaf, Known):
-        return f"{noun.label} {'not ' if leaf.negated else ''}known"
-    unit = f" {noun.unit}" if noun.unit else ""
-    if isinstance(leaf, Against):
-        if isinstance(leaf.other, Noun):
-            return f"{noun.label} {_AT[leaf.sign]} {leaf.other.label}"
-        if noun.kind == "boolean":
-            yes = (leaf.other == 1.0) == (leaf.sign == "==")
-            return f"{noun.label}: {'yes' if yes else 'no'}"
-        return f"{noun.label} {_AT[leaf.sign]} {format_number(leaf.other)}{unit}"
-    sign, _, word = leaf.sign.partition(" ")
-    if sign in OPPOSITE and word:
-        sign = OPPOSITE[sign] if leaf.negated else sign
-        return f"{noun.label} {_AT[sign]} {word}"
-    named = " or ".join(v if isinstance(v, str) else format_number(v) for v in leaf.values)
-    return f"{noun.label}: {'not ' if leaf.negated else ''}{named}{unit}"
-
-
-def _filled(parts: list[Part], told: Mapping[str, NDArray], n: int, *, skip: int = 0) -> NDArray[np.object_]:
-    """One sentence for each of n patients, their values in the places of the nouns."""
-    text: NDArray | str = ""
-    for part in parts:
-        text = text + (told[part.name] if isinstance(part, Noun) else part)
-    if isinstance(text, str):
-        return np.full(n, text[skip:], dtype=object)
-    return np.array([word[skip:] for word in text] + [None], dtype=object)[:-1]
 
 
 # --- what is missing -------------------------------------------------------------------------------------------------

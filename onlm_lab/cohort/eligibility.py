@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from onlm_lab.cohort.conditions import nouns_of
-from onlm_lab.cohort.deciding import FALSE, OPEN, TRUE, Verdicts, decide
-from onlm_lab.cohort.quantities import Quantity, measure
+from onlm_lab.cohort.deciding import Verdicts, decide
+from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, Quantity, measure
 from onlm_lab.cohort.rules import Rule, require_rules
 from onlm_lab.cohort.table import Cohort
 from onlm_lab.errors import DataError

@@ -16,7 +16,8 @@ from onlm_lab.cohort.staging import ORDER, t_bounds
 from onlm_lab.cohort.vocabulary import KPS_INPUTS, T_INPUTS, Noun
 
 Flags = NDArray[np.bool_]
-OPEN = "?"  # what a log shows where nothing is known
+FALSE, OPEN, TRUE = 0, 1, 2  # Kleene's three values: "and" is the least, "or" the greatest
+BLANK = "?"  # what a log shows where nothing is known
 _DATE = re.compile(r"\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}|^\d{8}$")
 # One diameter in each class of size, and on each side of 5 and of 30 mm.
 _DIAMETERS = (0.5, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 60.0, 80.0, 250.0)
@@ -195,14 +196,14 @@ def _silent(word: object, noun: Noun, *, free: bool) -> bool:
 
 def _number(value: float, *, boolean: bool) -> str:
     if value != value:
-        return OPEN
+        return BLANK
     return {0.0: "no", 1.0: "yes"}.get(value, format_number(value)) if boolean else format_number(value)
 
 
 def _shown(word: str | None, noun: Noun, *, given: object) -> str:
     """A word as a log shows it; free text and dates are not shown."""
     if word is None:
-        return str(given) if isinstance(given, str) and given in noun.unknown else OPEN
+        return str(given) if isinstance(given, str) and given in noun.unknown else BLANK
     hidden = not noun.shown or (not noun.allowed and not noun.scale and (len(word) > 40 or _DATE.search(word)))
     return "(recorded)" if hidden else word
 

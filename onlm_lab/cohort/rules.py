@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from onlm_lab import schema
@@ -108,10 +108,14 @@ def require_rules(protocol: Protocol, *, extra_columns: Iterable[schema.Column] 
     faults = _faults_of_names(protocol, extra=extra, nouns=nouns)
     rules = []
     for said in applied(protocol):
-        try:
-            rules.append(_rule(said, nouns=nouns, limits=limits))
-        except ConditionError as error:
-            faults.append(f"study.toml: [[protocol.own]] rule '{said.name}': {error}")
+        told, found = len(faults), []
+        for read in (partial(parse, said.passes, nouns=nouns, limits=limits), partial(_text, said, limits=limits)):
+            try:
+                found.append(read())
+            except ConditionError as error:
+                faults.append(f"study.toml: [[protocol.own]] rule '{said.name}': {error}")
+        if len(faults) == told:
+            rules.append(_rule(said, condition=found[0], text=found[1], limits=limits))
     if faults:
         raise StudyError("\n".join(faults))
     return tuple(rules)
@@ -140,13 +144,12 @@ def _faults_of_names(protocol: Protocol, *, extra: tuple[schema.Column, ...], no
     return faults
 
 
-def _rule(said: OwnRule, *, nouns: dict[str, Noun], limits: dict[str, float]) -> Rule:
-    condition = parse(said.passes, nouns=nouns, limits=limits)
+def _rule(said: OwnRule, *, condition: Node, text: str, limits: dict[str, float]) -> Rule:
     read = nouns_of(condition).values()
     used = tuple(name for name in limits if re.search(rf"{_FIRST}{name}\b", _outside_quotes(said.passes)))
     late = tuple(dict.fromkeys(c for noun in read if noun.after_baseline for c in noun.inputs))
     return Rule(
-        said.name, _text(said, limits=limits), said.source, said.version,
+        said.name, text, said.source, said.version,
         passes=_numbers_filled_in(said.passes, limits={name: limits[name] for name in used}),
         inputs=tuple(dict.fromkeys(c for noun in read for c in noun.inputs)),
         limits=used, after_baseline=late, condition=condition,
@@ -158,8 +161,8 @@ def _text(said: OwnRule, *, limits: dict[str, float]) -> str:
     for word in _PLACEHOLDER.findall(said.text):
         if word not in limits:
             near = schema.nearest(word, limits)
-            tip = f"; did you mean '{near}'?" if near else ""
-            raise ConditionError(f"text names {{{word}}}, which is not a limit of the protocol{tip}.")
+            tip = f"; did you mean '{near}'?" if near else "."
+            raise ConditionError(f"text names {{{word}}}, which is not a limit of the protocol{tip}")
     return _PLACEHOLDER.sub(lambda found: format_number(limits[found[1]]), said.text.strip()) or said.name
 
 

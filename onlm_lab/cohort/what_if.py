@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from onlm_lab.cohort.deciding import FALSE, OPEN, TRUE, states
+from onlm_lab.cohort.deciding import states
 from onlm_lab.cohort.eligibility import quantities_of, standing
+from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE
 from onlm_lab.cohort.rules import Rule, limits_of, require_rules, with_limit
 from onlm_lab.cohort.table import Cohort
 from onlm_lab.errors import OnlmError
