@@ -14,6 +14,7 @@ Exit codes: 0 done, 2 something in the data or the request is wrong (one sentenc
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not child:
             print(f"onlm {words.verb}: stopped. Start the same command again: it goes on.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `onlm dictionary | head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"onlm {words.verb}: {_told(error)}", file=sys.stderr)
         return 2
@@ -368,7 +372,8 @@ def _merge(words: argparse.Namespace) -> int:
     for site in merged.sites.itertuples():
         n = site.n_faults
         left_out = f"LEFT OUT, {n} {'fault' if n == 1 else 'faults'}"
-        what = f"{site.n_patients} patients" if site.merged == "yes" else left_out
+        joined = f"{site.n_patients} {'patient' if site.n_patients == '1' else 'patients'}"
+        what = joined if site.merged == "yes" else left_out
         say(f"{site.site}: {what}{f' ({site.notes})' if site.merged == 'yes' and site.notes else ''}")
     for note in merged.notes:
         say(note)

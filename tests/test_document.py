@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -180,3 +182,11 @@ def test_the_verb_prints_and_writes_by_the_name_of_the_file(tmp_path, capsys, st
     assert (tmp_path / "d.csv").read_text(encoding="utf-8").startswith("table,column,type")
     assert main(["dictionary", "--format", "redcap", "--table", "derived"]) == 2
     assert "REDCap" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_ends_the_verb_quietly():
+    command = [sys.executable, "-m", "onlm_lab.cli", "dictionary", "--format", "html"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as verb:
+        verb.stdout.close()
+        assert verb.stderr.read() == b""
+    assert verb.returncode == 0
