@@ -33,9 +33,20 @@ _COMMON = frozenset(
     "李王张刘陈杨赵黄周吴徐孙胡朱高林何郭罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜"
     "京津沪渝川湘鄂粤桂滇黔陕甘宁夏蒙辽吉黑冀鲁晋皖浙闽苏州杭武汉广深圳仁济华瑞复旦协和同友谊中福建安徽河湖四青新疆西藏台港澳"
 )
-_LATIN_LETTERS = frozenset("äöüßÄÖÜàâæçéèêëîïôœùûüÿÀÂÆÇÉÈÊËÎÏÔŒÙÛŸáéíóúñÁÉÍÓÚÑãõÃÕåøÅØìòÌÒðþýÐÞÝ")
+_ELSEWHERE = frozenset(  # common in Taiwan, Japan and Korea
+    "東學醫臺灣長庚榮總號齡煙菸無轉葉師陽陰會國際縣關氏喫歴齢検査県広島橋鈴木佐藤歷病史處術後"
+    "이김박최정강조윤장임한오서신권황안송전홍고문양손배백허유남심노하성주우구민진지나원천방현여도소석선설마연기반왕금인제모국"
+    "어은용대학교병환자름별폐암수술림프절없음있흡비과거재좌상중엽삼세브란스울산의료센터녀희철영수"
+)
+_LATIN_LETTERS = frozenset("äöüßÄÖÜàâæçéèêëîïôœùûüÿÀÂÆÇÉÈÊËÎÏÔŒÙÛáéíóúñÁÉÍÓÚÑãõÃÕåøÅØìòÌÒðþýÐÞÝ")
 _SIGNS = frozenset("€‚„…‰‹‘’“”–—™›\xa0¡£§©ª«®°±²³´µ·¹º»¼½¾¿×÷")
-_JOINING = frozenset("’´–·\xa0")  # signs that may stand between two letters
+_UNLIKELY = re.compile(
+    r"[ìòùÌÒÙ](?=[A-Za-zÀ-ÿ])"  # Italian and French end words with these
+    r"|õ(?!e)|Õ(?!E)"  # Portuguese writes õe
+    r"|(?<=[A-Za-zÀ-ÿ])[^\x00-\x7fÀ-ÖØ-öø-ÿŒœ’´–·\xa0](?=[A-Za-zÀ-ÿ])"  # a sign inside a word
+    r"|(?<=[A-Za-zÀ-ÿ])[‚„]|[ºª²³](?=[A-Za-z])|(?<!\w)’(?=\w)|[×÷](?=[A-Za-zÀ-ÿ])|(?<=[^\d\s])[×÷]"
+    r"|[ß-öø-ÿ](?=[A-Z])"  # a small letter before a capital
+)
 _ICELANDIC, _WITNESS = frozenset("ðþýÐÞÝ"), frozenset("áéíóúæÁÉÍÓÚÆ")
 
 
@@ -123,9 +134,22 @@ def _as_chinese(raw: bytes) -> str | None:
             hanzi += n
             common += n * (char in _COMMON)
     between = len(re.findall(r"[A-Za-z][^\x00-\x7f]{1,2}(?=[a-z]|[A-Z]{2})", text))
-    if not hanzi or plain < 0.8 * total or common < 0.3 * hanzi or between > 0.1 * hanzi:
+    share = common / hanzi if hanzi else 0.0
+    if plain < 0.8 * total or share < (0.3 if hanzi >= 8 else 0.6) or between > 0.1 * hanzi:
         return None
-    return text
+    return (
+        text if all(share >= _share(raw, codec) + 0.2 for codec in ("big5", "euc_jp", "shift_jis", "euc_kr")) else None
+    )
+
+
+def _share(raw: bytes, codec: str) -> float:
+    """How much of the text would be common characters in another East Asian encoding; 0 where it is not that."""
+    try:
+        found = [c for c in raw.decode(codec) if c > "\x7f"]
+    except UnicodeDecodeError:
+        return 0.0
+    known = sum(c in _COMMON or c in _ELSEWHERE or "\u3041" <= c <= "\u30fe" for c in found)
+    return known / len(found) if found else 0.0
 
 
 def _as_western(raw: bytes) -> str | None:
@@ -141,12 +165,16 @@ def _as_western(raw: bytes) -> str | None:
     letters = {c for c in text if c > "\x7f"} - _SIGNS
     if not letters <= _LATIN_LETTERS or (letters & _ICELANDIC and not letters & _WITNESS):
         return None
+    unclosed = any(mark in text and not set(ends) & set(text) for mark, ends in (("‚", "‘’"), ("„", "“”")))
+    if unclosed or _UNLIKELY.search(text):
+        return None
+    if letters & set("øØ") and letters & set("áíýÁÍÝ") and not letters & set("æåÆÅ"):
+        return None  # Czech or Slovak
     beside = alone = 0
     for run in re.finditer(r"([A-Za-z]?)([^\x00-\x7f]+)([A-Za-z]?)", text):
         before, marks, after = run.groups()
         if all(c in _SIGNS for c in marks):
-            inside = before and after and not set(marks) <= _JOINING
-            if inside or (before not in ("", "m") and marks in "³¹¼¾"):
+            if before not in ("", "m") and marks in "³¹¼¾":
                 return None
             continue
         if len(marks.strip("".join(_SIGNS))) > 3:
