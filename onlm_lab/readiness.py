@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from onlm_lab import schema
-from onlm_lab.errors import DataError, Fault, StudyError
+from onlm_lab.errors import DataError, Fault, OnlmError, StudyError
 from onlm_lab.study import Study
+
+if TYPE_CHECKING:
+    from onlm_lab.cohort import Cohort
 
 IMAGE_MODELS = ("image", "fused")
 
@@ -19,60 +23,111 @@ def with_images(study: Study) -> bool:
     return bool(study.data.ct) and any(model in IMAGE_MODELS for model in study.training.models)
 
 
-def require_ready(study: Study) -> dict[str, Any]:
-    """Read every table against the schema and study.toml against the tables; gives n_patients, n_centres, n_annotated.
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A study that may run: its patients, and the number of tumours that are annotated (None without images)."""
+
+    cohort: Cohort
+    n_annotated: int | None = None
+
+
+def require_ready(study: Study) -> Ready:
+    """Read every table against the schema, and study.toml against the tables.
 
     Raises:
-        DataError: what is wrong, a sentence a fault, with file, column and rows.
-        StudyError: a file or the CT folder is not there, or a predictor cannot be used.
+        DataError: what is wrong with the tables, and with the rules of the protocol; a sentence a fault.
+        StudyError: what study.toml names and is not there or cannot be used; a sentence a fault.
     """
-    from onlm_lab.cohort import load_cohort
-    from onlm_lab.cohort.predictors import refuse_post_treatment
+    from onlm_lab.cohort import load_cohort, require_rules
+    from onlm_lab.cohort.duplicates import refuse_duplicates
     from onlm_lab.cohort.sites import refuse_empty
 
+    said = _told(require_rules, study.protocol, extra_columns=schema.declared(study.columns))
     try:
         cohort = load_cohort(study)
     except DataError as error:
         refuse_empty(study)
-        raise DataError([*error.details, *_annotation_faults(study)]) from None
+        raise DataError([*said, *error.details, *_annotation_faults(study)]) from None
     patients = cohort.patients
-    refuse_post_treatment(
-        study.training.predictors, extra_columns=study.columns, patients=patients, surrogate=study.label.surrogate
+    said += _predictor_faults(study, patients=patients) + _subgroup_faults(study, patients=patients)
+    said += _told(refuse_duplicates, patients, distinct=study.split.distinct_patients, file=study.data.clinical)
+    annotations, found = _images(study, patients=patients)
+    if said + found:
+        if any(fault.file for fault in found):
+            raise DataError([*said, *found])
+        raise StudyError("\n".join(map(str, said + found)))
+    return Ready(cohort, n_annotated=None if annotations is None else len(annotations))
+
+
+def _told(call: Callable[..., object], *values: object, **settings: object) -> list[Fault]:
+    """What a check refuses, a sentence each, so that it is told with everything else."""
+    try:
+        call(*values, **settings)
+    except DataError as error:
+        return error.details
+    except OnlmError as error:
+        return [Fault(line) for line in str(error).splitlines()]
+    return []
+
+
+def _predictor_faults(study: Study, *, patients: pd.DataFrame) -> list[Fault]:
+    """Predictors that are known too late, that the table does not have, or that no model can read."""
+    from onlm_lab.cohort.predictors import refuse_post_treatment
+
+    named = study.training.predictors
+    faults = _told(
+        refuse_post_treatment, named, extra_columns=study.columns, patients=patients, surrogate=study.label.surrogate
     )
-    unknown = [c for c in study.training.predictors if c not in patients.columns]
+    unknown = [name for name in named if name not in patients.columns]
     if unknown:
-        raise StudyError(
+        faults.append(Fault(
             f"study.toml: training.predictors names {', '.join(unknown)}, not a column of {study.data.clinical}. "
             "Take it out, or add the column."
-        )
-    words = [name for name in study.training.predictors if patients[name].dtype == object and _free_text(study, name)]
+        ))  # fmt: skip
+    words = [name for name in named if name in patients and patients[name].dtype == object and _free_text(study, name)]
     if words:
-        raise StudyError(
+        faults.append(Fault(
             f"study.toml: training.predictors names {', '.join(words)}, free text; wanted a number, a boolean or "
             'a category. Declare its type = "category" with the allowed words, or take it out.'
-        )
+        ))  # fmt: skip
+    return faults
+
+
+def _subgroup_faults(study: Study, *, patients: pd.DataFrame) -> list[Fault]:
     strange = [name for name in study.analysis.subgroups if name not in patients.columns]
-    if strange:
-        near = schema.nearest(strange[0], patients.columns)
-        raise StudyError(
-            f"study.toml: analysis.subgroups names {', '.join(strange)}, not a column of {study.data.clinical}"
-            f"{f'; did you mean {near!r}?' if near else '.'} Take it out, or add the column."
-        )
-    facts = {"n_patients": len(patients), "n_centres": int(patients["centre"].nunique())}
+    if not strange:
+        return []
+    near = schema.nearest(strange[0], patients.columns)
+    return [Fault(
+        f"study.toml: analysis.subgroups names {', '.join(strange)}, not a column of {study.data.clinical}"
+        f"{f'; did you mean {near!r}?' if near else '.'} Take it out, or add the column."
+    )]  # fmt: skip
+
+
+def _images(study: Study, *, patients: pd.DataFrame) -> tuple[pd.DataFrame | None, list[Fault]]:
+    """The annotations of a study with images, and what is wrong with them or with the CT folder."""
     wanting = [model for model in study.training.models if model in IMAGE_MODELS]
     if wanting and not study.data.ct:
-        raise StudyError(
+        return None, [Fault(
             f"study.toml: [training] models names {', '.join(wanting)}, which need CT, but [data] ct is empty. "
             'Name the CT folder, or set models = ["clinical"].'
-        )
-    if with_images(study):
-        facts["n_annotated"] = len(read_annotations(study, patients=patients))
-        if not study.path(study.data.ct).is_dir():
-            raise StudyError(
-                f'study.toml: [data] ct = "{study.data.ct}", but there is no such folder. Put the DICOM series there; '
-                'or set ct = "" and [training] models = ["clinical"] to go on without images.'
-            )
-    return facts
+        )]  # fmt: skip
+    if not with_images(study):
+        return None, []
+    faults: list[Fault] = []
+    if not study.path(study.data.ct).is_dir():
+        faults.append(Fault(
+            f'study.toml: [data] ct = "{study.data.ct}", but there is no such folder. Put the DICOM series there; '
+            'or set ct = "" and [training] models = ["clinical"] to go on without images.'
+        ))  # fmt: skip
+    annotations = None
+    try:
+        annotations = read_annotations(study, patients=patients)
+    except DataError as error:
+        faults += error.details
+    except StudyError as error:
+        faults.append(Fault(str(error)))
+    return annotations, faults
 
 
 def _free_text(study: Study, name: str) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from onlm_lab import schema
 from onlm_lab.cohort.endpoints import endpoints
-from onlm_lab.cohort.label import arm, label
+from onlm_lab.cohort.label import arm, label, label_given
 from onlm_lab.cohort.staging import stage_table
 from onlm_lab.cohort.tables import StudyOrPaths, Tables, read_tables
 from onlm_lab.errors import DataError
@@ -150,8 +150,7 @@ def _with_given_label(marks: pd.DataFrame, *, clinical: pd.DataFrame, source: st
     """A label that came ready-made: taken where the table has no pathological N, compared where it has one."""
     given = clinical["onlm"].astype(float)
     if "pathological_n" not in clinical:
-        reason = pd.Series(np.where(given.isna(), "no label given", None), index=marks.index, dtype=object)
-        return pd.DataFrame({"onlm": given, "onlm_missing_reason": reason})
+        return label_given(clinical.drop(columns="onlm"), given=given)
     wrong = given.notna() & ~(given == marks["onlm"])
     if wrong.any():
         ids = clinical.loc[wrong, "patient_id"].head(5)

@@ -19,7 +19,7 @@ _MISSING_LIKE = frozenset(
     "unbekannt inconnu inconnue desconocido desconhecido okänd ukendt ukjent tuntematon 未知 不详 不明 无 缺失 未查 "
     "#n/a #null! keine none/unknown".split()
 ) | {"keine angabe", "not known", "not available", "not done", "not applicable"}
-_CODES = re.compile(r"-?(9{2,}|8{2,}|7{3,})|-[189]", re.ASCII)  # what stands for "not known" in many tables
+_CODES = re.compile(r"-?(9{2,5}|8{2,5}|7{3,5})|-[189]", re.ASCII)  # what stands for "not known" in many tables
 _YES = {"yes": "1", "y": "1", "true": "1", "ja": "1", "j": "1", "oui": "1", "si": "1", "sí": "1", "sim": "1",
         "是": "1", "有": "1", "checked": "1", "no": "0", "n": "0", "false": "0", "nein": "0", "non": "0", "não": "0",
         "否": "0", "无": "0", "unchecked": "0"}  # fmt: skip

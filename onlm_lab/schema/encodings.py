@@ -64,6 +64,12 @@ def decode(raw: bytes, *, file: str, encoding: str = "") -> tuple[str, str]:
                 return raw.decode(codec), "" if name == "UTF-8" else f"{file}: read as {name}."
             except UnicodeDecodeError as error:
                 raise DataError([_broken(raw, error, file=file, name=name)]) from None
+    if raw[:2000].count(0) > len(raw[:2000]) // 5:
+        said = (
+            f"{file}: this looks like UTF-16 without its mark. Save it as 'CSV UTF-8', or name it in study.toml under "
+            '[data]: encoding = "utf-16-le".'
+        )
+        raise DataError([Fault(said, file=file)])
     try:
         return raw.decode("utf-8"), ""
     except UnicodeDecodeError as error:
@@ -89,7 +95,7 @@ def _named(raw: bytes, *, file: str, encoding: str) -> str:
     try:
         info = codecs.lookup(encoding)
         known = info._is_text_encoding  # hex, zip and the like are codecs, but no encodings of a text
-    except LookupError:
+    except (LookupError, ValueError):
         known = False
     if not known:
         near = difflib.get_close_matches(encoding.lower(), NAMES, n=1, cutoff=0.5)
@@ -100,6 +106,8 @@ def _named(raw: bytes, *, file: str, encoding: str) -> str:
         return raw.decode(codec).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError([_broken(raw, error, file=file, name=encoding)]) from None
+    except UnicodeError:  # a codec that is no encoding of files
+        raise DataError([f"study.toml: [data] encoding '{encoding}' cannot read {file}; wanted another."]) from None
 
 
 def _broken(raw: bytes, error: UnicodeDecodeError, *, file: str, name: str) -> Fault:

@@ -177,6 +177,12 @@ def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
         else:
             wrong.append(number)
             ids.append(record)
+    if not all(header):  # a note beside the table makes no patient
+        filled = [any(bare(cell) for cell, name in zip(record, header, strict=True) if name) for record in kept]
+        strays = [(n, r) for n, r, there in zip(rows, kept, filled, strict=True) if not there]
+        faults += _strays(strays, header=header, file=file)
+        rows = [n for n, there in zip(rows, filled, strict=True) if there]
+        kept = [r for r, there in zip(kept, filled, strict=True) if there]
     if trimmed:
         notes.append(f"{file}: empty cells to the right of the last name were taken off {trimmed} rows.")
     if not grid.records:
@@ -234,6 +240,21 @@ def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
         file=file, columns=columns, rows=np.array(rows, dtype=int), separator=grid.separator, notes=tuple(notes),
         faults=tuple(faults), ragged_ids=ids_,
     )  # fmt: skip
+
+
+def _strays(strays: Sequence[tuple[int, list[str]]], *, header: Sequence[str], file: str) -> list[Fault]:
+    """Rows that hold something only in columns without a name."""
+    if not strays:
+        return []
+    numbers = tuple(number for number, _ in strays)
+    letters = {
+        spreadsheet_letter(i) for _, record in strays for i, cell in enumerate(record) if bare(cell) and not header[i]
+    }
+    said = (
+        f"{file}: {len(strays)} row{'s hold' if len(strays) > 1 else ' holds'} something only in column "
+        f"{', '.join(sorted(letters))}, which has no name in the first row (row {few(numbers)}). Take it out."
+    )
+    return [Fault(said, file=file, column=", ".join(sorted(letters)), rows=numbers, wanted="nothing beside the table")]
 
 
 def _nameless(column: Texts, *, position: int, rows: Sequence[int], file: str) -> list[Fault]:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 MARK = "\x02"
 DATE, ERROR, FORMULA, ROUNDED, TIME = (MARK + letter for letter in "DEFRT")
 TOLD = MARK + "X"  # before a cell whose fault is told already
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # line breaks and the like, left over from an export
-INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\u180e\ufeff\xad"
+# Line breaks and the like, left over from an export, and what nobody sees: two identifiers would look the same.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
+INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\u180e\ufeff\xad\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ENDS = re.compile(rf"^[\s{INVISIBLE}]+|[\s{INVISIBLE}]+$")
 
 

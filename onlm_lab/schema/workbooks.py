@@ -13,9 +13,12 @@ from xml.etree import ElementTree
 
 from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema.dictionary import nearest
-from onlm_lab.schema.texts import DATE, ERROR, FORMULA, ROUNDED, TIME
+from onlm_lab.schema.texts import DATE, ERROR, FORMULA, ROUNDED, TIME, bare
 
 _ZEROS = re.compile(r'(?:"([^"]*)"|\\?([A-Za-z]))?(0+)')  # number formats that show 7 as 0007 or P0007
+_UNREADABLE = (  # what openpyxl raises on workbooks that are damaged or that it does not understand
+    zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, ElementTree.ParseError,
+)  # fmt: skip
 _EXACT = 10**15  # Excel keeps 15 digits of a number
 
 
@@ -41,16 +44,13 @@ def read_workbook(path: Path, *, sheet: str = "", table: str = "", decimal: str 
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as stream:  # by its bytes, whatever the file is called
             warnings.simplefilter("ignore")  # openpyxl tells of styles and extensions that it does not keep
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            try:
-                chosen, notes = _chosen(book, file=path.name, sheet=sheet, table=table)
-                marks = _marks(path, chosen)
-                records, numbers = _rows(chosen, marks=marks, decimal=decimal)
-            finally:
-                book.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, InvalidFileException, ElementTree.ParseError) as error:
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            chosen, notes = _chosen(book, file=path.name, sheet=sheet, table=table)
+            marks = _marks(path, chosen)
+            records, numbers = _rows(chosen, marks=marks, decimal=decimal)
+    except (*_UNREADABLE, InvalidFileException) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
@@ -72,13 +72,12 @@ def sheet_names(path: Path) -> list[str]:
         return []
     import openpyxl
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
-        return []
-    names = [s.title for s in book.worksheets if s.sheet_state == "visible"]
-    book.close()
-    return names
+    with path.open("rb") as stream:
+        try:
+            book = openpyxl.load_workbook(stream, read_only=True)
+        except _UNREADABLE:
+            return []
+        return [s.title for s in book.worksheets if s.sheet_state == "visible"]
 
 
 def _chosen(book: Any, *, file: str, sheet: str, table: str) -> tuple[Any, list[str]]:
@@ -163,7 +162,7 @@ def _rows(sheet: Any, *, marks: _Marks, decimal: str) -> tuple[list[list[str]], 
     sheet.reset_dimensions()  # some programs write a wrong size
     for number, row in enumerate(sheet.iter_rows(), start=1):
         cells = [_text(cell, marks=marks, decimal=decimal) for cell in row]
-        while cells and not cells[-1]:
+        while cells and not bare(cells[-1]):
             cells.pop()
         if cells:
             records.append(cells)
