@@ -38,9 +38,9 @@ from onlm_lab.schema.document import (
     dictionary_html,
     dictionary_text,
 )
-from onlm_lab.schema.mapping import settings_faults
 from onlm_lab.schema.reading import Reading, distinct, read, read_table, try_source
 from onlm_lab.schema.redcap_design import redcap_design
+from onlm_lab.schema.settings import settings_faults
 from onlm_lab.schema.sources import Lost, Source, lost_columns, open_source
 from onlm_lab.schema.template import template_workbook
 from onlm_lab.schema.workbooks import sheet_names

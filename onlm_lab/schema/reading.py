@@ -11,8 +11,10 @@ from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema import mapping as mappings
 from onlm_lab.schema.cells import decimal_of, parse_words
 from onlm_lab.schema.checking import Origin, header_faults, table_faults
+from onlm_lab.schema.columns_by_name import Cells, Mapped
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
 from onlm_lab.schema.redcap import ADMIN
+from onlm_lab.schema.settings import settings_faults
 from onlm_lab.schema.sheets import Sheet
 from onlm_lab.schema.shown import few, quoted, shown
 from onlm_lab.schema.sources import Lost, Source, doubled_beside, lost_columns, open_source
@@ -86,7 +88,7 @@ def read(
         other = open_source(beside, table=second, data=data, mapping=mapping, extra_columns=extra)
     opened = [source, *([other] if other else [])]
     lost = [one for one in lost_columns(opened, mapping=mapping, extra_columns=extra) if one.only_in(table)]
-    faults = mappings.settings_faults(mapping, extra_columns=extra) + [one.fault([path.name]) for one in lost]
+    faults = settings_faults(mapping, extra_columns=extra) + [one.fault([path.name]) for one in lost]
     reading, found = try_source(
         source, data=data, mapping=mapping, extra_columns=extra, other=other, defaults=defaults, lost=lost
     )
@@ -151,7 +153,7 @@ def try_source(
     for name, value in (defaults or {}).items():
         if name not in done.cells:
             made = texts([str(value)] * len(sheet))
-            done.cells[name] = mappings.Cells(name, made, made)
+            done.cells[name] = Cells(name, made, made)
     unknown = [n for n in done.unknown if not {n, source.names.get(n, n)} & {one.near for one in lost}]
     named, unsure = header_faults(
         [*done.cells, *unknown], known=known, file=sheet.file, called={n: source.names.get(n, n) for n in unknown}
@@ -176,7 +178,7 @@ def distinct(faults: Iterable[Fault]) -> list[Fault]:
 
 
 def _values(
-    done: mappings.Mapped, *, source: Source, known: Mapping[str, Column], data: Data, mapping: Settings,
+    done: Mapped, *, source: Source, known: Mapping[str, Column], data: Data, mapping: Settings,
     notes: list[str],
 ) -> tuple[dict[str, Any], Origin, list[Fault]]:  # fmt: skip
     """Every column as values, where its cells could be read, and what Excel or mixed decimal signs left unreadable."""
@@ -238,7 +240,7 @@ def _their_name(name: str, mapping: Settings) -> str:
     return next((theirs for theirs, ours in mapping.columns.items() if ours == name), name)
 
 
-def _mixed(cells: mappings.Cells, *, sheet: Sheet) -> tuple[Fault, np.ndarray]:
+def _mixed(cells: Cells, *, sheet: Sheet) -> tuple[Fault, np.ndarray]:
     """A column with decimal commas and decimal points."""
     comma = cells.read.where(lambda w: "," in w)
     point = cells.read.where(lambda w: "." in w and not w.startswith(TOLD))
@@ -257,7 +259,7 @@ def _mixed(cells: mappings.Cells, *, sheet: Sheet) -> tuple[Fault, np.ndarray]:
     return fault, both
 
 
-def _broken_fault(cells: mappings.Cells, broken: np.ndarray, *, sheet: Sheet) -> Fault:
+def _broken_fault(cells: Cells, broken: np.ndarray, *, sheet: Sheet) -> Fault:
     """Cells that hold what Excel left in place of a value."""
     rows = (broken != "").nonzero()[0]
     numbers = [int(sheet.rows[r]) for r in rows]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from onlm_lab.errors import Fault
 from onlm_lab.schema import mapping as mappings
+from onlm_lab.schema.columns_by_name import TABLES, our_name, patients_of
 from onlm_lab.schema.dictionary import Column, columns, nearest
 from onlm_lab.schema.redcap import ADMIN, Project, explained, read_project
 from onlm_lab.schema.sheets import Sheet, open_sheet
@@ -36,11 +37,11 @@ class Source:
 
     def ours(self, *, mapping: Settings) -> set[str]:
         """The sheet's columns under our names."""
-        return {mappings.our_name(name, mapping=mapping, names=self.names) for name in self.sheet.columns}
+        return {our_name(name, mapping=mapping, names=self.names) for name in self.sheet.columns}
 
     def ids(self, *, mapping: Settings) -> list[str]:
         """The patient of each row as the file has it; '' where it does not say."""
-        return mappings.patients_of(self.sheet, mapping=mapping, names=self.names)
+        return patients_of(self.sheet, mapping=mapping, names=self.names)
 
 
 def open_source(
@@ -73,7 +74,7 @@ class Lost:
 
     def only_in(self, table: str) -> bool:
         """Whether our column belongs to this table alone."""
-        return [t for t in mappings.TABLES if self.target in columns(t)] == [table]
+        return [t for t in TABLES if self.target in columns(t)] == [table]
 
     def fault(self, files: Iterable[str]) -> Fault:
         hint = f"; did you mean '{self.near}'?" if self.near else "."
@@ -85,7 +86,7 @@ class Lost:
 def lost_columns(sources: Sequence[Source], *, mapping: Settings, extra_columns: Sequence[Column] = ()) -> list[Lost]:
     """What [mapping.columns] names and none of the files has."""
     there = {name for source in sources for name in source.headings}
-    ours = {name for table in mappings.TABLES for name in columns(table)} | {c.name for c in extra_columns}
+    ours = {name for table in TABLES for name in columns(table)} | {c.name for c in extra_columns}
     free = [name for name in there if name not in mapping.columns and name not in ours]
     return [Lost(name, target, nearest(name, free)) for name, target in mapping.columns.items() if name not in there]
 

@@ -1,0 +1,81 @@
+"""What is wrong with [mapping] whatever the files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from onlm_lab.errors import Fault
+from onlm_lab.schema.cells import as_number
+from onlm_lab.schema.columns_by_name import TABLES
+from onlm_lab.schema.dictionary import NUMERIC, SITES, Column, columns, nearest
+from onlm_lab.schema.shown import shown
+
+if TYPE_CHECKING:
+    from onlm_lab.study import Mapping as Settings
+
+
+def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) -> list[Fault]:
+    """What is wrong with [mapping] whatever the files hold: targets that do not exist, words that are not allowed."""
+    known = {n: c for t in TABLES for n, c in columns(t).items()} | {c.name: c for c in extra_columns}
+    faults: list[Fault] = []
+
+    def say(section: str, text: str) -> None:
+        faults.append(Fault(f"study.toml: [mapping{section}] {text}", file="study.toml"))
+
+    sections = {
+        "values": mapping.values, "factors": mapping.factors, "constants": mapping.constants, "dates": mapping.dates,
+        "checkboxes": mapping.checkboxes, "missing_words": mapping.missing_words,
+    }  # fmt: skip
+    targets = [("columns", target) for target in mapping.columns.values()]
+    for section, target in dict.fromkeys(targets + [(s, t) for s, named in sections.items() for t in named]):
+        if target not in known:
+            near = nearest(target, known)
+            say(f".{section}", f"'{target}' is not one of our columns" + (f"; did you mean '{near}'?" if near else "."))
+    for name, words in mapping.values.items():
+        for theirs, ours in words.items():
+            if name in known and not _allowed(ours, known[name]):
+                near = nearest(ours, known[name].allowed)
+                hint = f"; did you mean '{near}'?" if near else "."
+                wanted = "text" if known[name].type == "text" else known[name].wanted
+                say(f".values.{name}", f"'{theirs}' = '{shown(ours)}': wanted {wanted}{hint}")
+    for name, boxes in mapping.checkboxes.items():
+        for theirs, ours in boxes.items():
+            if name not in known:
+                continue
+            if not (ours in (*SITES, "unknown") if name == "recurrence_site" else _allowed(ours, known[name])):
+                near = nearest(ours, known[name].allowed or SITES)
+                hint = f"; did you mean '{near}'?" if near else "."
+                say(f".checkboxes.{name}", f"'{theirs}' = '{shown(ours)}' is not a word of {name}{hint}")
+    for name, factor in mapping.factors.items():
+        if name in known and known[name].type not in ("number", "integer"):
+            say(".factors", f"{name} holds no numbers; a factor is for numbers.")
+        if factor == 0 or factor != factor or abs(factor) == float("inf"):
+            say(".factors", f"{name} = {factor:g}; wanted a number other than 0.")
+    for name in mapping.dates:
+        if name in known and known[name].type not in ("number", "integer"):
+            say(f".dates.{name}", f"{name} holds no numbers; dates become days, years or a year.")
+    for name in mapping.only:
+        if name not in TABLES:
+            near = nearest(name, TABLES)
+            hint = f"; did you mean '{near}'?" if near else f"; wanted one of {', '.join(TABLES)}."
+            say(".only", f"'{name}' is not a table{hint}")
+    for name in mapping.constants:
+        if name == "patient_id":
+            say(".constants", "patient_id cannot be the same in every row.")
+    twice = {n for s in (mapping.dates, mapping.checkboxes, mapping.constants) for n in s}
+    for name in sorted(twice):
+        ways = [s for s in ("dates", "checkboxes", "constants") if name in sections[s]]
+        ways += ["columns"] * (name in mapping.columns.values())
+        if len(ways) > 1:
+            say("", f"{name} is made in {len(ways)} ways ({', '.join(ways)}); wanted one.")
+    return faults
+
+
+def _allowed(word: str, spec: Column) -> bool:
+    if not word or spec.type == "text":
+        return True
+    if spec.type in NUMERIC:
+        number = as_number(word)
+        return number is not None and (spec.type != "boolean" or number in (0.0, 1.0))
+    return word in spec.allowed if spec.allowed else True
