@@ -152,3 +152,20 @@ def test_a_fault_alone_is_told_alone(tmp_path, planted):
     (fault,) = details_of(write(tmp_path, *planted_tables([planted])))
     assert tells(fault, planted)
     assert len(fault.patients) == len(fault.rows) == len(fault.values)
+
+
+def test_adjuvant_treatment_after_the_last_contact_is_told_across_the_files(tmp_path):
+    clinical, followup = clean_tables()
+    clinical[5]["adjuvant_start_days"] = "2000"
+    (fault,) = details_of(write(tmp_path, clinical, followup))
+    assert "adjuvant_start_days is after followup_days of followup.csv in 1 of 60 rows (row 7 005)" in fault.said
+    assert (fault.rows, fault.patients, fault.values) == ((7,), ("005",), ("2000",))
+
+
+def test_a_misspelt_column_is_told_once_and_nothing_follows_from_it(tmp_path):
+    clinical, followup = clean_tables()
+    followup = [{name.replace("recurrence_days", "recurence_days"): v for name, v in row.items()} for row in followup]
+    clinical = [{("center" if name == "centre" else name): v for name, v in row.items()} for row in clinical]
+    details = details_of(write(tmp_path, clinical, followup))
+    assert [fault.column for fault in details] == ["center", "recurence_days"]
+    assert "did you mean 'centre'?" in details[0].said and "did you mean 'recurrence_days'?" in details[1].said

@@ -360,3 +360,41 @@ def test_long_text_is_never_shown_in_a_message(saved):
     words = "Mrs Miller from next door said that she never smoked at all"
     fault = only_fault(saved(f"patient_id,centre,smoking\n1,A,{words}\n"))
     assert "Miller" not in fault and f"(a text of {len(words)} characters)" in fault
+
+
+def test_utf16_without_its_mark_is_told_as_such(saved):
+    path = saved("patient_id,centre\n1,A\n", encoding="utf-16-le")
+    assert "looks like UTF-16 without its mark" in only_fault(path)
+    assert len(schema.read(path, table="clinical", data=Data(encoding="utf-16-le")).frame) == 1
+
+
+def test_a_note_beside_the_table_makes_no_patient(saved):
+    book = openpyxl.Workbook()
+    for row in ROWS:
+        book.active.append(row)
+    book.active["H9"] = "checked by the data manager"
+    fault = only_fault(saved(book, "clinical.xlsx"))
+    assert "1 row holds something only in column H, which has no name in the first row (row 9)" in fault
+
+
+def test_what_nobody_sees_inside_an_identifier_is_a_fault(saved):
+    assert "control character inside it" in only_fault(saved("patient_id,centre\nP\u200b1,A\nP1,A\n"))
+    assert "control character inside it" in only_fault(saved("patient_id,centre\nP\x001,A\nP,A\n"))
+
+
+def test_a_file_is_read_by_its_bytes_whatever_it_is_called(saved):
+    book = saved(ROWS, "clinical.xlsx").read_bytes()
+    assert len(schema.read(saved(book, "clinical.csv"), table="clinical").frame) == 2
+    assert len(schema.read(saved(text(ROWS), "clinical.xlsx"), table="clinical").frame) == 2
+
+
+def test_the_annotations_come_in_by_the_mapping_too(saved, tmp_path):
+    from onlm_lab.cohort.tables import read_annotation_table
+    from onlm_lab.study import load_study, starter_toml
+
+    saved("住院号;x;tumour_y_mm;tumour_z_mm\n007;1,5;2;3\n", "annotations.csv", "gb18030")
+    columns = {"住院号": "patient_id", "x": "tumour_x_mm"}
+    sections = {"mapping": {"columns": columns}, "data": {"encoding": "gb18030"}}
+    (tmp_path / "study.toml").write_text(starter_toml(name="S", sections=sections), encoding="utf-8")
+    frame = read_annotation_table(load_study(tmp_path)).frame
+    assert frame["patient_id"].tolist() == ["007"] and frame["tumour_x_mm"].tolist() == [1.5]

@@ -70,4 +70,5 @@ def patients_of(sheet: Sheet, *, mapping: Settings, names: Mapping[str, str]) ->
 
 
 def counted(count: int, noun: str) -> str:
+    """'1 row', '2 rows'."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

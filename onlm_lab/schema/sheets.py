@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from onlm_lab.study import Data
 
+_HEAD = 200_000  # characters in which the first row ends
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
 
 
@@ -112,7 +113,7 @@ def _separated(raw: bytes, *, file: str, data: Data, known: Collection[str]) -> 
     directive = re.match(r"sep=(.)\r?\n", text)  # Excel's own; Excel does not show it as a row
     if directive:
         named, text = named or directive.group(1), text[directive.end() :]
-    separator = named or _separator(text, known=known)
+    separator = named or _separator(text[:_HEAD], known=known)
     try:
         lines = list(_records(text, separator))
     except csv.Error:  # a cell longer than any cell of a table
