@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from onlm_lab import processes, readiness, runs, schema, split_files, steps
-from onlm_lab.errors import OnlmError, StudyError
+from onlm_lab.errors import DataError, OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
 from onlm_lab.study import Analysis, Study, load_study
@@ -150,16 +150,27 @@ def run_of(study: Study) -> Run:
 
 
 def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
-    """Read every table against the schema; all faults at once (see readiness). Then look for one person twice."""
-    from onlm_lab.cohort import load_cohort
-    from onlm_lab.cohort.duplicates import refuse_duplicates
+    """Read every table against the schema; all faults at once (see readiness), each cell of them in faults.csv."""
+    from onlm_lab.cohort.fault_lists import fault_list_csv
 
-    facts = readiness.require_ready(study)
-    patients = load_cohort(study).patients
-    refuse_duplicates(patients, distinct=study.split.distinct_patients, file=study.data.clinical)
-    say(f"  {facts['n_patients']} patients, {facts['n_centres']} centres: tables fit the schema")
+    listed = work_file(study, "faults.csv")
+    listed.unlink(missing_ok=True)
+    try:
+        ready = readiness.require_ready(study)
+    except DataError as error:
+        steps.write_text(listed, fault_list_csv(error.details, study=study))
+        say(f"  every cell that is wrong: {listed.relative_to(study.folder)}")
+        raise
+    patients = ready.cohort.patients
+    for line in ready.cohort.notes:
+        say(f"  {line}")
+    n_centres = int(patients["centre"].nunique())
+    said = "1 centre" if n_centres == 1 else f"{n_centres} centres"
+    say(f"  {len(patients)} patients, {said}: tables fit the schema")
+    facts = {"n_patients": len(patients), "n_centres": n_centres, "notes": list(ready.cohort.notes)}
+    facts |= {} if ready.n_annotated is None else {"n_annotated": ready.n_annotated}
     out = work_file(study, "checked.json")
-    steps.write_text(out, json.dumps(facts))
+    steps.write_text(out, json.dumps(facts, ensure_ascii=False))
     return [out], facts
 
 
@@ -168,20 +179,51 @@ def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dic
     from onlm_lab import cohort as cohorts
 
     cohort = cohorts.load_cohort(study)
-    screening = cohorts.screen(cohort, study.protocol)
+    screening, patients = cohorts.screen(cohort, study.protocol), cohort.patients
+    least = {"min_nodes": study.label.min_nodes, "min_n2_stations": study.label.min_n2_stations}
+    protocol = study.protocol
     tables = {
         "decisions.csv": screening.decisions, "status.csv": screening.status, "flow.csv": screening.flow,
-        "cohort.csv": cohort.patients,
+        "rules.csv": screening.rules, "undetermined.csv": screening.undetermined, "cohort.csv": patients,
+        "label.csv": cohorts.label_table(patients, **least),
+        "disagreements.csv": cohorts.disagreements(
+            patients, trigger_mm=protocol.imaging_trigger_mm, min_kps=protocol.min_kps,
+            definition=protocol.central_definition,
+        ),
     }  # fmt: skip
     for name, table in tables.items():
-        schema.write_table(table, work_file(study, name))
+        schema.write_table(table, work_file(study, name), extra_columns=cohort.extra_columns)
     counts = screening.status["status"].value_counts().to_dict()
+    notes = [*screening.notes, f"label: {cohorts.quality_rule(**least)}"]
     say("  " + ", ".join(f"{counts.get(k, 0)} {k}" for k in ("eligible", "excluded", "undetermined")))
+    for line in notes:
+        say(f"    {line}")
+    disagreeing = tables["disagreements.csv"]
+    if len(disagreeing):
+        say(
+            f"  {disagreeing['patient_id'].nunique()} patients to look at again (disagreements.csv); "
+            f"it may decide who is in for {disagreeing.loc[disagreeing['matters'] == 1, 'patient_id'].nunique()}"
+        )
+    for line in _look_up(screening.undetermined):
+        say(line)
     if not counts.get("eligible"):
         raise StudyError(
-            "No patient is eligible. See work/flow.csv for the rule that each one fails; check [protocol]."
+            "No patient is eligible. work/flow.csv says which rule each one meets first, work/undetermined.csv what "
+            "is missing; fill that, or state the protocol that is meant under [protocol]."
         )
-    return [work_file(study, name) for name in tables], {k: int(v) for k, v in counts.items()}
+    facts = {k: int(v) for k, v in counts.items()} | {"notes": notes}
+    return [work_file(study, name) for name in tables], facts
+
+
+def _look_up(undetermined: pd.DataFrame, *, most: int = 5) -> list[str]:
+    """What to look up for those whose status is open: columns, the most wanted first."""
+    if undetermined.empty:
+        return []
+    named = undetermined.assign(column=undetermined["missing"].str.split(", ")).explode("column")
+    counted = named.groupby("column")["patient_id"].nunique().sort_values(ascending=False, kind="stable")
+    told = ", ".join(f"{name} for {n}" for name, n in counted.head(most).items())
+    more = f" and {len(counted) - most} columns more" if len(counted) > most else ""
+    return [f"  to be looked up (undetermined.csv): {told}{more}"]
 
 
 def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:

@@ -85,7 +85,7 @@ def test_what_words_mean_is_said_of_words_that_exist():
 
 
 def test_the_rules_of_the_endpoints_are_those_that_are_computed():
-    assert ENDPOINT_RULES == RULES
+    assert ENDPOINT_RULES is RULES
     entry = next(e for e in schema.dictionary_entries("derived") if e.column.name == "regional_state")
     assert "found together with distant: counts as regional" in entry.note
 

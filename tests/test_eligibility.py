@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort import build_cohort, load_cohort, screen
+from onlm_lab.cohort import build_cohort, load_cohort, screen, what_if
 from onlm_lab.cohort.rules import require_rules
+from onlm_lab.schema import Column
 from onlm_lab.study import RULES as NAMES
 from onlm_lab.study import OwnRule, Protocol, load_study
 
@@ -157,6 +158,25 @@ def test_a_protocol_with_other_limits_and_fewer_rules_is_followed():
 def test_the_choice_of_central_location_and_the_late_rule_are_said():
     notes = " ".join(screened({}).notes)
     assert "inner concentric third" in notes and "decided after baseline" in notes
+
+
+def test_the_column_of_the_chosen_definition_decides_who_is_central():
+    key = "inner_third_vertical_centre"
+    name = f"central_{key}"
+    own = Column(name=name, table="clinical", type="boolean", timing="pre_treatment")
+    rows = [
+        IN | {"patient_id": "P0", "pet_ct_done": 0.0, "central_location": 0.0, name: 1.0},
+        IN | {"patient_id": "P1", "pet_ct_done": 0.0, "central_location": 1.0, name: 0.0},
+        IN | {"patient_id": "P2", "pet_ct_done": 0.0, "central_location": 0.0, name: NAN},
+    ]
+    cohort = build_cohort(pd.DataFrame(rows), source="test", extra_columns=(own,))
+    by_default = screen(cohort).status["status"].tolist()
+    found = screen(cohort, Protocol(central_definition=key))
+    assert by_default == ["eligible", "excluded", "eligible"]
+    assert found.status["status"].tolist() == ["excluded", "eligible", "undetermined"]
+    assert any(f"column {name}; not known in 1 of 3" in note for note in found.notes)
+    moved = what_if(cohort, Protocol(central_definition=key), limit="imaging_trigger_mm", values=[20.0])
+    assert moved.n_now == 1 and moved.table["n_eligible"].tolist() == [0]
 
 
 def test_a_screening_shows_itself_escaped_and_cannot_be_changed():

@@ -97,8 +97,19 @@ def test_no_exception_is_swallowed():
 
 
 def test_every_public_function_of_a_room_has_a_docstring():
-    for room in ("analysis", "figures", "cohort", "imaging", "learning", "panels", "report", "virtual"):
-        for path in (PACKAGE / room).glob("*.py"):
+    for room in (
+        "analysis",
+        "figures",
+        "cohort",
+        "imaging",
+        "learning",
+        "panels",
+        "report",
+        "schema",
+        "study",
+        "virtual",
+    ):
+        for path in (PACKAGE / room).rglob("*.py"):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                     assert ast.get_docstring(node), f"{path.relative_to(ROOT)}: {node.name}"

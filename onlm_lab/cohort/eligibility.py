@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from onlm_lab.cohort.centrality import central_location
 from onlm_lab.cohort.conditions import nouns_of
 from onlm_lab.cohort.deciding import Verdicts, decide
 from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, Quantity, measure
@@ -88,7 +89,8 @@ def screen(cohort: Cohort, protocol: Protocol | None = None) -> Screening:
     rules = require_rules(protocol, extra_columns=cohort.extra_columns)
     patients = cohort.patients
     _require_free_name(patients["centre"], source=cohort.source)
-    verdicts = verdicts_of(patients, rules=rules)
+    central, where = central_location(patients, definition=protocol.central_definition)
+    verdicts = verdicts_of(patients.assign(central_location=central), rules=rules)
     states = states_of(verdicts, n_patients=len(patients))
     names = np.array([*(rule.name for rule in rules), None], dtype=object)
     status, first = standing(states)
@@ -109,7 +111,7 @@ def screen(cohort: Cohort, protocol: Protocol | None = None) -> Screening:
         ),
         flow=_flow(patients["centre"], status=status, first=first, rules=rules),
         protocol=protocol.name,
-        notes=_notes(protocol, rules),
+        notes=_notes(protocol, rules, central=where),
         rules=rules_table(rules),
         undetermined=_undetermined(ids, status=status, verdicts=verdicts, rules=rules),
     )
@@ -176,10 +178,10 @@ def _undetermined(
     return pd.DataFrame(found).iloc[np.lexsort((which, who))].reset_index(drop=True)
 
 
-def _notes(protocol: Protocol, rules: Sequence[Rule]) -> tuple[str, ...]:
+def _notes(protocol: Protocol, rules: Sequence[Rule], *, central: str) -> tuple[str, ...]:
     """What a reader of the flow must know."""
     read = {column for rule in rules for column in rule.inputs}
-    notes = [f"central location: {protocol.central_definition}"] if "central_location" in read else []
+    notes = [central] if "central_location" in read else []
     for rule in rules:
         if rule.name == "lost_to_followup" and rule.inputs == ("lost_to_followup",):
             notes.append(

@@ -9,21 +9,9 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab.schema import ENDPOINTS, SITES
+from onlm_lab.schema.meanings import ENDPOINT_RULES
 
-RULES = {
-    "os": "death from any cause; alive: censored at last contact",
-    "rfs": "first recurrence at any site, or death from any cause; else censored at last contact",
-    "recurrence": "first recurrence at any site; death competes",
-    "regional": (
-        "nodal failure at the first recurrence (found together with distant: counts as regional); death and other "
-        "recurrence compete; site unknown: missing"
-    ),
-    "distant": (
-        "distant failure at the first recurrence without a regional one; death and other recurrence compete; site "
-        "unknown: missing"
-    ),
-    "cancer_death": "death from lung cancer; other death competes; cause unknown: missing",
-}
+RULES = ENDPOINT_RULES
 
 
 def endpoints(followup: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from onlm_lab.cohort.centrality import central_location
 from onlm_lab.cohort.deciding import states
 from onlm_lab.cohort.eligibility import quantities_of, standing
 from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE
@@ -78,7 +79,8 @@ def what_if(
             f"Wanted one that is read: {', '.join(sorted({n for r in rules for n in r.limits})) or 'there is none'}."
         )
     patients = cohort.patients
-    quantities = quantities_of(patients, rules=rules)
+    central, _ = central_location(patients, definition=protocol.central_definition)
+    quantities = quantities_of(patients.assign(central_location=central), rules=rules)
     found = np.stack([states(rule.condition, quantities=quantities) for rule in rules])
     now = standing(found)[0]
     rows, who = [], []

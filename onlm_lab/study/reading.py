@@ -24,7 +24,7 @@ def load_study(path: str | Path) -> Study:
     if not file.is_file():
         raise StudyError(
             f"No study.toml in '{path.name or path}'. A study is a folder with a study.toml; "
-            "make one with `onlm virtual DIR` (made-up), or name the right folder."
+            "start one with `onlm init DIR`, make one up with `onlm virtual DIR`, or name the right folder."
         )
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
