@@ -243,3 +243,25 @@ def test_several_checked_boxes_of_a_single_word_are_a_fault(saved):
     assert "l___1 must be 0 or 1, or Checked or Unchecked: '2' (row 4)" in faults[0]
     assert "several of its checkboxes are checked in 1 rows: 'RUL;RML' (row 2)" in faults[1]
     assert len(faults) == 2
+
+
+def test_a_comma_beside_decimal_points_in_other_columns_may_be_a_thousand_and_is_a_fault(saved):
+    path = saved("patient_id;centre;age_years;cea_ng_ml\n1;A;61.5;1,234\n")
+    assert "cea_ng_ml has commas in its numbers (row 2), but other columns have decimal points" in only_fault(
+        path, Mapping()
+    )
+
+
+def test_blanks_at_the_ends_of_the_mappings_own_words_do_not_matter(saved):
+    mapping = Mapping(columns={" Sex ": "sex"}, values={"sex": {"m ": "male"}}, ignore=("note\u00a0",))
+    frame = read(saved("patient_id,centre,Sex,note\n1,A,m,x\n"), mapping).frame
+    assert frame["sex"].tolist() == ["male"] and list(frame) == ["patient_id", "centre", "sex"]
+
+
+def test_what_the_mapping_says_of_a_word_goes_before_a_missing_word(saved):
+    reading = read(
+        saved("patient_id,centre,smoking\n1,A,9\n2,A,99\n"),
+        Mapping(values={"smoking": {"9": "current"}}), Data(missing_words=("9", "99")),
+    )  # fmt: skip
+    assert reading.frame["smoking"].tolist() == ["current", None]
+    assert reading.notes == ("clinical.csv: 1 cell recoded (smoking 1).",)

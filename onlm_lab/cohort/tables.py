@@ -127,7 +127,7 @@ def _wanted(given: StudyOrPaths) -> _Wanted:
         data = _data(given)
         return _Wanted(
             given.path(data.clinical), given.path(data.followup) if data.followup else None,
-            given.path(data.annotations) if data.annotations else None, data, given.mapping,
+            given.path(data.annotations) if data.annotations else None, data, schema.plain_settings(given.mapping),
             schema.declared(given.columns), given.label.surrogate, given.made_up,
         )  # fmt: skip
     if isinstance(given, Mapping):

@@ -40,7 +40,7 @@ from onlm_lab.schema.document import (
 )
 from onlm_lab.schema.reading import Reading, distinct, read, read_table, try_source
 from onlm_lab.schema.redcap_design import redcap_design
-from onlm_lab.schema.settings import settings_faults
+from onlm_lab.schema.settings import plain_settings, settings_faults
 from onlm_lab.schema.sources import Lost, Source, lost_columns, open_source
 from onlm_lab.schema.template import template_workbook
 from onlm_lab.schema.workbooks import sheet_names
@@ -76,6 +76,7 @@ __all__ = [
     "lost_columns",
     "nearest",
     "open_source",
+    "plain_settings",
     "read",
     "read_table",
     "redcap_design",

@@ -157,7 +157,7 @@ def _empty_fault(rows: Sequence[int], spec: Column, *, frame: pd.DataFrame, ids:
 
 def _cell_fault(rows: list[int], spec: Column, *, values: Texts | list[Any], ids: list[Any], origin: Origin) -> Fault:
     """One sentence for all wrong cells of a column, the nearest allowed word offered."""
-    name, parts = origin.name(spec.name), []
+    name, parts, advised = origin.name(spec.name), [], set()
     decimal = origin.decimals.get(spec.name, ".")
     held = [values.at(r) if isinstance(values, Texts) else values[r] for r in rows]
     for row, value, number in zip(rows[:5], held, origin.numbers(rows[:5]), strict=False):
@@ -165,7 +165,8 @@ def _cell_fault(rows: list[int], spec: Column, *, values: Texts | list[Any], ids
         advice = hint(value, spec=spec, decimal=decimal)
         if isinstance(value, str) and not advice and value != value.strip():
             advice = "a blank before or after it"
-        inside = "; ".join(part for part in (where, advice) if part)
+        inside = "; ".join(part for part in (where, "" if value in advised else advice) if part)
+        advised.add(value)
         parts.append(f"{quoted(value)} in row {number}" + (f" ({inside})" if inside else ""))
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     cells = "1 cell holds" if len(rows) == 1 else f"{len(rows)} cells hold"

@@ -158,7 +158,7 @@ def recoded(
             new = ""
         elif yes_no and spec.type == "boolean" and word.lower() in ("yes", "no", "true", "false"):
             new = "1" if word.lower() in ("yes", "true") else "0"
-        n += count * (new != word and word not in missing)
+        n += count * (new != word and (word in words or word not in missing))
         out.append(new)
     return replace(cells, read=cells.raw.replaced(out)), n
 

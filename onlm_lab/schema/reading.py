@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from onlm_lab.schema.checking import Origin, header_faults, table_faults
 from onlm_lab.schema.columns_by_name import Cells, Mapped
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
 from onlm_lab.schema.redcap import ADMIN
-from onlm_lab.schema.settings import settings_faults
+from onlm_lab.schema.settings import plain_settings, settings_faults
 from onlm_lab.schema.sheets import Sheet
 from onlm_lab.schema.shown import few, quoted, shown
 from onlm_lab.schema.sources import Lost, Source, doubled_beside, lost_columns, open_source
@@ -79,7 +80,7 @@ def read(
         >>> reading.notes[-1]
         'clinical.csv: decimal commas read in 1 cell (age_years).'
     """
-    data, mapping, path = data or Data(), mapping or Settings(), Path(path)
+    data, mapping, path = data or Data(), plain_settings(mapping or Settings()), Path(path)
     extra = tuple(extra_columns)
     source = open_source(path, table=table, data=data, mapping=mapping, extra_columns=extra)
     other = None
@@ -184,6 +185,7 @@ def _values(
     """Every column as values, where its cells could be read, and what Excel or mixed decimal signs left unreadable."""
     sheet, faults = source.sheet, []
     values, bad, told, decimals, raw, names = {}, {}, {}, {}, {}, {}
+    points = any(_has_points(cells) for name, cells in done.cells.items() if known[name].type in NUMERIC)
     commas: dict[str, int] = {}
     changed: dict[str, int] = {}
     for name, cells in done.cells.items():
@@ -201,7 +203,7 @@ def _values(
         decimal = "."
         if spec.type in NUMERIC and cells.numbers is None:
             decimal = decimal_of(read_.words, named=data.decimal, separator=sheet.separator)
-            if decimal == "both":
+            if decimal == "both" or (decimal == "," and points and not data.decimal):
                 fault, mixed = _mixed(cells, sheet=sheet)
                 faults.append(fault)
                 told_ = mixed if told_ is None else told_ | mixed
@@ -231,8 +233,14 @@ def _values(
         notes.append(f"{sheet.file}: decimal commas read in {n} cell{'s' if n > 1 else ''} ({', '.join(commas)}).")
     if changed:
         said = ", ".join(f"{name} {n}" for name, n in changed.items())
-        notes.append(f"{sheet.file}: {sum(changed.values())} cells recoded ({said}).")
+        n = sum(changed.values())
+        notes.append(f"{sheet.file}: {n} cell{'s' if n > 1 else ''} recoded ({said}).")
     return values, Origin(sheet.file, sheet.rows, names, raw, decimals, bad, told), faults
+
+
+def _has_points(cells: Cells) -> bool:
+    """Whether a number of the column is written with a decimal point."""
+    return cells.numbers is None and any(re.fullmatch(r"[+-]?\d*\.\d+", w, re.ASCII) for w in cells.read.words)
 
 
 def _their_name(name: str, mapping: Settings) -> str:
@@ -247,6 +255,14 @@ def _mixed(cells: Cells, *, sheet: Sheet) -> tuple[Fault, np.ndarray]:
     both = comma | point
     rows = both.nonzero()[0]
     numbers = [int(sheet.rows[r]) for r in rows]
+    if not point.any():  # the points stand in other columns: 1,234 may be a thousand and more
+        said = (
+            f"{sheet.file}: {cells.name} has commas in its numbers (row {few(numbers)}), but other columns have "
+            "decimal points. Write all the same way, or name the sign in study.toml under [data] decimal."
+        )
+        values = tuple(shown(cells.raw.at(r)) for r in rows)
+        wanted = "one decimal sign in the file"
+        return Fault(said, file=sheet.file, column=cells.name, rows=tuple(numbers), values=values, wanted=wanted), both
     with_comma, with_point = (few([int(sheet.rows[r]) for r in hit.nonzero()[0]]) for hit in (comma, point))
     said = (
         f"{sheet.file}: {cells.name} has decimal commas (row {with_comma}) and decimal points (row {with_point}); "

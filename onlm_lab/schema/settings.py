@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from onlm_lab.errors import Fault
 from onlm_lab.schema.cells import as_number
 from onlm_lab.schema.columns_by_name import TABLES
 from onlm_lab.schema.dictionary import NUMERIC, SITES, Column, columns, nearest
 from onlm_lab.schema.shown import shown
+from onlm_lab.schema.texts import bare
 
 if TYPE_CHECKING:
     from onlm_lab.study import Mapping as Settings
+
+
+def plain_settings(mapping: Settings) -> Settings:
+    """The mapping with no blanks at the ends of the hospital's names and words, as the cells themselves are read."""
+
+    def bared(words: Mapping[str, Any]) -> dict[str, Any]:
+        return {bare(theirs): ours for theirs, ours in words.items()}
+
+    return replace(
+        mapping,
+        columns=bared(mapping.columns),
+        values={name: bared(words) for name, words in mapping.values.items()},
+        checkboxes={name: bared(boxes) for name, boxes in mapping.checkboxes.items()},
+        only={table: bared(wanted) for table, wanted in mapping.only.items()},
+        dates={name: replace(e, start=bare(e.start), end=bare(e.end)) for name, e in mapping.dates.items()},
+        missing_words={name: tuple(map(bare, words)) for name, words in mapping.missing_words.items()},
+        ignore=tuple(map(bare, mapping.ignore)),
+    )
 
 
 def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) -> list[Fault]:
