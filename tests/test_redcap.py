@@ -136,3 +136,10 @@ def test_fields_that_nobody_wants_are_ignored_by_a_pattern(project):
     sections = {**SECTIONS, "mapping": {**SECTIONS["mapping"], "ignore": ["note_*"]}}
     cohort = load_cohort(project(rows, sections=sections))
     assert "export.csv: 2 columns ignored, as study.toml says." in cohort.notes
+
+
+def test_the_states_of_forms_which_share_one_label_are_passed_over(project):
+    head, *rows = LABELS
+    states = [[*head, "Complete?", "Survey Timestamp", "Complete?"]]
+    cohort = load_cohort(project([*states, *([*row, "Complete", "", "Incomplete"] for row in rows)]))
+    assert cohort.patients.equals(load_cohort(project(LABELS)).patients)

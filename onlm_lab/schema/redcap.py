@@ -19,6 +19,8 @@ ADMIN = {
     "redcap_repeat_instance": "Repeat Instance", "redcap_survey_identifier": "Survey Identifier",
     "redcap_data_access_group": "Data Access Group",
 }  # fmt: skip
+# What an export of labels calls the state of each form: once a form, all alike.
+FORM_STATES = ("Complete?", "Survey Timestamp")
 _NAME, _FORM, _TYPE, _LABEL = "Variable / Field Name", "Form Name", "Field Type", "Field Label"
 _CHOICES = "Choices, Calculations, OR Slider Labels"
 _FIXED = {"yesno": {"1": "Yes", "0": "No"}, "truefalse": {"1": "True", "0": "False"}}
@@ -129,6 +131,7 @@ def explained(sheet: Sheet, project: Project) -> tuple[Sheet, dict[str, str]]:
     """
     if not project.fields:
         return sheet, {name: name for name in sheet.columns}
+    sheet = _without_form_states(sheet, project)
     names, faults = _variable_names(sheet, project)
     columns, notes = {}, list(sheet.notes)
     modes = {name: _mode(sheet.columns[theirs].words, project.fields[name]) for name, theirs in names.items()
@@ -157,6 +160,14 @@ def explained(sheet: Sheet, project: Project) -> tuple[Sheet, dict[str, str]]:
         notes.append(f"{sheet.file}: the codes of {coded} columns were read by {project.file}.")
     done = replace(sheet, columns=columns, notes=tuple(notes), faults=(*sheet.faults, *faults))
     return done, names
+
+
+def _without_form_states(sheet: Sheet, project: Project) -> Sheet:
+    """The sheet without the states of its forms, which bear the same label each."""
+    states = {name for name in FORM_STATES if name not in project.names}
+    columns = {name: column for name, column in sheet.columns.items() if name not in states}
+    faults = tuple(fault for fault in sheet.faults if fault.column not in states)
+    return replace(sheet, columns=columns, faults=faults)
 
 
 def _mode(words: list[str], spec: Field) -> str:
