@@ -349,8 +349,12 @@ def _dictionary(words: argparse.Namespace) -> None:
         mark = "MADE-UP DATA" if study and study.made_up else ""
         title = f"Data dictionary of {study.name}" if study else "Data dictionary"
         text = schema.dictionary_html(entries, title=title, note=mark)
-    else:
-        text = schema.dictionary_csv(entries) if form == "csv" else schema.redcap_design(entries)
+    elif form == "csv":
+        text = schema.dictionary_csv(entries)
+    else:  # nobody enters what study.toml says for every row
+        constants = study.mapping.constants if study else {}
+        entries = tuple(e for e in schema.entered_in_redcap(entries) if e.column.name not in constants)
+        text = schema.redcap_design(entries)
     if words.out:
         write_text(words.out, text)
         say(f"{len(entries)} columns in {words.out}")

@@ -133,8 +133,8 @@ Everything of this study lies in this folder. Run the commands here.
 The hospital's own column names and words need not change: `study.toml` maps them ([mapping]).
 Several hospitals: a folder each, made by `onlm init`, then `onlm merge SITE1 SITE2 ... --out ALL`; it writes, for each
 hospital, the list of faults to send back.
-A REDCap project that fits: `onlm dictionary --format redcap --out redcap.csv`, then upload that file as the project's
-data dictionary. Export everything as one CSV (raw codes or labels), and say in `study.toml` under [data]:
+A REDCap project that fits: `onlm dictionary --study . --format redcap --out redcap.csv`, then upload that file as the
+project's data dictionary. Export everything as one CSV (raw codes or labels), and say in `study.toml` under [data]:
 `clinical = "export.csv"`, `followup = ""`, `redcap_dictionary = "redcap.csv"`; take the '#:' away from
 [mapping.checkboxes.recurrence_site].
 

@@ -173,6 +173,15 @@ def test_what_redcap_would_not_take_is_said(tmp_path):
     assert grade["Choices, Calculations, OR Slider Labels"] == "1, well done | 2, bad"
 
 
+def test_a_redcap_project_has_no_field_for_what_the_study_says_of_every_row(tmp_path, capsys):
+    (tmp_path / "study.toml").write_text('[mapping.constants]\ncentre = "North"\n', encoding="utf-8")
+    out = tmp_path / "redcap.csv"
+    assert main(["dictionary", "--study", str(tmp_path), "--format", "redcap", "--out", str(out)]) == 0
+    fields = [row["Variable / Field Name"] for row in rows_of(out.read_text(encoding="utf-8"))]
+    assert "centre" not in fields and fields.count("patient_id") == 1
+    assert capsys.readouterr().out.startswith(f"{len(fields)} columns in ")
+
+
 def test_the_verb_prints_and_writes_by_the_name_of_the_file(tmp_path, capsys, study):
     assert main(["dictionary", "--table", "followup"]) == 0
     assert "followup_days  [required" in capsys.readouterr().out

@@ -39,7 +39,7 @@ from onlm_lab.schema.document import (
     dictionary_text,
 )
 from onlm_lab.schema.reading import Reading, distinct, read, read_table, try_source
-from onlm_lab.schema.redcap_design import redcap_design
+from onlm_lab.schema.redcap_design import entered_in_redcap, redcap_design
 from onlm_lab.schema.settings import plain_settings, settings_faults
 from onlm_lab.schema.sources import Lost, Source, lost_columns, open_source
 from onlm_lab.schema.template import template_workbook
@@ -73,6 +73,7 @@ __all__ = [
     "dictionary_html",
     "dictionary_text",
     "distinct",
+    "entered_in_redcap",
     "lost_columns",
     "nearest",
     "open_source",

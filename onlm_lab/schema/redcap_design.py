@@ -39,7 +39,7 @@ def redcap_design(entries: Sequence[Entry]) -> str:
     Raises:
         OnlmError: nothing is left to enter, or a column's name or words cannot stand in REDCap.
     """
-    entered = [entry for entry in entries if entry.column.table in ENTERED]
+    entered = entered_in_redcap(entries)
     if not entered:
         raise OnlmError(
             "A REDCap data dictionary holds what people enter; wanted the table clinical or followup, or both."
@@ -53,12 +53,15 @@ def redcap_design(entries: Sequence[Entry]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, HEADERS, restval="", lineterminator="\n")
     writer.writeheader()
-    seen: set[str] = set()
     for entry in entered:
-        if entry.column.name not in seen:  # patient_id stands once, on the first form
-            writer.writerow(_field(entry))
-            seen.add(entry.column.name)
+        writer.writerow(_field(entry))
     return text.getvalue()
+
+
+def entered_in_redcap(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Of these columns those that people enter; patient_id stands once, on the first form."""
+    once = {entry.column.name: entry for entry in reversed(entries) if entry.column.table in ENTERED}
+    return tuple(entry for entry in entries if once.get(entry.column.name) is entry)
 
 
 def _field(entry: Entry) -> dict[str, str]:
