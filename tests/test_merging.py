@@ -486,3 +486,20 @@ def test_the_list_of_sites_is_a_table(sites, tmp_path):
     change(sites[0] / "clinical.csv", {2: {"age_years": "51"}})
     again = merge_sites(sites, out=tmp_path / "all").sites
     assert (again["sha256"] != table["sha256"]).tolist() == [True, False, False]
+
+
+def test_no_list_shows_a_date_that_stands_inside_a_text(sites, tmp_path):
+    said = ("m 12.03.1950", "born 1950-03-12", "1950年3月12日生", "3/1950", "F 19500312")
+    change(sites[0] / "clinical.csv", {row: {"sex": text} for row, text in enumerate(said, start=2)})
+    merge_sites(sites, out=tmp_path / "all")
+    lines = rows_of(tmp_path / "all" / "faults" / "alpha.csv")
+    assert [line["value"] for line in lines] == ["(a text with a date)"] * len(said)
+    text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "all").rglob("alpha.*"))
+    assert "1950" not in text
+
+
+def test_a_hint_never_offers_what_is_out_of_range(sites, tmp_path):
+    change(sites[0] / "clinical.csv", {2: {"age_years": "203,5"}, 3: {"age_years": "63,5"}})
+    merge_sites(sites, out=tmp_path / "all")
+    hints = [line["hint"] for line in rows_of(tmp_path / "all" / "faults" / "alpha.csv")]
+    assert hints[0] == "" and hints[1].startswith("did you mean '63.5'?")

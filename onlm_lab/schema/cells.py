@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -117,14 +118,18 @@ def hint(word: Any, *, spec: Column, decimal: Decimal = ".", column: str = "") -
     if plain in _MISSING_LIKE or (spec.type in NUMERIC and _CODES.fullmatch(word)):
         return 'if it means "not known", declare it in study.toml under [data] missing_words'
     if spec.type in ("number", "integer"):
-        return _number_hint(word, decimal=decimal)
+        return _number_hint(word, spec=spec, decimal=decimal)
     if not word.isprintable():
         return "a line break or another control character inside it"
     return ""
 
 
-def _number_hint(word: str, *, decimal: Decimal) -> str:
-    """What a text in a number column may have meant."""
+def _number_hint(word: str, *, spec: Column, decimal: Decimal) -> str:
+    """What a text in a number column may have meant; nothing where the number itself is out of range."""
+    plain = next((n for n in (as_number(word), as_number(word, decimal=",")) if n is not None), None)
+    low, high = (-math.inf if spec.low is None else spec.low), (math.inf if spec.high is None else spec.high)
+    if plain is not None and not low <= plain <= high:
+        return ""
     narrow = unicodedata.normalize("NFKC", word)
     if narrow != word and as_number(narrow) is not None:
         return f"did you mean '{narrow}'?"

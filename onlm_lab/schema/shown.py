@@ -15,6 +15,12 @@ DATE_LIKE = re.compile(
     rf"|\d{{1,2}}[-. ]*{_MONTH}[-. ,]*\d{{2,4}}|{_MONTH}[-. ]+\d{{1,2}},?[-. ]+\d{{2,4}}",
     re.IGNORECASE | re.ASCII,
 )
+_DATE_INSIDE = re.compile(
+    r"(?<!\d)(\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
+    r"|\d{1,2}/(19|20)\d{2}|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))(?!\d)"
+    rf"|(?<!\d)\d{{1,2}}[-. ]*\b{_MONTH}\b[-. ,]*(19|20)\d{{2}}",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def shown(value: object) -> str:
@@ -30,6 +36,8 @@ def shown(value: object) -> str:
     text = "".join(c if c.isprintable() else " " for c in text)
     if DATE_LIKE.fullmatch(text.strip()):
         return "(a date)"
+    if _DATE_INSIDE.search(text):
+        return "(a text with a date)"
     if len(text) > 40 or len(text.split()) > 5:
         return f"(a text of {len(text)} characters)"
     return text
