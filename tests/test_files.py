@@ -398,3 +398,42 @@ def test_the_annotations_come_in_by_the_mapping_too(saved, tmp_path):
     (tmp_path / "study.toml").write_text(starter_toml(name="S", sections=sections), encoding="utf-8")
     frame = read_annotation_table(load_study(tmp_path)).frame
     assert frame["patient_id"].tolist() == ["007"] and frame["tumour_x_mm"].tolist() == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("style", "shown"),
+    [("000", "007"), ('"P"000', "P007"), ("\\P000", "P007"), ("[$-409]000", "007"), ("000;-000", "007"),
+     ("000-000", "000-007"), ('"A-"#000', "A-007"), ("00 00", "00 07"), ("General", "7"), ("#,##0", "7"),
+     ("# ##0", "7"), ('0 "mm"', "7"), ("0E+00", "7"), ("0.00", "7")],
+)  # fmt: skip
+def test_an_identifier_is_read_as_its_number_format_shows_it(saved, style, shown):
+    book = openpyxl.Workbook()
+    for row in (["patient_id", "centre"], [7, "A"]):
+        book.active.append(row)
+    book.active["A2"].number_format = style
+    frame = schema.read(saved(book, "clinical.xlsx"), table="clinical").frame
+    assert frame["patient_id"].tolist() == [shown]
+
+
+def test_a_percentage_of_a_workbook_is_a_fault_as_it_is_in_a_csv_file(saved):
+    book = openpyxl.Workbook()
+    for row in (["patient_id", "centre", "cea_ng_ml"], ["007", "A", 0.5]):
+        book.active.append(row)
+    book.active["C2"].number_format = "0%"
+    assert "'50%' in row 2 (007; write the number without %)" in only_fault(saved(book, "clinical.xlsx"))
+
+
+def test_an_identifier_that_excel_took_for_a_date_is_told_as_that(saved):
+    path = saved([ROWS[0], [datetime.date(2020, 3, 1), "A", 61.5, "male"]], "clinical.xlsx")
+    assert "(a date) in row 2 (Excel took it for a date" in only_fault(path)
+
+
+@pytest.mark.parametrize("given", [None, 5, {"clinical": object()}, ["clinical.csv", 3]])
+def test_what_is_no_path_is_refused_in_a_sentence(given):
+    with pytest.raises(DataError, match="Wanted a study, its folder, or the paths of one or two files; got "):
+        load_cohort(given)
+
+
+def test_a_follow_up_of_none_is_none(saved):
+    path = saved(text(ROWS))
+    assert load_cohort({"clinical": path, "followup": None}).sha256 == load_cohort(path).sha256

@@ -265,3 +265,21 @@ def test_what_the_mapping_says_of_a_word_goes_before_a_missing_word(saved):
     )  # fmt: skip
     assert reading.frame["smoking"].tolist() == ["current", None]
     assert reading.notes == ("clinical.csv: 1 cell recoded (smoking 1).",)
+
+
+def test_one_sheet_of_both_tables_is_known_by_what_the_mapping_makes_of_it(saved, tmp_path):
+    saved("id,centre,op,seen,state\n007,A,2020-03-15,2021-03-15,dead\n")
+    mapping = {
+        "columns": {"id": "patient_id", "state": "died"}, "values": {"died": {"dead": "1"}},
+        "dates": {"followup_days": {"start": "op", "end": "seen"}},
+    }  # fmt: skip
+    sections = {"data": {"followup": ""}, "mapping": mapping}
+    (tmp_path / "study.toml").write_text(starter_toml(name="S", sections=sections), encoding="utf-8")
+    patients = load_cohort(tmp_path).patients
+    assert patients[["followup_days", "died"]].to_numpy().tolist() == [[365.0, 1.0]]
+
+
+def test_a_column_mapped_to_the_other_table_is_told_to_belong_there(saved):
+    mapping = Mapping(columns={"state": "died"})
+    said = only_fault(saved("patient_id,centre,state\n007,A,1\n"), mapping)
+    assert said == "clinical.csv: column 'state' is not known; it belongs into the followup table. Move it."

@@ -143,3 +143,46 @@ def test_the_states_of_forms_which_share_one_label_are_passed_over(project):
     states = [[*head, "Complete?", "Survey Timestamp", "Complete?"]]
     cohort = load_cohort(project([*states, *([*row, "Complete", "", "Incomplete"] for row in rows)]))
     assert cohort.patients.equals(load_cohort(project(LABELS)).patients)
+
+
+def test_a_date_of_one_event_and_a_date_of_another_make_a_span(project):
+    head = ["record_id", "redcap_event_name", "redcap_data_access_group", "op", "seen", "tot"]
+    rows = [head, ["007", "base", "north", "2020-03-15", "", ""], ["007", "visit", "north", "", "2021-03-15", "1"],
+            ["NA", "base", "north", "2021-02-28", "", ""], ["NA", "visit", "north", "", "2022-02-28", "0"]]  # fmt: skip
+    mapping = {
+        "columns": {"record_id": "patient_id", "redcap_data_access_group": "centre", "tot": "died"},
+        "dates": {"followup_days": {"start": "op", "end": "seen"}},
+        "only": {"clinical": {"redcap_event_name": "base"}, "followup": {"redcap_event_name": "visit"}},
+    }
+    fields = [["record_id", "b", "", "text", "Record ID", "", ""], ["op", "b", "", "text", "Surgery", "", ""],
+              ["seen", "b", "", "text", "Last seen", "", ""], ["tot", "b", "", "yesno", "Died", "", ""]]  # fmt: skip
+    cohort = load_cohort(project(rows, fields=fields, sections={**SECTIONS, "mapping": mapping}))
+    assert cohort.patients["followup_days"].tolist() == [365.0, 365.0]
+    assert "export.csv: op is empty in 2 rows and was taken from the patient's row in another table." in cohort.notes
+    rows[2][3], rows[1][3] = "2020-12-31", "not here"  # the row's own cell goes first
+    cohort = load_cohort(project(rows, fields=fields, sections={**SECTIONS, "mapping": mapping}))
+    assert cohort.patients["followup_days"].tolist() == [74.0, 365.0]
+
+
+def test_a_strange_code_is_told_with_its_patient(project):
+    rows = [RAW[0], [*RAW[1][:3], "7", *RAW[1][4:]], RAW[2]]
+    with pytest.raises(DataError) as raised:
+        load_cohort(project(rows))
+    assert [(f.column, f.rows, f.patients) for f in raised.value.details] == [("geschlecht", (2,), ("007",))]
+
+
+def test_the_states_of_forms_are_ignored_by_name_without_a_dictionary(project):
+    head, *rows = LABELS
+    rows = [[*head, "Complete?", "Complete?"], *([*row, "Complete", "Complete"] for row in rows)]
+    sections = {
+        "data": {"clinical": "export.csv", "followup": ""},
+        "mapping": {
+            "columns": {"Record ID": "patient_id", "Data Access Group": "centre"},
+            "ignore": ["Complete?", *head[1:2], *head[3:]],
+        },
+    }
+    assert len(load_cohort(project(rows, sections=sections))) == 2
+    sections["mapping"]["ignore"] = [*head[1:2], *head[3:]]
+    assert faults_of(project(rows, sections=sections)) == [
+        "export.csv: column 'Complete?' is there 2 times; wanted once. Remove the others."
+    ]

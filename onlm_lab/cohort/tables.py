@@ -134,8 +134,17 @@ def _wanted(given: StudyOrPaths) -> _Wanted:
         strange = [name for name in given if name not in ("clinical", "followup")]
         if strange or "clinical" not in given:
             raise DataError([f"Wanted files by the names clinical and followup; got {', '.join(given) or 'none'}."])
-        given = [given[name] for name in ("clinical", "followup") if name in given]
-    paths = [Path(p) for p in ([given] if isinstance(given, str | Path) else given)]
+        given = [given[name] for name in ("clinical", "followup") if given.get(name) is not None]
+    paths = [given] if isinstance(given, str | Path) else list(given) if isinstance(given, list | tuple) else [given]
+    if strange := [path for path in paths if not isinstance(path, str | Path)]:
+        raise DataError(
+            [
+                "Wanted a study, its folder, or the paths of one or two files; got "
+                f"{', '.join(dict.fromkeys(type(one).__name__ for one in strange))}. A table in memory goes through "
+                "schema.check and cohort.build_cohort."
+            ]
+        )
+    paths = [Path(path) for path in paths]
     if len(paths) not in (1, 2):
         raise DataError([f"Wanted one file, or a clinical and a follow-up file; got {len(paths)}."])
     followup = paths[1] if len(paths) == 2 else None

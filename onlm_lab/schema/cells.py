@@ -106,10 +106,11 @@ def hint(word: Any, *, spec: Column, decimal: Decimal = ".", column: str = "") -
     """What to try with a wrong cell; "" where nothing suggests itself."""
     if not isinstance(word, str):
         return ""
+    if word.startswith((DATE, TIME)):
+        words = spec.type in ("text", "category")
+        return "Excel took it for a date; format the column as text and type it anew" if words else ""
     if spec.type == "text":
         return "a line break or another control character inside it" if CONTROL.search(word) else ""
-    if word.startswith((DATE, TIME)):
-        return "Excel took it for a date; format the column as text and type it anew" if spec.type == "category" else ""
     near, plain = nearest(word, spec.allowed), word.lower()
     if near and (plain not in _MISSING_LIKE or plain == near.lower()):
         return f"did you mean '{near}'?"

@@ -12,9 +12,9 @@ from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema import mapping as mappings
 from onlm_lab.schema.cells import decimal_of, parse_words
 from onlm_lab.schema.checking import Origin, header_faults, table_faults
-from onlm_lab.schema.columns_by_name import Cells, Mapped
+from onlm_lab.schema.columns_by_name import Cells, Mapped, our_name
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
-from onlm_lab.schema.redcap import ADMIN
+from onlm_lab.schema.redcap import ADMIN, matches
 from onlm_lab.schema.settings import plain_settings, settings_faults
 from onlm_lab.schema.sheets import Sheet
 from onlm_lab.schema.shown import few, quoted, shown
@@ -156,12 +156,13 @@ def try_source(
             made = texts([str(value)] * len(sheet))
             done.cells[name] = Cells(name, made, made)
     unknown = [n for n in done.unknown if not {n, source.names.get(n, n)} & {one.near for one in lost}]
-    named, unsure = header_faults(
-        [*done.cells, *unknown], known=known, file=sheet.file, called={n: source.names.get(n, n) for n in unknown}
-    )
-    doubled = {fault.column for fault in sheet.faults if fault.column}
+    called = {our_name(n, mapping=mapping, names=source.names): source.names.get(n, n) for n in unknown}
+    named, unsure = header_faults([*done.cells, *called], known=known, file=sheet.file, called=called)
+    sheet_faults = [f for f in sheet.faults if not (f.column and matches(f.column, mapping.ignore))]
+    doubled = {fault.column for fault in sheet_faults if fault.column}
     absent = {one.target for one in lost} | doubled
-    faults = [*sheet.faults, *done.faults, *(f for f in named if f.column not in absent)]
+    faults = _with_patients([*sheet_faults, *done.faults], source=source, mapping=mapping)
+    faults += [f for f in named if f.column not in absent]
     notes = [*sheet.notes, *done.notes]
     if not len(sheet):
         return None, distinct(faults)
@@ -169,8 +170,22 @@ def try_source(
     origin = replace(origin, unsure=unsure | (absent & known.keys()), several=_several(source))
     frame = pd.DataFrame(values)
     present = {name: spec for name, spec in known.items() if name in values}
-    faults += cell_faults + table_faults(frame, present, table=table, origin=origin)
+    faults += _with_patients(cell_faults, source=source, mapping=mapping)
+    faults += table_faults(frame, present, table=table, origin=origin)
     return Reading(frame, tuple(notes), sheet.rows), distinct(faults)
+
+
+def _with_patients(faults: Iterable[Fault], *, source: Source, mapping: Settings) -> list[Fault]:
+    """The faults of this file's cells with the patient of each row, where they do not say."""
+    faults = list(faults)
+    if not any(f.rows and not f.patients and f.file == source.sheet.file for f in faults):
+        return faults
+    named = dict(zip(source.sheet.rows.tolist(), source.ids(mapping=mapping), strict=True))
+    return [
+        replace(f, patients=tuple(p if (p := named.get(row, "")).isprintable() else "" for row in f.rows))
+        if f.rows and not f.patients and f.file == source.sheet.file else f
+        for f in faults
+    ]  # fmt: skip
 
 
 def distinct(faults: Iterable[Fault]) -> list[Fault]:

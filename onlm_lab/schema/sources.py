@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onlm_lab.errors import Fault
 from onlm_lab.schema import mapping as mappings
-from onlm_lab.schema.columns_by_name import TABLES, our_name, patients_of
+from onlm_lab.schema.columns_by_name import TABLES, our_name, patients_of, resolve
 from onlm_lab.schema.dictionary import Column, columns, nearest
 from onlm_lab.schema.redcap import ADMIN, Project, explained, read_project
 from onlm_lab.schema.sheets import Sheet, open_sheet
@@ -36,8 +36,14 @@ class Source:
         return {*self.sheet.columns, *self.names, *self.names.values()}
 
     def ours(self, *, mapping: Settings) -> set[str]:
-        """The sheet's columns under our names."""
-        return {our_name(name, mapping=mapping, names=self.names) for name in self.sheet.columns}
+        """The columns of ours that the sheet gives: its own, and those that the mapping makes of it."""
+        made = {name: said.end for name, said in mapping.dates.items()}
+        made |= {name: next(iter(boxes), "") for name, boxes in mapping.checkboxes.items()}
+        there = {
+            name for name, source in made.items() if resolve(source, self.sheet, mapping=mapping, names=self.names)
+        }
+        own = {our_name(name, mapping=mapping, names=self.names) for name in self.sheet.columns}
+        return own | there | set(mapping.constants)
 
     def ids(self, *, mapping: Settings) -> list[str]:
         """The patient of each row as the file has it; '' where it does not say."""

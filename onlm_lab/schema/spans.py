@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onlm_lab.errors import Fault
-from onlm_lab.schema.columns_by_name import Cells, Mapped, patients_of, resolve
+from onlm_lab.schema.columns_by_name import Cells, Mapped, counted, patients_of, resolve
 from onlm_lab.schema.dates import elapsed, read_dates
 from onlm_lab.schema.dictionary import Column, nearest
 from onlm_lab.schema.sheets import Sheet
@@ -67,6 +67,7 @@ def from_dates(
             used |= side.used
             sides.append(side.dates)
             bad |= side.bad
+            done.notes += [note for note in side.notes if note not in done.notes]
             for fault in side.faults:
                 if fault.said not in {f.said for f in done.faults}:
                     done.faults.append(fault)
@@ -95,42 +96,59 @@ class _Side:
     bad: np.ndarray
     faults: list[Fault]
     used: set[str]
+    notes: list[str]
 
 
 def _dated(
     sheet: Sheet, source: str, *, names: Mapping[str, str], data: Data, mapping: Settings, missing: Collection[str],
     other: tuple[Sheet, Mapping[str, str]] | None,
 ) -> _Side | None:  # fmt: skip
-    """The dates of a column of this sheet, or of the patient's row in the study's other one."""
+    """The dates of a column of this sheet; where it does not say, of the patient's row in the study's other one."""
     import numpy as np
 
     own = resolve(source, sheet, mapping=mapping, names=names)
-    holder = sheet if own is not None else other[0] if other else None
-    holder_names = names if own is not None else other[1] if other else {}
-    name = own if own is not None else other and resolve(source, other[0], mapping=mapping, names=other[1])
-    if holder is None or not name:
+    theirs = resolve(source, other[0], mapping=mapping, names=other[1]) if other and other[0] is not sheet else None
+    if own is None and theirs is None:
         return None
-    column = holder.columns[name]
-    column = column.replaced(["" if w in missing else w for w in column.words])
-    dates, wrong = read_dates(column, date_format=data.date_format)
-    holder_dates = column.values(dates)
-    holder_bad = column.values([bool(w) for w in wrong]).astype(bool) if column.words else np.zeros(0, dtype=bool)
-    if holder is sheet:
-        where = np.arange(len(sheet))
-        found = np.ones(len(sheet), dtype=bool)
-    else:
-        where, found = _joined(sheet, holder, mapping=mapping, names=names, holder_names=holder_names)
-    told_rows = np.zeros(len(holder), dtype=bool)
-    told_rows[where[found]] = True
-    faults = _date_faults(
-        holder, holder_names.get(name, name), holder_bad & told_rows, column=column, wrong=wrong, data=data,
-        patients=patients_of(holder, mapping=mapping, names=holder_names),
-    )  # fmt: skip
-    picked = np.full(len(sheet), None, dtype=object)
-    bad = np.zeros(len(sheet), dtype=bool)
-    picked[found] = holder_dates[where[found]]
-    bad[found] = holder_bad[where[found]]
-    return _Side(picked.tolist(), bad, faults, {name} if own is not None else set())
+    dates, bad = np.full(len(sheet), None, dtype=object), np.zeros(len(sheet), dtype=bool)
+    faults: list[Fault] = []
+    notes: list[str] = []
+    open_ = np.ones(len(sheet), dtype=bool)  # rows whose own cell does not say
+    if own is not None:
+        column = _known(sheet.columns[own], missing=missing)
+        found, wrong = read_dates(column, date_format=data.date_format)
+        dates, bad = column.values(found), column.values(list(map(bool, wrong))).astype(bool)
+        faults += _date_faults(
+            sheet, names.get(own, own), bad, column=column, wrong=wrong, data=data,
+            patients=patients_of(sheet, mapping=mapping, names=names),
+        )  # fmt: skip
+        open_ = column.where(lambda w: not w)
+    if theirs is not None and open_.any():
+        holder, holder_names = other
+        column = _known(holder.columns[theirs], missing=missing)
+        found, wrong = read_dates(column, date_format=data.date_format)
+        holder_dates, holder_bad = column.values(found), column.values(list(map(bool, wrong))).astype(bool)
+        where, there = _joined(sheet, holder, mapping=mapping, names=names, holder_names=holder_names)
+        there &= open_
+        dates[there], bad[there] = holder_dates[where[there]], holder_bad[where[there]]
+        used = np.zeros(len(holder), dtype=bool)
+        used[where[there]] = True
+        faults += _date_faults(
+            holder, holder_names.get(theirs, theirs), holder_bad & used, column=column, wrong=wrong, data=data,
+            patients=patients_of(holder, mapping=mapping, names=holder_names),
+        )  # fmt: skip
+        taken = int(sum(date is not None for date in dates[there]))
+        if own is not None and taken:  # an export by events has the date of surgery in one row, the visit in another
+            notes.append(
+                f"{sheet.file}: {names.get(own, own)} is empty in {counted(taken, 'row')} and was taken from the "
+                f"patient's row in {'another table' if holder.file == sheet.file else holder.file}."
+            )
+    return _Side(dates.tolist(), bad, faults, {own} if own is not None else set(), notes)
+
+
+def _known(column: Texts, *, missing: Collection[str]) -> Texts:
+    """The column with nothing for its missing words."""
+    return column.replaced(["" if w in missing else w for w in column.words])
 
 
 def _joined(

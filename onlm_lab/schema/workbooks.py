@@ -15,7 +15,9 @@ from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema.dictionary import nearest
 from onlm_lab.schema.texts import DATE, ERROR, FORMULA, ROUNDED, TIME, bare
 
-_ZEROS = re.compile(r'(?:"([^"]*)"|\\?([A-Za-z]))?(0+)')  # number formats that show 7 as 0007 or P0007
+_SECTION = re.compile(r'(?:"[^"]*"|\\.|[^;"\\])*')  # of a number format: what holds for positive numbers
+# Its parts: text in quotation marks, one character, a language, room for a character, places for digits.
+_PART = re.compile(r'"([^"]*)"|\\(.)|\[(?:\$-[^\]]*|[A-Z][a-z]+)\]|_.|([0#]+)|([-/ ():+ACFI-LO-RT-XZ])')
 _UNREADABLE = (  # what openpyxl raises on workbooks that are damaged or that it does not understand
     zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, ElementTree.ParseError,
 )  # fmt: skip
@@ -34,8 +36,9 @@ class Workbook:
 def read_workbook(path: Path, *, sheet: str = "", table: str = "", decimal: str = "") -> Workbook:
     """One sheet of an .xlsx or .xlsm workbook.
 
-    Numbers are shown with at most 15 digits, as Excel keeps them; leading zeros of a number format stay; dates, error
-    cells and formulas without a result are marked as such for whoever reads the column.
+    Numbers have at most 15 digits, as Excel keeps them; what a number format puts before and between the digits
+    (0007, P0007, 000-007) stays, and a percentage stays one; dates, error cells and formulas without a result are
+    marked as such for whoever reads the column.
 
     Raises:
         DataError: no workbook, no such sheet, or several sheets and none named.
@@ -191,12 +194,36 @@ def _text(cell: Any, *, marks: _Marks, decimal: str) -> str:
 
 
 def _number(value: float, *, style: str, decimal: str) -> str:
+    if "%" in style:
+        return f"{value * 100:.15g}%"
     if float(value).is_integer():
         if abs(value) >= _EXACT:
             return f"{ROUNDED}{int(value)}"
-        zeros = _ZEROS.fullmatch(style)
-        if zeros and value >= 0:
-            return (zeros[1] or zeros[2] or "") + f"{int(value):0{len(zeros[3])}d}"
-        return str(int(value))
+        return _in_places(int(value), style=style) or str(int(value))
     text = f"{value:.15g}"
     return text.replace(".", ",") if decimal == "," else text
+
+
+def _in_places(value: int, *, style: str) -> str:
+    """7 as 0007, P0007 or 000-007, where a number format shows it so; "" where it does not."""
+    section = _SECTION.match(style)[0]
+    parts = list(_PART.finditer(section))
+    places = "".join(part[3] or "" for part in parts)
+    if value < 0 or "0" not in places or "".join(part[0] for part in parts) != section:
+        return ""
+    while parts and not parts[-1][3]:  # a unit is no part of the number
+        parts.pop()
+    first = next(i for i, part in enumerate(parts) if part[3])
+    if "#" in places and not all(part[3] for part in parts[first:]):
+        return ""  # signs between thousands
+    digits = f"{value:0{len(places) - places.index('0')}d}"
+    shown = ""
+    for part in reversed(parts):
+        if not part[3]:
+            shown = (part[1] or part[2] or part[4] or "") + shown
+        elif len(part[3]) < len(places):  # more places stand to the left
+            digits, shown = digits[: -len(part[3])], digits[-len(part[3]) :] + shown
+            places = places[: -len(part[3])]
+        else:
+            shown = digits + shown
+    return shown.strip()
