@@ -299,6 +299,29 @@ def test_the_rules_with_recorded_and_known_are_three_and_the_rest_strict():
         ("lambda: 1", "is not understood"),
         ("age_years >= 18)", "not understood at character"),
         ("", "there is no condition"),
+        ("# only a remark", "there is no condition"),
+        ("age_years >= 18 and", "not understood at character 19"),
+        ("age_years >= 18\nand kps between 70 and 100", "line 2, character 9; write 18 <= age_years <= 80 for"),
+        ("age_years >= 18 # grown up\nand kps >", "not understood at line 2, character 9"),
+        ("age_years > = 18", "character 13; write >= without a blank."),
+        ("NOT pet_ct_done", "write not for NOT"),
+        ("fev1_percent >= 50 %", "write numbers without a unit, in the unit of the column."),
+        ("total_diameter_mm <= 3 cm", "write numbers without a unit"),
+        ("age_years >= １８", "write 1 for １"),
+        ("tumour size > 3", 'write column("tumour size").'),
+        ("age_years >= 18,5", "a comma joins no conditions; write and or or between them, a point in a number."),
+        ("age >= 18", "did you mean 'age_years'?"),
+        ("ecog == 0 or 1", "character 14: 1 alone is not understood; write the column again, or a list as in"),
+        ('consent == ["yes", "waived"]', "character 12: write in before a list."),
+        ("pet_ct_done == yes", "pet_ct_done is 0 or 1; write 1 for yes."),
+        ("consent == None", "an empty cell is no value; write not known(column) if that is meant."),
+        ("kps != null", "an empty cell is no value"),
+        ('consent == ""', "an empty cell is no value"),
+        ('known(consent == "yes")', "is no column; known takes a column, recorded a condition."),
+        ('known("consent")', "'consent' is not a column; write consent without quotes."),
+        ("known(kps) == 1", "known(...) is a condition by itself; there is nothing to compare."),
+        ('column("min_kps") >= 70', "'min_kps' is not a column"),
+        ("solid_diameter_mm / total_diameter_mm > 0.5", "no arithmetic in a rule"),
         ("age_years\x00 > 1", "rule 'r'"),
         ("(" * 300 + "pet_ct_done" + ")" * 300, "rule 'r'"),
         ("age_years > 1 or " * 400 + "kps > 1", "characters; wanted at most 4,000"),
@@ -314,13 +337,16 @@ def test_what_cannot_be_read_is_one_sentence_with_the_rule_the_place_and_the_nea
 def test_all_rules_faults_are_told_at_once():
     own = (OwnRule("one", "{gone}", "agee > 1"), OwnRule("two", "", "kps > 1"), OwnRule("three", "", 'sex == "man"'))
     with pytest.raises(StudyError) as caught:
-        require_rules(Protocol(own=own, limits={"kps": 3.0, "min_kps": 60.0, "2nd": 1.0, "big": float("inf")}))
+        limits = {"kps": 3.0, "min_kps": 60.0, "2nd": 1.0, "big": float("inf"), "class": 1.0, "known": 1.0}
+        require_rules(Protocol(own=own, limits=limits))
     lines = str(caught.value).split("\n")
     assert [re.search(r"rule '(\w+)'", line)[1] for line in lines if "rule '" in line] == ["one", "one", "three"]
     assert any("[protocol.limits] kps is also a column" in line for line in lines)
     assert any("[protocol.limits] min_kps is set under [protocol] itself" in line for line in lines)
     assert any("'2nd' is no name" in line for line in lines) and any("big is inf" in line for line in lines)
-    assert len(lines) == 7
+    assert any("class means something else in a rule; rename the limit" in line for line in lines)
+    assert any("known means something else in a rule" in line for line in lines)
+    assert len(lines) == 9
 
 
 def test_an_own_column_may_not_take_a_name_that_means_something_else():

@@ -15,15 +15,16 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from onlm_lab.cohort.parsing import WANTED, ConditionError, Words, read_words
 from onlm_lab.cohort.vocabulary import FUNCTIONS, Noun
 from onlm_lab.schema import nearest
 
-LONGEST = 4000  # characters of one condition
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_NOTHING = ("none", "null", "nan", "na", "empty", "missing")
+_EMPTY = "an empty cell is no value; write not known(column) if that is meant."
 _OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-_WANTED = 'comparisons such as age_years >= 18 or consent in ["yes", "waived"], joined by and, or, not'
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,6 @@ Leaf = Against | Among | Recorded | Known
 Node = Leaf | All | Any
 
 
-class ConditionError(ValueError):
-    """What is wrong with a condition, and where in it."""
-
-
 def parse(passes: str, *, nouns: Mapping[str, Noun], limits: Mapping[str, float]) -> Node:
     """The tree of a condition.
 
@@ -94,24 +91,12 @@ def parse(passes: str, *, nouns: Mapping[str, Noun], limits: Mapping[str, float]
     Raises:
         ConditionError: the first thing that is not understood, with its place and the nearest name.
     """
-    if not passes.strip():
-        raise ConditionError(f"there is no condition; wanted {_WANTED}.")
-    if len(passes) > LONGEST:
-        raise ConditionError(f"the condition has {len(passes):,} characters; wanted at most {LONGEST:,}. Split it.")
+    words = read_words(passes, names=nouns)
+    reader = _Reader(words, dict(nouns), {unicodedata.normalize("NFKC", name): v for name, v in limits.items()})
     try:
-        tree = ast.parse(f"({passes}\n)", mode="eval")
-    except SyntaxError as error:
-        raise ConditionError(_syntax(error, passes)) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise ConditionError(f"the condition cannot be read; wanted {_WANTED}.") from None
-    reader = _Reader(passes, dict(nouns), dict(limits))
-    try:
-        node = reader.node(tree.body)
+        return reader.node(words.tree)
     except RecursionError:
         raise ConditionError("the condition is nested too deeply; split it into several rules.") from None
-    if not nouns_of(node):
-        raise ConditionError("the condition reads no column, so it would decide the same for everybody.")
-    return node
 
 
 def nouns_of(node: Node) -> dict[str, Noun]:
@@ -138,36 +123,16 @@ def negate(node: Node) -> Node:
     return replace(node, negated=not node.negated)
 
 
-def _syntax(error: SyntaxError, passes: str) -> str:
-    """What Python's parser stumbled over, with what people write by habit from elsewhere."""
-    lines = passes.split("\n")
-    line = min(max((error.lineno or 1), 1), len(lines))
-    at = min(max((error.offset or 1) - (line == 1), 1), len(lines[line - 1]) or 1)
-    habits = {"&&": "and", "||": "or", "<>": "!=", "≥": ">=", "≤": "<=", "≠": "!=", " AND ": "and", " OR ": "or",
-              " NOT ": "not", "“": '"', "”": '"', "（": "(", "，": ",", "=>": ">=", "=<": "<="}  # fmt: skip
-    tips = [f"write {ours} for {theirs.strip()}" for theirs, ours in habits.items() if theirs in passes]
-    bare = passes.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "")
-    tips += ["write == to compare"] if "=" in bare else []
-    return f"not understood at {_place(line, at, len(lines))}; {'; '.join(tips) or f'wanted {_WANTED}'}."
-
-
-def _place(line: int, character: int, n_lines: int) -> str:
-    return f"character {character}" if n_lines == 1 else f"line {line}, character {character}"
-
-
 @dataclass(frozen=True)
 class _Reader:
     """Walks Python's tree and lets through what a condition may say."""
 
-    text: str
+    words: Words
     nouns: dict[str, Noun]
     limits: dict[str, float]
 
-    def fault(self, node: ast.AST, said: str) -> ConditionError:
-        lines = self.text.split("\n")
-        line = min(node.lineno, len(lines))
-        before = (("(" if line == 1 else "") + lines[line - 1]).encode()[: node.col_offset].decode(errors="ignore")
-        return ConditionError(f"at {_place(line, len(before) + (line > 1), len(lines))}: {said.replace('?.', '?')}")
+    def fault(self, at: ast.AST, said: str) -> ConditionError:
+        return self.words.fault(at, said)
 
     def node(self, tree: ast.AST) -> Node:
         """A condition."""
@@ -189,7 +154,12 @@ class _Reader:
         if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitAnd | ast.BitOr):
             word = "and" if isinstance(tree.op, ast.BitAnd) else "or"
             raise self.fault(tree, f"write {word} instead of {'&' if word == 'and' else '|'}.")
-        raise self.fault(tree, f"'{_short(tree)}' is not understood; wanted {_WANTED}.")
+        if isinstance(tree, ast.Tuple):
+            raise self.fault(tree, "a comma joins no conditions; write and or or between them, a point in a number.")
+        if isinstance(tree, ast.Constant):
+            again = "write the column again, or a list as in ecog in [0, 1]"
+            raise self.fault(tree, f"{ast.unparse(tree)} alone is not understood; {again}.")
+        raise self.fault(tree, f"'{_short(tree)}' is not understood; wanted {WANTED}.")
 
     def comparison(self, tree: ast.Compare) -> Node:
         """One comparison, or a chain of them, which holds where each link holds."""
@@ -202,6 +172,8 @@ class _Reader:
             return self.membership(left, right, negated=isinstance(op, ast.NotIn))
         if type(op) not in _OPERATORS:
             raise self.fault(left, "'is' is not understood; write == to compare, known(column) for a filled cell.")
+        if isinstance(right, ast.List | ast.Tuple | ast.Set):
+            raise self.fault(right, f"write {'in' if isinstance(op, ast.Eq) else 'not in'} before a list.")
         a, b, sign = self.term(left, beside=right), self.term(right, beside=left), _OPERATORS[type(op)]
         if not isinstance(a, Noun) and not isinstance(b, Noun):
             given = f"'{_short(left)}' and '{_short(right)}'"
@@ -254,6 +226,8 @@ class _Reader:
             if noun.kind == "boolean" and value not in (0.0, 1.0):
                 raise self.fault(at, f"{noun.name} is 0 or 1, never {value:g}.")
             return
+        if isinstance(value, str) and not value.strip():
+            raise self.fault(at, _EMPTY)
         if not isinstance(value, str):
             raise self.fault(at, f"{noun.name} holds {_holds(noun)}, {value:g} is a number; wanted a word in quotes.")
         if value in noun.unknown:
@@ -263,9 +237,12 @@ class _Reader:
             raise self.fault(at, f"'{value}' is not a word of {noun.name} ({', '.join(words)}){_mean(value, words)}.")
 
     def noun(self, tree: ast.AST) -> Noun:
+        if isinstance(tree, ast.Compare | ast.BoolOp):
+            raise self.fault(tree, f"'{_short(tree)}' is no column; known takes a column, recorded a condition.")
         found = self.term(tree)
         if not isinstance(found, Noun):
-            raise self.fault(tree, f"'{_short(tree)}' is not a column.")
+            bare = f"; write {found} without quotes" if found in self.nouns else ""
+            raise self.fault(tree, f"'{found if isinstance(found, str) else _short(tree)}' is not a column{bare}.")
         return found
 
     def term(self, tree: ast.AST, *, beside: ast.AST | None = None) -> Noun | str | float:
@@ -282,9 +259,18 @@ class _Reader:
         if isinstance(tree, ast.Call) and self.function(tree) == "column":
             word = tree.args[0]
             if isinstance(word, ast.Constant) and isinstance(word.value, str):
-                return self.named(tree, unicodedata.normalize("NFKC", word.value), beside=None)
+                return self.column(tree, unicodedata.normalize("NFKC", word.value))
             raise self.fault(word, 'wanted the column\'s name in quotes, such as column("tumour size").')
-        raise self.fault(tree, f"'{_short(tree)}' is not understood; wanted a column, a limit, a number or \"a word\".")
+        if isinstance(tree, ast.Call):
+            raise self.fault(tree, f"{tree.func.id}(...) is a condition by itself; there is nothing to compare.")
+        if isinstance(tree, ast.Constant) and tree.value is None:
+            raise self.fault(tree, _EMPTY)
+        why = (
+            "no arithmetic in a rule: the result may be a column of its own"
+            if isinstance(tree, ast.BinOp)
+            else ('wanted a column, a limit, a number or "a word"')
+        )
+        raise self.fault(tree, f"'{_short(tree)}' is not understood; {why}.")
 
     def number(self, tree: ast.AST, value: float, *, sign: int) -> float:
         try:
@@ -296,20 +282,29 @@ class _Reader:
         return found
 
     def name(self, tree: ast.Name, *, beside: ast.AST | None) -> Noun | float:
-        if tree.id in ("true", "false"):
-            return float(tree.id == "true")
-        return self.named(tree, tree.id, beside=beside)
-
-    def named(self, tree: ast.AST, word: str, *, beside: ast.AST | None) -> Noun | float:
-        if word in self.nouns:
-            return self.nouns[word]
-        if word in self.limits:
+        word = tree.id
+        if word in ("true", "false"):
+            return float(word == "true")
+        if word in self.limits and word not in self.nouns:
             return self.limits[word]
-        if beside is not None and isinstance(beside, ast.Name) and beside.id in self.nouns:
+        if word not in self.nouns and isinstance(beside, ast.Name) and beside.id in self.nouns:
             noun = self.nouns[beside.id]
             if word in (noun.scale.words if noun.scale else noun.allowed):
                 raise self.fault(tree, f'{word} is a word of {noun.name}; write it in quotes, "{word}".')
-        raise self.fault(tree, f"'{word}' is neither a column nor a limit{_mean(word, (*self.nouns, *self.limits))}.")
+            if noun.kind == "boolean" and word.casefold() in ("yes", "no", "true", "false"):
+                raise self.fault(
+                    tree, f"{noun.name} is 0 or 1; write {word.casefold() in ('yes', 'true'):d} for {word}."
+                )
+        if word not in self.nouns and word.casefold() in _NOTHING:
+            raise self.fault(tree, _EMPTY)
+        return self.column(tree, word)
+
+    def column(self, tree: ast.AST, word: str) -> Noun:
+        if word in self.nouns:
+            return self.nouns[word]
+        meant = _mean(word, (*self.nouns, *self.limits) if isinstance(tree, ast.Name) else tuple(self.nouns))
+        kind = "neither a column nor a limit" if isinstance(tree, ast.Name) else "not a column"
+        raise self.fault(tree, f"'{word}' is {kind}{meant}.")
 
     def function(self, tree: ast.Call) -> str:
         """The name of a function that a condition may call, with the one thing that it takes."""
@@ -338,7 +333,7 @@ def _holds(noun: Noun) -> str:
 
 
 def _mean(word: str, known: tuple[str, ...]) -> str:
-    near = nearest(word, known)
+    near = next((name for name in known if name.startswith(f"{word.lower()}_")), "") or nearest(word, known)
     return f"; did you mean '{near}'?" if near else ""
 
 

@@ -8,6 +8,7 @@ The registration's twelve rules stand in nct06684418.toml, in the words in which
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,10 @@ from functools import cache, partial
 from pathlib import Path
 
 from onlm_lab import schema
-from onlm_lab.cohort.conditions import ConditionError, Node, nouns_of, parse
+from onlm_lab.cohort.conditions import Node, nouns_of, parse
+from onlm_lab.cohort.parsing import ConditionError, outside_quotes
 from onlm_lab.cohort.quantities import format_number
-from onlm_lab.cohort.vocabulary import FIXED_LIMITS, Noun, reserved, vocabulary
+from onlm_lab.cohort.vocabulary import FIXED_LIMITS, RESERVED, Noun, reserved, vocabulary
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.study import OwnRule, Protocol, load_study
 
@@ -136,6 +138,8 @@ def _faults_of_names(protocol: Protocol, *, extra: tuple[schema.Column, ...], no
             faults.append(f"study.toml: {where} {name} is also a column; a rule could mean either. Rename the limit.")
         elif not _NAME.fullmatch(name):
             faults.append(f"study.toml: {where} '{name}' is no name; wanted letters, digits and _, a letter first.")
+        elif name in RESERVED or keyword.iskeyword(name):
+            faults.append(f"study.toml: {where} {name} means something else in a rule; rename the limit.")
         if not abs(value) < float("inf"):
             faults.append(f"study.toml: {where} {name} is {value}; wanted a number.")
     for rule in protocol.own:
@@ -146,7 +150,7 @@ def _faults_of_names(protocol: Protocol, *, extra: tuple[schema.Column, ...], no
 
 def _rule(said: OwnRule, *, condition: Node, text: str, limits: dict[str, float]) -> Rule:
     read = nouns_of(condition).values()
-    used = tuple(name for name in limits if re.search(rf"{_FIRST}{name}\b", _outside_quotes(said.passes)))
+    used = tuple(name for name in limits if re.search(rf"{_FIRST}{name}\b", outside_quotes(said.passes, quoted=" ")))
     late = tuple(dict.fromkeys(c for noun in read if noun.after_baseline for c in noun.inputs))
     return Rule(
         said.name, text, said.source, said.version,
@@ -164,11 +168,6 @@ def _text(said: OwnRule, *, limits: dict[str, float]) -> str:
             tip = f"; did you mean '{near}'?" if near else "."
             raise ConditionError(f"text names {{{word}}}, which is not a limit of the protocol{tip}")
     return _PLACEHOLDER.sub(lambda found: format_number(limits[found[1]]), said.text.strip()) or said.name
-
-
-def _outside_quotes(passes: str) -> str:
-    """The condition without its words in quotes and without comments."""
-    return re.sub(r"\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*", "''", passes)
 
 
 def _numbers_filled_in(passes: str, *, limits: dict[str, float]) -> str:

@@ -19,7 +19,7 @@ T_INPUTS = ("nodule_type", "total_diameter_mm", "solid_diameter_mm", "t_descript
 KPS_INPUTS = ("kps", "ecog")
 FIXED_LIMITS = ("min_age_years", "min_kps", "imaging_trigger_mm")
 FUNCTIONS = ("recorded", "known", "column")
-_RESERVED = (*FUNCTIONS, "t", "performance_kps", "true", "false")
+RESERVED = (*FUNCTIONS, "t", "performance_kps", "true", "false")
 _UNKNOWN = ("tx", "nx", "mx", "unknown", "not known", "not_known")
 
 
@@ -113,7 +113,7 @@ def vocabulary(extra_columns: Iterable[schema.Column] = ()) -> dict[str, Noun]:
 
 def reserved(extra_columns: Iterable[schema.Column]) -> list[str]:
     """The study's own columns whose names mean something else in a rule."""
-    return [spec.name for spec in extra_columns if spec.name in _RESERVED]
+    return [spec.name for spec in extra_columns if spec.name in RESERVED]
 
 
 def _noun(spec: schema.Column, *, own: bool) -> Noun:
