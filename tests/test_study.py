@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from onlm_lab.errors import StudyError
@@ -43,11 +45,23 @@ def test_every_fault_of_a_study_file_is_told_at_once_with_the_nearest_key(tmp_pa
         ("[study]\nseed = -1\n", "from 0 to 4294967295"),
         ("[training]\nweight_decay = -0.1\n", "weight_decay is -0.1"),
         ("[study\n", "not valid TOML"),
+        ("folder = 'x'\n", "[folder] is not known"),
+        ("[data]\nclinical = ''\n", "[data] clinical is empty"),
     ],
 )
 def test_a_value_out_of_range_says_what_was_wanted(tmp_path, text, wanted):
-    with pytest.raises(StudyError, match=wanted.replace("?", r"\?")):
+    with pytest.raises(StudyError, match=re.escape(wanted)):
         load_study(write(tmp_path, text))
+
+
+def test_a_study_that_is_no_utf8_or_no_study_is_told_so(tmp_path):
+    write(tmp_path, "")
+    (tmp_path / "study.toml").write_bytes("[study]\nname = '北京'\n".encode("gb18030"))
+    with pytest.raises(StudyError, match=r"line 2 is not UTF-8 text\. Save the file as UTF-8\."):
+        load_study(tmp_path)
+    (tmp_path / "clinical.csv").write_text("patient_id\n", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"'clinical\.csv' is a file; wanted a study"):
+        load_study(tmp_path / "clinical.csv")
 
 
 def test_a_folder_without_a_study_is_told_so(tmp_path):

@@ -26,12 +26,20 @@ def load_study(path: str | Path) -> Study:
             f"No study.toml in '{path.name or path}'. A study is a folder with a study.toml; "
             "start one with `onlm init DIR`, make one up with `onlm virtual DIR`, or name the right folder."
         )
+    if file.suffix != ".toml":
+        raise StudyError(f"'{file.name}' is a file; wanted a study: a folder with a study.toml.")
+    content = file.read_bytes()
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise StudyError(f"study.toml: line {line} is not UTF-8 text. Save the file as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
         raise StudyError(f"study.toml is not valid TOML: {error}. Correct that line.") from None
     faults: list[str] = []
-    study = _build(Study, {"folder": file.parent, **raw}, where="", faults=faults)
+    if "folder" in raw:  # where the file lies, and nothing that it could say
+        faults.append("study.toml: [folder] is not known.")
+    study = _build(Study, {**raw, "folder": file.parent}, where="", faults=faults)
     if faults:
         raise StudyError("\n".join(fault.replace("?.", "?") for fault in faults))
     return study

@@ -56,6 +56,10 @@ class Data:
     ] = "YYYY-MM-DD"
     redcap_dictionary: str = ""  # the project's data dictionary: raw codes become the labels of their choices
 
+    def __post_init__(self) -> None:
+        if not self.clinical.strip():
+            raise StudyError("[data] clinical is empty; wanted the file with one row a patient, such as clinical.csv.")
+
 
 @dataclass(frozen=True)
 class Elapsed:
