@@ -221,3 +221,84 @@ def test_a_column_nobody_declared_is_read_by_what_it_holds():
     table = table_one(rows, columns=["flag", "yes", "count", "stage"],
                       extra_columns=[Column("stage", "clinical", "category", allowed=("1", "2"))])  # fmt: skip
     assert table["overall"].tolist()[1:4] == ["2 (66.7 %)", "2 (66.7 %)", "4.00 (3.50-4.50)"]
+    assert table[["level", "overall"]].to_numpy().tolist()[4:] == [["1", "1 (33.3 %)"], ["2", "2 (66.7 %)"]]
+    assert list(_cells(pd.Series([60, 62, None], dtype=object))) == ["61.0 (60.5-61.5)"]
+    assert list(_cells(pd.Categorical([1, 2, 2]))) == ["1 (33.3 %)", "2 (66.7 %)"]
+
+
+def _cells(values, name="own", **more) -> pd.Series:
+    """What the table says of one column of three patients."""
+    return table_one(pd.DataFrame({name: values}), columns=[name], **more)["overall"].iloc[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        (
+            "age_years",
+            ["60", "61", None],
+            r"'age_years' wants numbers, but 2 of 2 known values are none \(first in row 1",
+        ),
+        ("age_years", [60.0, np.inf, 61.0], r"wants finite numbers, but 1 of 3 known values are none \(first in row 2"),
+        ("pet_ct_done", ["yes", "no", None], r"'pet_ct_done' wants 0 or 1, but 2 of 2 known values are none"),
+        ("own", pd.Series([1, "1", 2], dtype=object), "'own' holds both a number and a text that read '1'"),
+        ("own", pd.to_datetime(["2020-01-01"] * 3), "'own' holds dates, which no table shows"),
+    ],
+)
+def test_values_that_the_column_cannot_hold_are_refused_and_never_shown(name, values, said):
+    with pytest.raises(OnlmError, match=said) as told:
+        _cells(values, name=name)
+    assert "2020" not in str(told.value) and "yes" not in str(told.value)
+
+
+def test_free_text_is_no_table_and_a_name_alone_is_no_list():
+    rows = pd.DataFrame({"remark": ["Mr A", "Mr B", "Mr A"], "age_years": [60.0, 61.0, 62.0]})
+    own = [Column("remark", "clinical", "text", timing="pre_treatment")]
+    for how in ({"columns": ["remark"]}, {"by": "remark", "columns": ["age_years"]}):
+        with pytest.raises(OnlmError, match="'remark' is free text, which no table shows") as told:
+            table_one(rows, extra_columns=own, **how)
+        assert "Mr" not in str(told.value)
+    with pytest.raises(OnlmError, match=r"wanted a list of columns, got the text 'age_years'\. Write \['age_years'\]"):
+        table_one(rows, columns="age_years")
+
+
+def test_groups_keep_their_exact_names_and_two_that_read_the_same_are_refused():
+    rows = pd.DataFrame({"code": [1_000_000, 1_000_001, 1_000_001, 1_000_000], "age_years": [60.0, 70, 72, 62]})
+    table = table_one(rows, by="code", columns=["age_years"])
+    assert table.loc[1, ["1000000", "1000001"]].tolist() == ["61.0 (60.5-61.5)", "71.0 (70.5-71.5)"]
+    with pytest.raises(OnlmError, match="'code' holds both a number and a text that read '1'"):
+        table_one(rows.assign(code=pd.Series([1, "1", 1, "1"], dtype=object)), by="code", columns=["age_years"])
+    odd = rows.assign(code=["", "smd: a | b", "n_missing: a", "a"])
+    names = list(table_one(odd, by="code", columns=["age_years"], pairs=True, missing_by_group=True).columns)
+    assert len(set(names)) == len(names) and "code = ''" in names and "code = n_missing: a" in names
+
+
+def test_small_and_negative_numbers_can_be_read():
+    assert list(_cells([-500.0, -20.0, -3.5], ranges=["own"])) == ["-20.0 (-260.0 to -11.8)", "-500.0 to -3.5"]
+    assert list(_cells([0.011, 0.02, 0.043])) == ["0.020 (0.015-0.032)"]
+
+
+def test_a_category_of_which_nothing_is_known_keeps_its_line_and_its_count_of_missing_values():
+    rows = pd.DataFrame({"part": ["a", "a", "b"], "lobe": [None] * 3, "sex": [None] * 3})
+    table = table_one(rows, by="part", columns=["lobe", "sex"]).iloc[1:]
+    assert table[["variable", "level", "overall", "a"]].to_numpy().tolist() == [
+        ["lobe", "none known", "-", "-"], ["sex", "none known", "-", "-"],
+    ]  # fmt: skip
+    assert table["n_missing"].tolist() == [3, 3] and table["n_missing"].dtype == "Int64"
+
+
+def test_a_largest_distance_that_leaves_pairs_out_says_so():
+    rows = pd.DataFrame({"part": list("aabbcc"), "sex": ["female", "male"] * 2 + ["other"] * 2})
+    table = table_one(rows, by="part", columns=["sex"], pairs=True)
+    assert table["smd"].iloc[1] == 0 and math.isnan(table["smd: a | c"].iloc[1])
+    assert any("In 1 of 1 characteristics the largest SMD leaves out pairs" in n for n in table.attrs["notes"])
+    assert not any("leaves out" in n for n in table_one(rows.iloc[:4], by="part", columns=["sex"]).attrs["notes"])
+
+
+@pytest.mark.parametrize("value", [0.1, 7.3, 1 / 3, 64.7])
+def test_groups_in_which_everybody_has_the_same_value_are_not_apart_by_the_dust_of_a_sum(value):
+    rows = pd.DataFrame({"part": ["a"] * 100 + ["b"] * 317, "own": value})
+    found = table_one_numbers(rows, by="part", columns=["own"])
+    assert found["smd"].dropna().tolist() == [0.0] and found["sd"].dropna().tolist() == [0.0] * 3
+    apart = table_one_numbers(rows.assign(own=np.where(rows["part"] == "a", value, 1.0)), by="part", columns=["own"])
+    assert apart["smd"].isna().all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers as kinds
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
+from onlm_lab.cohort.distances import Numbers, number_distance, numbers_of, share_distance
 from onlm_lab.errors import OnlmError
 
 TABLE_ONE = (
@@ -23,21 +25,6 @@ MOST_GROUPS = 60
 MOST_LEVELS = 60
 SHORT_LIST = 5  # a category of at most so many words also shows those that nobody has
 FIXED = ("variable", "level", OVERALL, "n_missing", "smd", "p_value", "test")
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """Of one number in one group; NaN where nothing is known, the spread where fewer than two are."""
-
-    n: int
-    n_missing: int
-    mean: float
-    sd: float
-    median: float
-    q1: float
-    q3: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +92,14 @@ def baseline(
         categories: columns of numbers that are shown level by level, such as ECOG.
 
     Raises:
-        OnlmError: a column is absent or there twice, or has too many groups or levels to be a table.
+        OnlmError: a column is absent or there twice, holds free text, dates or what its kind does not allow, or has too
+            many groups or levels to be a table.
     """
     extra = tuple(extra_columns)
-    _require(patients, [*([by] if by else []), *(columns or []), *categories])
+    for name in (columns, categories):
+        if isinstance(name, str):
+            raise OnlmError(f"Table 1: wanted a list of columns, got the text '{name}'. Write ['{name}'].")
+    _require(patients, [*([by] if by else []), *(columns or []), *categories], extra=extra)
     if columns is None:
         columns = [c for c in TABLE_ONE if c in patients and patients[c].notna().any() and c != by]
     codes, names = _groups(patients, by=by)
@@ -116,7 +107,7 @@ def baseline(
     lines = [
         _line(patients[name], spec=schema.column(name, extra_columns=extra), members=members,
               as_category=name in categories)
-        for name in columns
+        for name in dict.fromkeys(columns)
     ]  # fmt: skip
     return Baseline(
         lines=tuple(lines), groups=(OVERALL, *names), sizes=tuple(len(m) for m in members), by=by or "",
@@ -124,7 +115,7 @@ def baseline(
     )  # fmt: skip
 
 
-def _require(patients: pd.DataFrame, names: Iterable[str]) -> None:
+def _require(patients: pd.DataFrame, names: Iterable[str], *, extra: tuple[schema.Column, ...]) -> None:
     present = list(map(str, patients.columns))
     for name in names:
         if name not in patients:
@@ -134,6 +125,13 @@ def _require(patients: pd.DataFrame, names: Iterable[str]) -> None:
             raise OnlmError(
                 f"Table 1: the column '{name}' is there {present.count(str(name))} times. Keep one of them."
             )
+        spec = schema.column(name, extra_columns=extra)
+        if spec is not None and spec.type == "text" and schema.column(name) is None:
+            raise OnlmError(
+                f"Table 1: '{name}' is free text, which no table shows. Declare it a category with its allowed words."
+            )
+        if pd.api.types.is_datetime64_any_dtype(patients[name].dtype):
+            raise OnlmError(f"Table 1: '{name}' holds dates, which no table shows. Give days or years instead.")
 
 
 def _groups(patients: pd.DataFrame, *, by: str | None) -> tuple[np.ndarray, list[str]]:
@@ -146,8 +144,18 @@ def _groups(patients: pd.DataFrame, *, by: str | None) -> tuple[np.ndarray, list
             f"Table 1 by '{by}' would have {len(levels)} groups in {len(patients)} patients; wanted at most "
             f"{MOST_GROUPS}. Cut the column into groups first, for example with pandas.cut."
         )
-    names = [level_text(v) for v in levels]
-    return codes, [f"{by} = {n}" if n in FIXED else n for n in names]
+    names = _told_apart(levels, of=by)
+    taken = [n in FIXED or not n.strip() or n.startswith(("n_missing: ", "smd: ")) for n in names]
+    return codes, [f"{by} = {n if n.strip() else repr(n)}" if t else n for n, t in zip(names, taken, strict=True)]
+
+
+def _told_apart(levels: Iterable[object], *, of: str) -> list[str]:
+    """The levels as texts; refused where two of them, such as the number 1 and the text "1", would read the same."""
+    texts = [level_text(v) for v in levels]
+    twice = next((t for t in texts if texts.count(t) > 1), None)
+    if twice is not None:
+        raise OnlmError(f"Table 1: '{of}' holds both a number and a text that read '{twice}'. Write all of it as text.")
+    return texts
 
 
 def _factorised(series: pd.Series) -> tuple[np.ndarray, list[object]]:
@@ -171,7 +179,9 @@ def _sort_key(value: object) -> tuple[int, float, str]:
 
 def level_text(value: object) -> str:
     """A level as text: 1 and 1.0 are both "1", true is "1"."""
-    return f"{float(value):g}" if isinstance(value, int | float | np.number | np.bool_) else str(value)
+    if not isinstance(value, int | float | np.number | np.bool_):
+        return str(value)
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def kind_of(series: pd.Series, *, spec: schema.Column | None) -> str:
@@ -180,8 +190,12 @@ def kind_of(series: pd.Series, *, spec: schema.Column | None) -> str:
         return {"number": "number", "integer": "number", "boolean": "boolean"}.get(spec.type, "category")
     if pd.api.types.is_bool_dtype(series.dtype):
         return "boolean"
-    if not pd.api.types.is_numeric_dtype(series.dtype):
+    if isinstance(series.dtype, pd.CategoricalDtype):
         return "category"
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        held = pd.api.types.infer_dtype(series, skipna=True)
+        if held not in ("integer", "floating", "mixed-integer-float", "boolean"):
+            return "category"
     known = series.dropna().to_numpy(float)
     return "boolean" if len(known) and np.isin(known, (0.0, 1.0)).all() else "number"
 
@@ -193,16 +207,37 @@ def _line(series: pd.Series, *, spec: schema.Column | None, members: list[np.nda
     known = np.array([len(m) for m in members]) - n_missing
     shared = {"name": str(series.name), "kind": kind, "n": known, "n_missing": n_missing}
     if kind == "number":
-        values = pd.to_numeric(series, errors="coerce").to_numpy(float, na_value=np.nan)
+        values = _as_numbers(series)
         samples = tuple(values[m][~missing[m]] for m in members)
-        numbers = tuple(_numbers(s, n_missing=int(k)) for s, k in zip(samples, n_missing, strict=True))
-        smd = tuple(_number_distance(a, b) for a, b in itertools.combinations(numbers[1:], 2))
+        numbers = tuple(numbers_of(s, n_missing=int(k)) for s, k in zip(samples, n_missing, strict=True))
+        smd = tuple(number_distance(a, b) for a, b in itertools.combinations(numbers[1:], 2))
         whole = spec is not None and spec.type == "integer"
         return Line(**shared, whole=whole, smd=smd, numbers=numbers, samples=samples)
     levels, counts = _counted(series, kind=kind, spec=spec, members=members)
-    smd = tuple(_share_distance(counts[:, i], counts[:, j]) for i, j in
+    smd = tuple(share_distance(counts[:, i], counts[:, j]) for i, j in
                 itertools.combinations(range(1, len(members)), 2))  # fmt: skip
     return Line(**shared, whole=False, smd=smd, levels=levels, counts=counts)
+
+
+def _as_numbers(series: pd.Series) -> np.ndarray:
+    """The values as floats, NaN where missing; text is not taken for a number."""
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        values = series.to_numpy(float, na_value=np.nan)
+    else:
+        real = [isinstance(v, kinds.Real) or bad for v, bad in zip(series.tolist(), series.isna(), strict=True)]
+        _refuse(series, wrong=~np.array(real, dtype=bool), wanted="numbers")
+        values = series.astype(object).to_numpy(float, na_value=np.nan)
+    _refuse(series, wrong=np.isinf(values), wanted="finite numbers")
+    return values
+
+
+def _refuse(series: pd.Series, *, wrong: np.ndarray, wanted: str) -> None:
+    if wrong.any():
+        raise OnlmError(
+            f"Table 1: '{series.name}' wants {wanted}, but {int(wrong.sum())} of {int(series.notna().sum())} known "
+            f"values are none (first in row {int(wrong.argmax()) + 1}). Correct them, or read the table with "
+            "load_cohort, which tells all faults."
+        )
 
 
 def _counted(
@@ -210,7 +245,13 @@ def _counted(
 ) -> tuple[tuple[object, ...], np.ndarray]:
     """Levels in the order of the schema (those that nobody has too, where its list is short), and (levels, groups)."""
     codes, levels = _factorised(series)
+    if kind == "boolean":
+        strange = np.array([v not in (0, 1) for v in levels] + [False], dtype=bool)
+        _refuse(series, wrong=strange[codes], wanted="0 or 1")
+    texts = _told_apart(levels, of=str(series.name))
     wanted: list[object] = [0.0, 1.0] if kind == "boolean" else list(spec.allowed) if spec else []
+    if kind == "category" and wanted:
+        levels = list(texts)  # allowed words are texts: the number 1 is the level "1"
     if kind == "category" and (len(wanted) > SHORT_LIST or not levels):
         wanted = [w for w in wanted if w in set(levels)]
     order = wanted + [v for v in levels if v not in wanted]
@@ -223,47 +264,3 @@ def _counted(
     codes = place[codes]
     counts = [np.bincount(codes[m][codes[m] >= 0], minlength=len(order)) for m in members]
     return tuple(order), np.stack(counts, axis=1)
-
-
-def _numbers(known: np.ndarray, *, n_missing: int) -> Numbers:
-    if not len(known):
-        return Numbers(0, n_missing, *([math.nan] * 7))
-    q1, median, q3 = (float(v) for v in np.quantile(known, [0.25, 0.5, 0.75]))
-    with np.errstate(over="ignore", invalid="ignore"):  # a spread beyond all numbers is told as such, not warned of
-        sd = float(np.std(known, ddof=1)) if len(known) > 1 else math.nan
-    return Numbers(len(known), n_missing, float(known.mean()), sd, median, q1, q3, float(known.min()),
-                   float(known.max()))  # fmt: skip
-
-
-def _number_distance(a: Numbers, b: Numbers) -> float:
-    if min(a.n, b.n) < 2:
-        return math.nan
-    spread, gap = math.hypot(a.sd, b.sd) / math.sqrt(2), abs(a.mean - b.mean)
-    return gap / spread if spread > 0 else (0.0 if gap == 0 else math.nan)
-
-
-def _share_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance of two groups from their counts of each level; levels that neither has do not matter."""
-    if a.sum() == 0 or b.sum() == 0:
-        return math.nan
-    seen = (a + b) > 0
-    p, q = (a[seen] / a.sum())[1:], (b[seen] / b.sum())[1:]
-    if not len(p):
-        return 0.0
-    covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
-    if np.linalg.matrix_rank(covariance) < len(p):
-        return 0.0 if np.allclose(p, q) else math.nan
-    return float(np.sqrt((p - q) @ np.linalg.solve(covariance, p - q)))
-
-
-def standardised_difference(a: pd.Series, b: pd.Series, *, numeric: bool) -> float:
-    """Absolute standardised mean difference of two groups, known values only; NaN where it cannot be computed.
-
-    |difference| / sqrt of the mean variance (Austin, Stat Med 2009;28:3083, doi:10.1002/sim.3697), for categories its
-    multinomial form (Yang & Dalton, SAS Global Forum 2012, 335).
-    """
-    a, b = a.dropna(), b.dropna()
-    if numeric:
-        return _number_distance(*(_numbers(s.to_numpy(float), n_missing=0) for s in (a, b)))
-    levels = sorted(set(a) | set(b), key=str)
-    return _share_distance(*(np.array([int((s == level).sum()) for level in levels]) for s in (a, b)))

@@ -9,16 +9,8 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
-from onlm_lab.cohort.baseline import (
-    OVERALL,
-    TABLE_ONE,
-    Baseline,
-    Line,
-    Numbers,
-    baseline,
-    level_text,
-    standardised_difference,
-)
+from onlm_lab.cohort.baseline import OVERALL, TABLE_ONE, Baseline, Line, baseline, level_text
+from onlm_lab.cohort.distances import Numbers, standardised_difference
 from onlm_lab.cohort.hypothesis import NOT_ADJUSTED, hypothesis_test
 from onlm_lab.cohort.missing import missingness
 from onlm_lab.errors import OnlmError
@@ -26,6 +18,8 @@ from onlm_lab.errors import OnlmError
 __all__ = ["TABLE_ONE", "accrual", "missingness", "standardised_difference", "table_one", "table_one_numbers"]
 MEDIAN, MEAN, RANGE = "median (Q1-Q3)", "mean (SD)", "min-max"
 NOTHING = "-"
+NONE_KNOWN = "none known"
+MOST_DIGITS = 8
 SMD_NOTE = (
     "SMD: absolute standardised mean difference of known values; with more than two groups the largest of all pairs. "
     "Percentages are of known values."
@@ -98,7 +92,7 @@ def table_one(
             shared |= {f"smd: {a} | {b}": d for (a, b), d in zip(found.pairs, line.smd, strict=True)}
         for level, cells in _texts(line, mean=line.name in mean, ranged=line.name in ranges):
             rows.append({"level": level} | dict(zip(found.groups, cells, strict=True)) | shared)
-    table = pd.DataFrame(rows, columns=head)
+    table = _with_counts(pd.DataFrame(rows, columns=head), ["n_missing", *(n for n in more if n.startswith("n_m"))])
     table.attrs["notes"] = _notes(found, used=used if tests else None)
     return table
 
@@ -153,9 +147,14 @@ def table_one_numbers(
             rows.append({"kind": "test", "variable": line.name, "p_value": p, "test": name})
     head = ["kind", "variable", "level", "group", "n", "n_missing", "mean", "sd", "median", "q1", "q3", "min", "max",
             "count", "fraction", "smd", "p_value", "test"]  # fmt: skip
-    table = pd.DataFrame(rows, columns=head)
+    table = _with_counts(pd.DataFrame(rows, columns=head), ["n", "n_missing", "count"])
     table.attrs["notes"] = _notes(found, used=None)
     return table
+
+
+def _with_counts(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Counts as whole numbers, so that no file says 40.0 patients."""
+    return table.astype(dict.fromkeys(names, "Int64"))
 
 
 def _computed(
@@ -190,6 +189,12 @@ def _notes(found: Baseline, *, used: list[str] | None) -> tuple[str, ...]:
         notes.append(
             f"{found.n_ungrouped} of {found.sizes[0]} patients have no {found.by}: they are in '{OVERALL}' only."
         )
+    partly = sum(any(map(math.isnan, line.smd)) and not math.isnan(line.largest_smd) for line in found.lines)
+    if partly:
+        notes.append(
+            f"In {partly} of {len(found.lines)} characteristics the largest SMD leaves out pairs of groups for which "
+            "it cannot be computed: too few known values, or a difference without any spread inside the groups."
+        )
     if used is not None:
         done = dict.fromkeys(t for t in used if not t.startswith("not tested"))
         notes.append(f"Tests: {', '.join(done) or 'none possible'}. {NOT_ADJUSTED}")
@@ -203,34 +208,44 @@ def _texts(line: Line, *, mean: bool, ranged: bool) -> list[tuple[str, list[str]
         if ranged:
             rows.append((RANGE, [_range_text(x, line=line) for x in line.numbers]))
         return rows
+    if not line.levels:
+        return [(NONE_KNOWN, [NOTHING] * len(line.n))]
     shown = [(level_text(v), [_share(int(c), int(n)) for c, n in zip(counts, line.n, strict=True)])
              for v, counts in zip(line.levels, line.counts, strict=True)]  # fmt: skip
     return [row for row in shown if row[0] == "1"] if line.kind == "boolean" else shown
 
 
 def _digits(line: Line, values: tuple[float, ...]) -> int:
-    """Decimals that a reader can use: none for whole numbers, two below 10, else one; the same in every group."""
+    """Decimals that a reader can use: none for whole numbers, more for small ones; the same in every group."""
     overall = line.numbers[0]
     if line.whole and all(v == round(v) for v in values):
         return 0
-    return 2 if max(abs(overall.q1), abs(overall.q3)) < 10 and not line.whole else 1
+    size = max(abs(overall.q1), abs(overall.q3))
+    if line.whole or not size < 10:
+        return 1
+    return 2 if size >= 0.1 or size == 0 else min(1 - math.floor(math.log10(size)), MOST_DIGITS)
 
 
 def _number_text(x: Numbers, *, line: Line, mean: bool) -> str:
     if x.n == 0:
         return NOTHING
     if mean:
-        digits = 2 if _digits(line, (0.5,)) == 2 else 1
+        digits = max(_digits(line, (0.5,)), 1)
         return f"{x.mean:.{digits}f} ({f'{x.sd:.{digits}f}' if not math.isnan(x.sd) else NOTHING})"
     digits = _digits(line, (x.median, x.q1, x.q3))
-    return f"{x.median:.{digits}f} ({x.q1:.{digits}f}-{x.q3:.{digits}f})"
+    return f"{x.median:.{digits}f} ({_span(x.q1, x.q3, digits=digits)})"
 
 
 def _range_text(x: Numbers, *, line: Line) -> str:
     if x.n == 0:
         return NOTHING
     digits = _digits(line, (x.low, x.high))
-    return f"{x.low:.{digits}f}-{x.high:.{digits}f}"
+    return _span(x.low, x.high, digits=digits)
+
+
+def _span(low: float, high: float, *, digits: int) -> str:
+    """From one to the other; in words where a minus sign would be taken for the dash."""
+    return f"{low:.{digits}f}{' to ' if low < 0 else '-'}{high:.{digits}f}"
 
 
 def _share(count: int, n: int) -> str:
