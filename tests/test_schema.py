@@ -263,3 +263,54 @@ def test_what_an_export_leaves_behind_is_told(tmp_path, text, said):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=said):
         schema.read_table(path, table="clinical")
+
+
+KNOWN = {"patient_id": ["007", "NA", "3"], "centre": ["A", "B", "B"], "age_years": [60, 61.5, np.nan],
+         "sex": ["male", "female", None], "pet_ct_done": [1, 0, np.nan], "nodes_examined": [1, 2, np.nan]}  # fmt: skip
+KINDS = {"patient_id": "string", "centre": "category", "age_years": "Float64", "sex": "category",
+         "pet_ct_done": "boolean", "nodes_examined": "Int64"}  # fmt: skip
+
+
+def test_a_frame_of_pandas_own_types_is_checked_like_a_plain_one_whatever_its_index():
+    plain = pd.DataFrame(KNOWN, index=[10, 10, -5])
+    typed = plain.astype(KINDS)
+    assert schema.check(typed, table="clinical") is typed
+    assert schema.table_text(typed) == schema.table_text(plain)
+    for frame in (plain, typed):
+        frame = frame.assign(age_years=frame["age_years"].add(100), sex=["m", None, "male"])
+        with pytest.raises(DataError) as raised:
+            schema.check(frame, table="clinical")
+        assert [(f.column, f.rows, f.patients) for f in raised.value.details] == [
+            ("age_years", (2, 3), ("007", "NA")), ("sex", (2,), ("007",)),
+        ]  # fmt: skip
+
+
+def test_what_two_columns_of_pandas_own_types_say_together_is_told():
+    frame = pd.DataFrame({"patient_id": ["007", "NA"], "followup_days": [10, 20], "died": [0, 1]})
+    frame["recurred"] = pd.array([True, None], dtype="boolean")
+    frame["recurrence_days"] = pd.array([None, None], dtype="Int64")
+    with pytest.raises(DataError, match=r"recurred is 1 but recurrence_days is empty in 1 of 2 rows \(row 2 007\)"):
+        schema.check(frame, table="followup")
+
+
+def test_a_date_in_a_column_of_numbers_of_a_frame_is_told_and_not_shown():
+    frame = pd.DataFrame(KNOWN).assign(age_years=pd.to_datetime(["2020-01-31"] * 3))
+    with pytest.raises(
+        DataError, match=r"age_years must be a number .* 3 cells hold something else: \(a date\) in row 2"
+    ) as e:
+        schema.check(frame, table="clinical")
+    assert "2020" not in str(e.value)
+
+
+def test_nothing_is_concluded_from_a_needed_column_that_is_missing(written):
+    path = written("patient_id,followup_days,death_cause\n007,100,other\n", "followup.csv")
+    assert faults_of(path, table="followup") == [
+        "followup.csv: column 'died' is missing (Dead at followup_days). Add it."
+    ]
+
+
+def test_a_derived_column_is_told_to_be_derived(written):
+    assert faults_of(written("patient_id,centre,arm\n007,A,surgery\n")) == [
+        "clinical.csv: column 'arm' is not known; it is derived here and never read. Take it out, or name it under "
+        "[mapping] ignore."
+    ]

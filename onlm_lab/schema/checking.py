@@ -12,7 +12,7 @@ from onlm_lab.schema.cells import Decimal, hint
 from onlm_lab.schema.contradictions import contradictions
 from onlm_lab.schema.dictionary import BY_NAME, KEYS, NUMERIC, Column, columns, nearest
 from onlm_lab.schema.shown import few, quoted, shown
-from onlm_lab.schema.texts import CONTROL, Texts, factorized
+from onlm_lab.schema.texts import CONTROL, Texts, factorized, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class Origin:
         texts: our name -> the cells as the file has them.
         bad: our name -> rows that could not be read.
         told: our name -> rows whose fault is told already: nothing more is said of them.
-        unsure: columns that are absent but may stand in the file under another name.
+        unsure: columns that are absent, and told to be or perhaps there under another name.
         one_event: several rows a patient are a REDCap export by events; the sentence that explains it.
     """
 
@@ -57,7 +57,8 @@ def check(
     """The same table, once every rule holds: names, kinds, ranges, one row a key, and what columns say together.
 
     Args:
-        frame: values as the module's first lines say; integers and bools of numpy are taken too.
+        frame: values as the module's first lines say; integers, booleans, categories and the types of pandas that
+            know pd.NA are taken too.
         table: as in read_table.
         file: how messages call the table.
         closed: whether an undeclared column is a fault.
@@ -70,7 +71,9 @@ def check(
     faults, unsure = header_faults(names if closed else [n for n in names if n in known], known=known, file=file)
     present = {name: c for name, c in known.items() if name in names}
     origin = Origin(file, unsure=unsure)
-    faults += table_faults(frame.reset_index(drop=True), present, table=table, origin=origin)
+    once = frame.loc[:, ~frame.columns.duplicated()].reset_index(drop=True)
+    once = once.assign(**{name: plain(once[name]) for name in present})
+    faults += table_faults(once, present, table=table, origin=origin)
     if faults:
         raise DataError(faults)
     return frame
@@ -252,7 +255,7 @@ def unknown_patients(
 def header_faults(
     header: Sequence[str], *, known: Mapping[str, Column], file: str, called: Mapping[str, str] | None = None
 ) -> tuple[list[Fault], frozenset[str]]:
-    """Unknown, doubled and missing column names; and the known columns that an unknown name may have meant.
+    """Unknown, doubled and missing column names; and the known columns of which the header leaves open what they hold.
 
     `called`: our name -> the file's. A needed column that an unknown name is near to is not told as missing too.
     """
@@ -267,17 +270,20 @@ def header_faults(
         where = f", or declare it in study.toml under [columns.{name.strip() or 'NAME'}]" if "risk" not in known else ""
         if name in BY_NAME and BY_NAME[name].table in ("clinical", "followup") and "risk" not in known:
             advice, where = f"it belongs into the {BY_NAME[name].table} table", ". Move it"
+        elif name in BY_NAME and BY_NAME[name].table == "derived" and "risk" not in known:
+            advice, where = "it is derived here and never read", ". Take it out, or name it under [mapping] ignore"
         theirs = (called or {}).get(name, name)
         said = f"{file}: column '{shown(theirs)}' is not known; {advice}{where}."
         faults.append(Fault(said, file=file, column=theirs, wanted="a known column"))
     for name in sorted({n for n in header if list(header).count(n) > 1}):
         said = f"{file}: column '{name}' is there {list(header).count(name)} times; wanted once. Remove the others."
         faults.append(Fault(said, file=file, column=name))
-    for name, wanted in known.items():
-        if wanted.required and name not in header and name not in near_to:
-            said = f"{file}: column '{name}' is missing ({wanted.description}). Add it."
+    lacking = [name for name, wanted in known.items() if wanted.required and name not in header]
+    for name in lacking:
+        if name not in near_to:
+            said = f"{file}: column '{name}' is missing ({known[name].description}). Add it."
             faults.append(Fault(said, file=file, column=name, wanted="the column"))
-    return faults, frozenset(near_to)
+    return faults, frozenset({*near_to, *lacking})
 
 
 def _count(rows: Sequence[int], frame: pd.DataFrame) -> str:
@@ -316,7 +322,7 @@ def _fits(series: pd.Series, *, spec: Column) -> pd.Series:
 
     if spec.type in NUMERIC:
         if not pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
-            return series.map(lambda v: False if isinstance(v, str) else _fits(pd.Series([v]), spec=spec).iloc[0])
+            series = series.map(lambda v: v if isinstance(v, int | float | np.number | np.bool_) else np.inf)
         values = series.astype(float)
         good = values.abs() < float("inf")
         if spec.type == "integer":

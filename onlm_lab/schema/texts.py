@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 # What a workbook's cell holds that is no text; no text of a workbook can hold this character.
 MARK = "\x02"
@@ -92,6 +93,18 @@ def factorized(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     words = np.empty(len(places), dtype=object)
     words[:] = [cell for _, cell in places]
     return codes, words
+
+
+def plain(column: pd.Series) -> pd.Series:
+    """A column without the extension types of pandas: numbers and booleans as float64, all else as objects."""
+    import numpy as np
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.api.extensions.ExtensionDtype):
+        return column
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
+    return column.astype(object).where(column.notna(), None)
 
 
 def bare(text: str) -> str:

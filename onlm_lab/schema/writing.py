@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onlm_lab.schema.dictionary import Column, column
-from onlm_lab.schema.texts import factorized
+from onlm_lab.schema.texts import factorized, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +64,7 @@ def _texts(series: pd.Series, *, spec: Column | None, alone: bool) -> tuple[np.n
     import numpy as np
     import pandas as pd
 
+    series = plain(series) if series.dtype.kind == "f" else series
     whole = spec is not None and spec.type in ("integer", "boolean")
     if series.dtype.kind == "f":
         # -0.0 and 0.0 are one value but two texts
