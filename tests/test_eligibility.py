@@ -114,7 +114,7 @@ def test_a_rule_passes_only_if_the_known_values_suffice(rule, change, wanted):
 def test_every_decision_says_what_it_read_and_why():
     found = screened({"clinical_n": "N2"}).decisions.set_index("rule")
     assert found.loc["clinical_stage_i", "value"] == (
-        "t T1c (total diameter), clinical_n N2, clinical_m M0, invasive_staging_positive no"
+        "t T1c (total diameter 22 mm), clinical_n N2, clinical_m M0, invasive_staging_positive no"
     )
     assert found.loc["clinical_stage_i", "reason"] == "not met: clinical N: N0 (is N2)"
     assert (found["reason"] != "").all()

@@ -198,3 +198,15 @@ def test_a_follow_up_without_any_column_leaves_every_endpoint_missing():
     bare = endpoints(pd.DataFrame({"patient_id": ["A", "B"]}))
     assert bare.isna().all().all() and bare.shape == (2, 12)
     assert endpoints(pd.DataFrame([EMPTY]).iloc[:0]).shape == (0, 12)
+
+
+def test_the_types_of_the_columns_do_not_change_an_endpoint():
+    rows = pd.DataFrame(
+        {
+            "followup_days": [900.0, 700.0, NAN], "died": [0.0, 1.0, NAN], "death_cause": [None, "lung_cancer", None],
+            "recurred": [0.0, 1.0, NAN], "recurrence_days": [NAN, 300.0, NAN],
+            "recurrence_site": [None, "regional;distant", None],
+        }
+    )  # fmt: skip
+    for other in (rows.convert_dtypes(), rows.astype(object).where(rows.notna(), pd.NA), rows.astype("object")):
+        pd.testing.assert_frame_equal(endpoints(other), endpoints(rows))

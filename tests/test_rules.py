@@ -414,6 +414,17 @@ def test_values_and_reasons_are_in_words_with_units():
     ]  # fmt: skip
 
 
+def test_a_reason_says_each_fact_once_and_the_diameter_that_t_rests_on():
+    row = {"treatment": ["sbrt"], "radical_intent": [1.0], "nodule_type": ["part_solid"], "total_diameter_mm": [48.0],
+           "solid_diameter_mm": [41.5], "t_descriptor": ["main_bronchus"],
+           "clinical_n": ["N0"], "clinical_m": ["M0"]}  # fmt: skip
+    found = screen(cohort_of(**row), Protocol(rules=("radical_treatment", "clinical_stage_i"))).decisions
+    assert found["reason"].tolist() == [
+        "treatment: sbrt, radical intent: yes, neoadjuvant treatment not known",
+        "not met: clinical T at most T2a (is T2b (solid diameter 41.5 mm; main bronchus))",
+    ]
+
+
 def test_free_text_and_dates_are_never_shown():
     found = outcomes('remark != "nothing"', remark=["Mrs Smith, born 1950-02-03", "nothing", None]).decisions
     text = " ".join(found["value"]) + " ".join(found["reason"])
@@ -456,6 +467,10 @@ def test_what_is_missing_is_what_could_settle_it_and_nothing_else(row, missing):
          "t_descriptor"),  # T1mi or T1a by size: either is stage I
         ({"nodule_type": None, "total_diameter_mm": NAN, "solid_diameter_mm": NAN, "t_descriptor": None},
          "nodule_type, total_diameter_mm, solid_diameter_mm, t_descriptor"),
+        ({"nodule_type": None, "total_diameter_mm": NAN, "solid_diameter_mm": 38.0, "t_descriptor": "none"},
+         "nodule_type, total_diameter_mm"),  # a solid tumour of 38 mm is stage I, one of 45 mm is not
+        ({"nodule_type": "part_solid", "total_diameter_mm": 22.0, "solid_diameter_mm": NAN, "t_descriptor": "none"},
+         "solid_diameter_mm"),  # open by rule, whatever it is; an empty cell of invasive staging is none of it
     ],
 )  # fmt: skip
 def test_of_the_four_inputs_of_t_only_those_that_could_change_the_answer_are_missed(row, missing):

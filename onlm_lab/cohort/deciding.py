@@ -147,7 +147,7 @@ def _missing(
     node: Node, *, quantities: Mapping[str, Quantity], patients: pd.DataFrame, rows: NDArray[np.int64]
 ) -> NDArray[np.object_]:
     """For patients whose outcome is open: the columns that could settle it."""
-    found = [set() for _ in rows]
+    found, opened = [set() for _ in rows], []
     for leaf, open_here in _open_leaves(node, quantities=quantities, rows=rows):
         at = np.flatnonzero(open_here)
         if not len(at):
@@ -165,9 +165,12 @@ def _missing(
                 told = missing_inputs(here, noun=noun, holds=holds)
             for i, names in zip(at, told, strict=True):
                 found[i].update(names)
-    wide = [i for i, names in enumerate(found) if not names]  # only the bounds are too wide to tell: whatever is empty
-    for i, names in zip(wide, _empty_inputs(node, patients.iloc[rows[wide]]), strict=True):
-        found[i].update(names)
+            opened.append((at, noun))
+    wide = np.array([not names for names in found], dtype=bool)  # the bounds alone are too wide to tell
+    for at, noun in opened:
+        at = at[wide[at]]
+        for i, gone in zip(at, patients.iloc[rows[at]][list(noun.inputs)].isna().to_numpy(), strict=True):
+            found[i].update(itertools.compress(noun.inputs, gone))
     order = {name: i for i, name in enumerate(dict.fromkeys(c for n in nouns_of(node).values() for c in n.inputs))}
     shared: dict[frozenset[str], tuple[str, ...]] = {}
     told = np.empty(len(rows), dtype=object)
@@ -175,11 +178,6 @@ def _missing(
         key = frozenset(names)
         told[i] = shared.setdefault(key, tuple(sorted(names, key=order.__getitem__)))
     return told
-
-
-def _empty_inputs(node: Node, patients: pd.DataFrame) -> list[tuple[str, ...]]:
-    names = list(dict.fromkeys(c for noun in nouns_of(node).values() for c in noun.inputs))
-    return [tuple(itertools.compress(names, row)) for row in patients[names].isna().to_numpy()]
 
 
 def _each(quantity: Quantity, codes: NDArray[np.int64]) -> Quantity:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from onlm_lab.cohort.staging import numbers, words
 from onlm_lab.schema import ENDPOINTS, SITES
 from onlm_lab.schema.meanings import ENDPOINT_RULES
 
@@ -26,8 +27,8 @@ def endpoints(followup: pd.DataFrame) -> pd.DataFrame:
     Returns:
         os_days, os_event, rfs_days, rfs_event, recurrence_days, recurrence_state, ... on the index of `followup`.
     """
-    last, died = _of(followup, "followup_days"), _of(followup, "died")
-    recurred, first = _of(followup, "recurred"), _of(followup, "recurrence_days")
+    last, died = numbers(followup, "followup_days"), numbers(followup, "died")
+    recurred, first = numbers(followup, "recurred"), numbers(followup, "recurrence_days")
     end = np.where(died == 1, 2.0, np.where(died == 0, 0.0, np.nan))  # without recurrence: death competes, or censored
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {"os": (last, died)}
 
@@ -38,7 +39,7 @@ def endpoints(followup: pd.DataFrame) -> pd.DataFrame:
     regional, distant = _site_states(followup, recurred=recurred, first=first, end=end)
     found["regional"], found["distant"] = (any_days, regional), (any_days, distant)
 
-    cause = followup["death_cause"].to_numpy() if "death_cause" in followup else np.full(len(followup), None)
+    cause = words(followup, "death_cause")
     of_cancer = np.select([cause == "lung_cancer", cause == "other"], [1.0, 2.0], default=np.nan)
     found["cancer_death"] = (last, np.where(died == 1, of_cancer, np.where(died == 0, 0.0, np.nan)))
 
@@ -51,20 +52,16 @@ def endpoints(followup: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table, index=followup.index)
 
 
-def _of(followup: pd.DataFrame, name: str) -> np.ndarray:
-    return followup[name].to_numpy(dtype=float) if name in followup else np.full(len(followup), np.nan)
-
-
 def _site_states(
     followup: pd.DataFrame, *, recurred: np.ndarray, first: np.ndarray, end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """State of the regional and of the distant endpoint; a site without a day of its own was found at the first."""
-    codes, said = pd.factorize(followup["recurrence_site"]) if "recurrence_site" in followup else ([-1] * len(end), [])
+    codes, said = pd.factorize(words(followup, "recurrence_site"))
     known = [set(text.split(";")) for text in said]
     at_first = {}
     for site in SITES:
-        named = np.array([*(site in words for words in known), False])[codes]
-        days = _of(followup, f"{site}_days")
+        named = np.array([site in found for found in known], dtype=bool)[codes]
+        days = numbers(followup, f"{site}_days")
         at_first[site] = np.where(np.isnan(days), named, days <= first)
     located = np.logical_or.reduce(list(at_first.values()))
     regional = at_first["regional"]

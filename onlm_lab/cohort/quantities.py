@@ -122,8 +122,11 @@ def _that_matter(
     quantity = _t(trial, noun)
     shape = (len(inputs), *(len(_POSSIBLE[name]) for name in absent))
     answer = holds(quantity)[quantity.codes].reshape(shape)
-    total, solid = trial["total_diameter_mm"].to_numpy(float), trial["solid_diameter_mm"].to_numpy(float)
-    possible = (~(solid > total)).reshape(shape)
+    # The solid part is no larger than the whole; by class, as diameters of one class stand for each other here.
+    solid, total = (
+        np.searchsorted(_EDGES, trial[f"{part}_diameter_mm"].to_numpy(float)) for part in ("solid", "total")
+    )
+    possible = (solid <= total).reshape(shape)
     said = np.zeros((len(inputs), len(absent)), dtype=bool)
     for axis in range(1, len(shape)):
         yes, no = (possible & answer).any(axis=axis), (possible & ~answer).any(axis=axis)
@@ -157,14 +160,30 @@ def _t(patients: pd.DataFrame, noun: Noun) -> Quantity:
     ends = [pd.Index(ORDER).get_indexer(bounds[end]) for end in ("low", "high")]
     columns = [np.minimum(*ends), np.maximum(*ends)]  # a solid part larger than the whole bounds T from the wrong sides
     why, reasons = pd.factorize(bounds["why"])
-    codes, first = alike([*columns, why])
+    sizes, numbers = _distinct(_deciding_diameter(patients, why=why, reasons=reasons))
+    codes, first = alike([*columns, why, sizes])
     low, high = (column[first] for column in columns)
     said = [
-        (ORDER[a] if a == b else f"{ORDER[a]} to {ORDER[b]}") + f" ({reasons[c]})"
-        for a, b, c in zip(low, high, why[first], strict=True)
+        (ORDER[a] if a == b else f"{ORDER[a]} to {ORDER[b]}") + f" ({_measured(reasons[c], numbers[d])})"
+        for a, b, c, d in zip(low, high, why[first], sizes[first], strict=True)
     ]
     shift = noun.scale.levels.index(ORDER[0])
     return Quantity(noun, codes, low + float(shift), high + float(shift), np.ones(len(first), bool), _said(said))
+
+
+def _deciding_diameter(patients: pd.DataFrame, *, why: NDArray[np.int64], reasons: pd.Index) -> NDArray[np.float64]:
+    """The diameter in mm that T rests on by its reason; NaN where it rests on none."""
+    solid = np.array([reason.startswith("solid diameter") for reason in reasons], dtype=bool)[why]
+    total = np.array([reason.split(";")[0] in ("total diameter", "pure ground glass") for reason in reasons], bool)[why]
+    columns = [patients[f"{part}_diameter_mm"].to_numpy(dtype=float) for part in ("solid", "total")]
+    return np.select([solid, total], columns, default=np.nan)
+
+
+def _measured(why: str, mm: float) -> str:
+    """ "total diameter 22 mm; visceral pleura"."""
+    first, *after = why.replace("_", " ").split("; ")
+    size = "" if mm != mm else f" {format_number(mm)} mm"
+    return "; ".join([f"{first.removesuffix(' of at most 5 mm')}{size}", *after])
 
 
 def _kps(patients: pd.DataFrame, noun: Noun) -> Quantity:

@@ -23,7 +23,7 @@ def explain(node: Node, seen: Mapping[Leaf, int], *, passed: bool) -> list[Part]
         seen: FALSE, OPEN or TRUE of each leaf.
         passed: which of the two it was.
     """
-    return _met(node, seen) if passed else ["not met: ", *_unmet(node, seen)]
+    return _joined(_met(node, seen), ", ") if passed else ["not met: ", *_unmet(node, seen)]
 
 
 def in_words(node: Node) -> str:
@@ -40,13 +40,13 @@ def _state(node: Node, seen: Mapping[Leaf, int]) -> int:
     return seen[node]
 
 
-def _met(node: Node, seen: Mapping[Leaf, int]) -> list[Part]:
-    """What made it pass: all parts of an "and", the first that holds of an "or"."""
+def _met(node: Node, seen: Mapping[Leaf, int]) -> list[list[Part]]:
+    """What made it pass, fact by fact: all parts of an "and", the first that holds of an "or"."""
     if isinstance(node, All):
-        return _joined([_met(part, seen) for part in node.parts], ", ")
+        return [fact for part in node.parts for fact in _met(part, seen)]
     if isinstance(node, Any):
         return _met(next(part for part in node.parts if _state(part, seen) == TRUE), seen)
-    return _fact(node)
+    return [_fact(node)]
 
 
 def _unmet(node: Node, seen: Mapping[Leaf, int], *, inside: bool = False) -> list[Part]:

@@ -129,7 +129,10 @@ def _places(patients: pd.DataFrame, name: str, *, words: tuple[str, ...]) -> np.
 
 def numbers(patients: pd.DataFrame, name: str) -> np.ndarray:
     """A column as numbers, all missing where the table has none."""
-    return patients[name].to_numpy(dtype=float) if name in patients else np.full(len(patients), np.nan)
+    if name not in patients:
+        return np.full(len(patients), np.nan)
+    cells = patients[name]
+    return (cells.where(cells.notna(), np.nan) if cells.dtype == object else cells).to_numpy(dtype=float)
 
 
 def _places_by_size(mm: np.ndarray) -> np.ndarray:
