@@ -15,21 +15,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from onlm_lab import __version__
+from onlm_lab.arguments import STEP_HELP, parser
 from onlm_lab.errors import OnlmError
-
-STEP_HELP = {
-    "check": "read every table against the schema, all faults at once",
-    "screen": "eligibility log, flow and label",
-    "prepare": "find the CT series, read, judge, cut patches into the cache",
-    "train": "train and test the models, write predictions.csv",
-    "report": "write the HTML report",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if child:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        return words.call(words) or 0
+        _refuse_folder_to_write(words)
+        return CALLS[words.verb](words) or 0
     except OnlmError as error:
         code = getattr(error, "code", None)  # of a process that has said itself what was wrong
         if code is None or not child:
@@ -69,135 +63,16 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="onlm", description="Occult nodal metastasis in clinical stage I lung cancer.")
-    top.add_argument("--version", action="version", version=f"onlm_lab {__version__}")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    def verb(name: str, call, help: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        added.set_defaults(call=call)
-        return added
-
-    demo = verb("demo", _demo, "make the made-up trial, run it, serve its dashboard")
-    demo.add_argument("folder", nargs="?", default="demo", type=Path)
-    _trial_options(demo)
-    _serving_options(demo)
-    demo.add_argument("--no-serve", action="store_true", help="stop after the report")
-
-    virtual = verb("virtual", _virtual, "write a made-up multicentre trial with known truth")
-    virtual.add_argument("folder", type=Path)
-    _trial_options(virtual)
-    virtual.add_argument("--tables-only", action="store_true", help="no CT")
-
-    run = verb("run", _run, "do every step of a study that is not yet done")
-    run.add_argument("study", type=Path)
-    run.add_argument("--redo", action="store_true", help="do every step again")
-    run.add_argument("--serve", action="store_true", help="serve the dashboard at the end")
-    _serving_options(run)
-
-    for name, help in STEP_HELP.items():
-        step = verb(name, _step, help)
-        step.add_argument("study", type=Path)
-        step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
-
-    what_if = verb("what-if", _what_if, "how many more patients if one limit of the protocol moved")
-    what_if.add_argument("study", type=Path)
-    what_if.add_argument("limit", help="such as min_kps, imaging_trigger_mm, or one of [protocol.limits]")
-    what_if.add_argument("values", nargs="+", type=float, metavar="VALUE", help="what to try, in the limit's unit")
-    what_if.add_argument("--by-centre", action="store_true", help="a row a centre as well")
-    what_if.add_argument("--out", type=Path, help="write the table, and who comes in or goes out, as CSV")
-
-    summary = verb("summary", _summary, "flow, Table 1, missing values, follow-up, reference standard, sample size")
-    summary.add_argument("study", type=Path)
-    summary.add_argument("--by", metavar="COLUMN", help='what Table 1 compares, or "part"; default: the label')
-    summary.add_argument("--columns", nargs="+", metavar="COLUMN", help="what Table 1 shows")
-    summary.add_argument("--mean", nargs="+", default=[], metavar="COLUMN", help="shown as mean (SD), not as median")
-    summary.add_argument("--tests", action="store_true", help="P values in Table 1")
-    summary.add_argument("--all", action="store_true", help="everyone in the files, not only who is eligible")
-    expected = summary.add_mutually_exclusive_group()
-    expected.add_argument("--c-statistic", type=float, metavar="C", help="that the model is expected to reach")
-    expected.add_argument("--r2-nagelkerke", type=float, metavar="R2", help="the same as R2 of Nagelkerke")
-    expected.add_argument("--r2-cox-snell", type=float, metavar="R2", help="the same as R2 of Cox and Snell")
-    summary.add_argument("--out", type=Path, metavar="FILE", help="write it as .xlsx, .html or .csv")
-
-    compare = verb("compare", _compare, "what changed between two versions of the data")
-    compare.add_argument("old", type=Path, metavar="OLD", help="a study, or its clinical file")
-    compare.add_argument("new", type=Path, metavar="NEW")
-    compare.add_argument("--out", type=Path, metavar="FILE", help="every change, as .csv, .xlsx or .html")
-
-    analyse = verb("analyse", _analyse, "every statistic as results.json, of a study or of any predictions.csv")
-    analyse.add_argument("study", type=Path, metavar="STUDY|predictions.csv")
-    analyse.add_argument("--clinical", type=Path, help="clinical.csv, for a predictions.csv of any origin")
-    analyse.add_argument("--followup", type=Path, help="followup.csv, likewise")
-    analyse.add_argument("--out", type=Path, help="where results.json goes")
-    analyse.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
-
-    opened = verb("open-test", _open_test, "open the locked test set to the study's run, and put it on record")
-    opened.add_argument("study", type=Path)
-    opened.add_argument("--purpose", required=True, help="why; stands in openings.csv with the time")
-    opened.add_argument("--by", default="", metavar="NAME", help="who opens it")
-
-    dashboards = verb("dashboards", _dashboards, "serve the pages of a study or run")
-    dashboards.add_argument("study", type=Path, metavar="STUDY|RUN")
-    _serving_options(dashboards)
-
-    study = verb("study", _study, "print study.toml in full, defaults included")
-    study.add_argument("study", type=Path)
-
-    dictionary = verb("dictionary", _dictionary, "print every column: type, unit, range, words, timing and source")
-    dictionary.add_argument("--table", help="clinical, followup, annotations, predictions or derived; default: all")
-    dictionary.add_argument("--format", choices=("text", "csv", "html", "redcap"), help="default: by --out, else text")
-    dictionary.add_argument("--out", type=Path, help="the file to write; default: print")
-    dictionary.add_argument("--study", type=Path, help="adds the study's own columns and the hospital's names")
-
-    init = verb("init", _init, "write an empty study: study.toml, tables to fill, dictionary, what to do next")
-    init.add_argument("folder", type=Path)
-    init.add_argument("--name", default="", help="of the study; default: the folder's name")
-    init.add_argument("--centre", default="", help="the one hospital of this study: its tables need no column centre")
-    init.add_argument("--images", action=argparse.BooleanOptionalAction, default=True, help="whether CT will be read")
-
-    merge = verb("merge", _merge, "join sites into one study; for each site the list of faults to send back")
-    merge.add_argument("sites", nargs="+", type=Path, metavar="SITE", help="a study's folder, or a spreadsheet")
-    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="the merged study")
-    merge.add_argument("--prefix-ids", action="store_true", help='patient ids become "<site>-<id>" in every table')
-    merge.add_argument("--keep-going", action="store_true", help="exit with 0 although sites with faults are left out")
-
-    radiogenomics = verb("radiogenomics", _radiogenomics, "turn the public NSCLC Radiogenomics table into a study")
-    radiogenomics.add_argument("table", type=Path, help="the CSV from TCIA (doi:10.7937/K9/TCIA.2017.7hs46erv)")
-    radiogenomics.add_argument("folder", type=Path)
-    radiogenomics.add_argument("--ct", type=Path, help="folder with the collection's DICOM files, SEG included")
-
-    tcga = verb("tcga", _tcga, "turn the public TCGA lung tables into a study")
-    tcga.usage = "onlm tcga BIOTAB [BIOTAB ...] [--cdr FILE] [--edition 7th] DIR"
-    tcga.add_argument("paths", nargs="*", type=Path, metavar="BIOTAB", help="clinical patient files; DIR comes last")
-    # argparse gives what stands behind --cdr to --cdr: its first word is the file, the others belong to `paths`.
-    tcga.add_argument(
-        "--cdr", nargs="+", type=Path, default=[], metavar="FILE", help="Clinical Data Resource, XLSX or CSV"
-    )
-    tcga.add_argument("--edition", choices=("any", "7th"), default="any", help="of the AJCC manual")
-    return top
+def _typed(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
-def _trial_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--patients", type=_at_least(1), default=300)
-    verb.add_argument("--centres", type=_at_least(1), default=5)
-    verb.add_argument("--seed", type=int, default=7)
-
-
-def _at_least(least: int):
-    def number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"wanted at least {least}, got {value}")
-        return value
-
-    return number
-
-
-def _serving_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--port", type=int, default=8866)
-    verb.add_argument("--token", default=None, help="what a visitor must show; a fresh one by default")
+def _refuse_folder_to_write(words: argparse.Namespace) -> None:
+    """Before anything is done: --out is a file, but for `onlm merge`."""
+    out = getattr(words, "out", None)
+    if out is not None and words.verb != "merge" and out.is_dir():
+        raise OnlmError(f"'{out.name or out}' is a folder; wanted the name of a file to write (--out).")
 
 
 def _virtual(words: argparse.Namespace) -> None:
@@ -207,7 +82,7 @@ def _virtual(words: argparse.Namespace) -> None:
         words.folder, n_patients=words.patients, n_centres=words.centres, seed=words.seed,
         tables_only=words.tables_only, progress=True,
     )  # fmt: skip
-    say(f"Made-up trial of {words.patients} patients in {folder}. Go on with: onlm run {folder}")
+    say(f"Made-up trial of {words.patients} patients in {folder}. Go on with: onlm run {_typed(folder)}")
 
 
 def _run(words: argparse.Namespace) -> None:
@@ -218,7 +93,7 @@ def _run(words: argparse.Namespace) -> None:
     if words.serve:
         _serve(done.folder, port=words.port, token=words.token)
     else:
-        say(f"Dashboard: onlm dashboards {words.study}")
+        say(f"Dashboard: onlm dashboards {_typed(words.study)}")
 
 
 def _demo(words: argparse.Namespace) -> None:
@@ -341,7 +216,9 @@ def _dictionary(words: argparse.Namespace) -> None:
     study = load_study(words.study) if words.study else None
     entries = schema.dictionary_entries(words.table, study=study)
     suffix = words.out.suffix.lower().removeprefix(".") if words.out else ""
-    form = words.format or (suffix if suffix in ("csv", "html") else "text")
+    form = words.format or {"": "text", "txt": "text", "htm": "html"}.get(suffix, suffix)
+    if form not in ("text", "csv", "html", "redcap"):
+        raise OnlmError(f"'{words.out.name}' ends in '.{suffix}'; wanted .txt, .csv or .html, or a --format.")
     if form == "text":
         width = 100 if words.out else min(get_terminal_size((100, 24)).columns, 120)
         text = schema.dictionary_text(entries, width=width)
@@ -366,7 +243,7 @@ def _init(words: argparse.Namespace) -> None:
     from onlm_lab import starting
 
     folder = starting.init_study(words.folder, name=words.name, centre=words.centre, images=words.images)
-    say(f"Empty study in {folder}. Read {folder / 'README.md'}, fill the tables, then: onlm check {folder}")
+    say(f"Empty study in {folder}. Read {folder / 'README.md'}, fill the tables, then: onlm check {_typed(folder)}")
 
 
 def _merge(words: argparse.Namespace) -> int:
@@ -385,7 +262,8 @@ def _merge(words: argparse.Namespace) -> int:
     if n_pairs:
         say(f"To look at between sites: {n_pairs}, in {words.out / 'faults' / 'between_sites.csv'}")
     if merged.complete:
-        say(f"All {len(merged.sites)} sites are in {words.out}. Go on with: onlm check {words.out}")
+        sites = f"All {len(merged.sites)} sites are" if len(merged.sites) > 1 else "The site is"
+        say(f"{sites} in {words.out}. Go on with: onlm check {_typed(words.out)}")
         return 0
     say(
         f"INCOMPLETE: {n_left} of {len(merged.sites)} sites left out. Send back {words.out / 'faults'}/<site>.csv or "
@@ -404,7 +282,7 @@ def _radiogenomics(words: argparse.Namespace) -> None:
         found = linking.link_images(folder, ct=words.ct)
         n = int(found["linked"].sum())
         say(f"{n} of {len(found)} patients have a CT with its segmentation; why the others have none: images.csv")
-    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {folder}")
+    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
 
 
 def _tcga(words: argparse.Namespace) -> None:
@@ -417,7 +295,15 @@ def _tcga(words: argparse.Namespace) -> None:
     if folder.is_file():
         raise OnlmError(f"'{folder.name}' is a file; wanted the folder to write as the last word.")
     tcga.write_study(biotab, folder, cdr=words.cdr[0] if words.cdr else None, edition=words.edition)
-    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {folder}")
+    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
+
+
+CALLS = {
+    "demo": _demo, "virtual": _virtual, "init": _init, "dictionary": _dictionary, "merge": _merge,
+    "compare": _compare, "run": _run, **dict.fromkeys(STEP_HELP, _step), "study": _study, "what-if": _what_if,
+    "summary": _summary, "analyse": _analyse, "open-test": _open_test, "dashboards": _dashboards,
+    "radiogenomics": _radiogenomics, "tcga": _tcga,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pydicom
 import pytest
 
 from onlm_lab import cli, virtual
+from onlm_lab.arguments import parser
 from onlm_lab.runs import read_csv
 from onlm_lab.schema import write_table
 
@@ -253,3 +255,37 @@ def test_one_scan_for_two_patients_is_refused(scanned, tmp_path, capsys):
     )
     said = refused(capsys, "check", study)
     assert "2 of 4 rows" in said and "row 2" in said and "row 3" in said and nothing_done(study)
+
+
+@pytest.mark.parametrize("verb", [("dictionary",), ("what-if", "min_kps", "60"), ("summary",), ("compare",)])
+def test_a_folder_in_place_of_a_file_is_refused_before_anything_is_done(study, tmp_path, capsys, verb):
+    (tmp_path / "out").mkdir()
+    name, *words = verb
+    studies = {"dictionary": [], "compare": [study, study]}.get(name, [study])
+    assert "is a folder; wanted the name of a file" in refused(capsys, name, *studies, *words, "--out", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_dictionary_is_not_written_under_a_name_of_another_kind(tmp_path, capsys):
+    assert "wanted .txt, .csv or .html" in refused(capsys, "dictionary", "--out", tmp_path / "d.pdf")
+    assert cli.main(["dictionary", "--format", "text", "--out", str(tmp_path / "d.md")]) == 0
+
+
+def test_a_port_that_does_not_exist_is_told_before_anything_runs(study, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", str(study), "--serve", "--port", "70000"])
+    assert ended.value.code == 2 and "wanted 1 to 65535, got 70000" in capsys.readouterr().err
+
+
+def test_a_command_to_go_on_with_can_be_typed_as_it_stands(tmp_path, capsys):
+    folder = tmp_path / "my ward"
+    assert cli.main(["init", str(folder)]) == 0
+    command = capsys.readouterr().out.split("then: ")[1]
+    assert shlex.split(command) == ["onlm", "check", str(folder)]
+
+
+def test_every_verb_says_what_each_of_its_words_is():
+    verbs = next(a for a in parser()._actions if a.dest == "verb").choices
+    assert set(verbs) == set(cli.CALLS)
+    silent = [(name, a.dest) for name, verb in verbs.items() for a in verb._actions if not a.help]
+    assert not silent

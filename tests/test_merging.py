@@ -388,6 +388,11 @@ def test_sites_that_cannot_be_told_apart_or_found_are_told_at_once(sites, tmp_pa
     assert not (tmp_path / "all").exists()
 
 
+def test_a_spreadsheet_of_a_study_is_not_read_without_its_mapping(sites, tmp_path):
+    with pytest.raises(StudyError, match=r"'clinical\.csv' belongs to the study 'beta'; name that folder"):
+        merge_sites([sites[0], sites[1] / "clinical.csv"], out=tmp_path / "all")
+
+
 def test_a_site_whose_study_cannot_be_read_gets_that_as_its_fault(sites, tmp_path):
     (sites[1] / "study.toml").write_text("[trainin]\nfolds = 3\n")
     merged = merge_sites(sites, out=tmp_path / "all")

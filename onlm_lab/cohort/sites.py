@@ -72,7 +72,9 @@ def name_sites(paths: Sequence[str | Path]) -> dict[str, Path]:
         elif whole.is_file() and whole.suffix.lower() not in SPREADSHEETS:
             faults.append(f"'{given.name}' is neither a study's folder nor one of {', '.join(SPREADSHEETS)}.")
         elif whole in seen:
-            faults.append(f"'{given.name}' is named twice; wanted each site once.")
+            faults.append(f"'{name}' is named twice; wanted each site once.")
+        elif whole.is_file() and _is_of_a_study(whole):
+            faults.append(f"'{given.name}' belongs to the study '{whole.parent.name}'; name that folder.")
         elif name.lower() in {known.lower() for known in found} or name in RESERVED:
             faults.append(f"Two sites would be called '{name}'; give one folder or file another name.")
         elif not name.isprintable():
@@ -83,6 +85,16 @@ def name_sites(paths: Sequence[str | Path]) -> dict[str, Path]:
     if faults:
         raise StudyError("\n".join(faults))
     return found
+
+
+def _is_of_a_study(file: Path) -> bool:
+    """Whether the study.toml beside a spreadsheet names it: alone it would be read without its mapping."""
+    try:
+        study = load_study(file.parent)
+    except StudyError:
+        return False
+    named = (study.data.clinical, study.data.followup, study.data.annotations)
+    return file in {study.path(name).resolve() for name in named if name}
 
 
 def read_site(path: Path, *, name: str) -> Site:
