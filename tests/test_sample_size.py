@@ -11,12 +11,8 @@ import pytest
 import statsmodels.api as sm
 
 from onlm_lab.analysis.anticipated_fit import r2_of_c_statistic, simulated_r2_of_c_statistic
-from onlm_lab.analysis.sample_size import (
-    expected_shrinkage,
-    sample_size_binary,
-    sample_size_continuous,
-    sample_size_survival,
-)
+from onlm_lab.analysis.continuous_sample_size import sample_size_continuous
+from onlm_lab.analysis.sample_size import expected_shrinkage, sample_size_binary, sample_size_survival
 from onlm_lab.analysis.testing_sample_size import sample_size_external
 from onlm_lab.errors import OnlmError
 
@@ -113,6 +109,52 @@ def test_every_argument_out_of_range_is_told_at_once():
         sample_size_binary(n_parameters=5, prevalence=1e-6, c_statistic=0.8)
     with pytest.raises(OnlmError, match=r"margin must be above 1.*mean must be a number other than 0"):
         sample_size_continuous(n_parameters=5, r2=0.3, mean=0, sd=1, margin=0.9)
+
+
+@pytest.mark.parametrize("k", [math.inf, math.nan, "24", 0.5, None])
+def test_what_is_no_count_is_refused_in_words_and_not_by_a_crash(k):
+    with pytest.raises(OnlmError, match="n_parameters must be a whole number of at least 1, got"):
+        sample_size_binary(n_parameters=k, prevalence=0.2, r2_cox_snell=0.1)
+    with pytest.raises(OnlmError, match="n_parameters must be a whole number of at least 3, got"):
+        sample_size_continuous(n_parameters=k, r2=0.3, mean=1, sd=1)
+    if k is not None:
+        with pytest.raises(OnlmError, match="n must be a count of patients, got"):
+            sample_size_external(prevalence=0.2, c_statistic=0.8, n=k)
+
+
+def test_texts_and_events_without_patients_are_refused():
+    with pytest.raises(OnlmError, match=r"prevalence must lie between 0 and 1, got '0\.2'"):
+        sample_size_binary(n_parameters=5, prevalence="0.2", r2_cox_snell=0.1)
+    for n in (None, 5):
+        with pytest.raises(OnlmError, match=f"n_events are the events of n patients, got 9 of {n}"):
+            sample_size_binary(n_parameters=5, prevalence=0.2, r2_cox_snell=0.1, n=n, n_events=9)
+    with pytest.raises(OnlmError, match=r"got 3, 1 of them not"):
+        sample_size_external(prevalence=0.2, c_statistic=0.8, risks=[0.1, "a", 0.3])
+
+
+@pytest.mark.parametrize("n_parameters", [1, 24, 100])
+@pytest.mark.parametrize("prevalence", [0.01, 0.174, 0.5, 0.9])
+@pytest.mark.parametrize("r2", [0.01, 0.05, 0.3])
+def test_each_criterion_is_its_closed_form(n_parameters, prevalence, r2):
+    most = 1 - (prevalence**prevalence * (1 - prevalence) ** (1 - prevalence)) ** 2
+    if r2 >= most:
+        with pytest.raises(OnlmError, match="it lies between 0 and"):
+            sample_size_binary(n_parameters=n_parameters, prevalence=prevalence, r2_cox_snell=r2)
+        return
+    small = r2 / (r2 + 0.05 * most)
+    wanted = [
+        *(math.ceil(round(n_parameters / ((s - 1) * math.log(1 - r2 / s)), 8)) for s in (0.9, small)),
+        math.ceil(round((1.96 / 0.05) ** 2 * prevalence * (1 - prevalence), 8)),
+    ]
+    found = sample_size_binary(n_parameters=n_parameters, prevalence=prevalence, r2_cox_snell=r2)
+    assert found.criteria["n"].tolist() == wanted and found.n_required == max(wanted)
+    assert found.criteria.loc[found.criteria["drives"], "n"].tolist() == [max(wanted)]
+
+
+def test_a_c_statistic_near_its_ends_is_told_as_such():
+    assert r2_of_c_statistic(0.9999, prevalence=0.174) == pytest.approx(0.6, abs=0.01)  # all but its maximum, 0.6032
+    with pytest.raises(OnlmError, match=r"R2 of 0 was named by the C statistic 0\.501, but"):
+        sample_size_binary(n_parameters=5, prevalence=0.174, c_statistic=0.501)
 
 
 def test_testing_elsewhere_needs_what_pmvalsampsize_says():

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.calibration import assess_calibration as assess_calibration
     from onlm_lab.analysis.centres import by_centre as by_centre
     from onlm_lab.analysis.competing_risks import cumulative_incidence as cumulative_incidence
+    from onlm_lab.analysis.continuous_sample_size import sample_size_continuous as sample_size_continuous
     from onlm_lab.analysis.decision import net_benefit as net_benefit
     from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
     from onlm_lab.analysis.discrimination import roc as roc
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.restricted_mean import rmst as rmst
     from onlm_lab.analysis.reverse_product_limit import follow_up as follow_up
     from onlm_lab.analysis.sample_size import sample_size_binary as sample_size_binary
-    from onlm_lab.analysis.sample_size import sample_size_continuous as sample_size_continuous
     from onlm_lab.analysis.sample_size import sample_size_survival as sample_size_survival
     from onlm_lab.analysis.subdistribution import fine_gray as fine_gray
     from onlm_lab.analysis.subgroup import by_subgroup as by_subgroup
@@ -54,7 +54,7 @@ _HOME = {
     "follow_up": "reverse_product_limit",
     "sample_size_binary": "sample_size",
     "sample_size_survival": "sample_size",
-    "sample_size_continuous": "sample_size",
+    "sample_size_continuous": "continuous_sample_size",
     "sample_size_external": "testing_sample_size",
 }
 

@@ -40,9 +40,9 @@ def r2_of_c_statistic(c_statistic: float, *, prevalence: float) -> float:
     grid = np.linspace(-12.0, 12.0 + apart, 40_001)
     with_event = prevalence * np.exp(-((grid - apart) ** 2) / 2)
     without = (1 - prevalence) * np.exp(-(grid**2) / 2)
-    risk = with_event / (with_event + without)
+    both = with_event + without
     step = (grid[1] - grid[0]) / math.sqrt(2 * math.pi)
-    fitted = float((xlogy(with_event, risk) + xlogy(without, 1 - risk)).sum() * step)
+    fitted = float((xlogy(with_event, with_event / both) + xlogy(without, without / both)).sum() * step)
     empty = float(xlogy(prevalence, prevalence) + xlogy(1 - prevalence, 1 - prevalence))
     return 1 - math.exp(-2 * (fitted - empty))
 

@@ -1,7 +1,7 @@
 """How many patients a model must be developed on, and what a study of a given size would achieve.
 
-Riley et al. BMJ 2020;368:m441 (doi:10.1136/bmj.m441); binary and time-to-event outcomes: Riley et al. Stat Med
-2019 (doi:10.1002/sim.7992); continuous outcomes: Riley et al. Stat Med 2019 (doi:10.1002/sim.7993).
+Riley et al. BMJ 2020;368:m441 (doi:10.1136/bmj.m441); Riley et al. Stat Med 2019 (doi:10.1002/sim.7992). Yes-or-no
+outcomes and times to an event; measured quantities are in continuous_sample_size.
 The numbers are those of R's pmsampsize 1.1.3. How well the model will do must be named by the caller: nothing here
 has a default for it.
 """
@@ -9,12 +9,8 @@ has a default for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-import numpy as np
-import pandas as pd
 from scipy.optimize import brentq
-from scipy.stats import chi2, t
 
 from onlm_lab.analysis.anticipated_fit import (
     largest_r2,
@@ -22,13 +18,22 @@ from onlm_lab.analysis.anticipated_fit import (
     r2_of_c_statistic,
     simulated_r2_of_c_statistic,
 )
+from onlm_lab.analysis.sizing import (
+    R2_DIFFERENCE,
+    Z,
+    criteria_table,
+    driver_of,
+    fault_between,
+    faults_of_counts,
+    is_whole,
+    least_size,
+    sentence_of,
+    whole_size,
+)
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import SampleSize
 
-Z = 1.96  # as the papers and pmsampsize have it
-R2_DIFFERENCE = 0.05
 MARGIN = 0.05
-MOST = 10**9
 CRITERIA = {
     "shrinkage": "little overfitting: expected shrinkage of at least {:g}",
     "r2_difference": f"apparent and adjusted R2 (Nagelkerke) differ by at most {R2_DIFFERENCE:g}",
@@ -132,71 +137,12 @@ def sample_size_survival(
         "r2_difference": _n_for_shrinkage(n_parameters, r2, _small_difference(r2, most)),
         "overall_risk": float(least_size(1, lambda size: limits(size)[2] - limits(size)[1] <= MARGIN)),
     }
-    low, risk, high = limits(max(math.ceil(_whole(v)) for v in needed.values()))
+    low, risk, high = limits(max(math.ceil(whole_size(v)) for v in needed.values()))
     notes += (f"at the size needed, the risk by {horizon_years:g} years is {risk:.3f} ({low:.3f} to {high:.3f})",)
     margin = limits(n)[2] - risk if n else math.nan
     return _likelihood_result(
         "survival", needed, n_parameters=n_parameters, r2=r2, most=most, shrinkage=shrinkage,
         events_per_patient=share, n=n, n_events=n_events, margin=margin, notes=notes,
-    )  # fmt: skip
-
-
-def sample_size_continuous(
-    *, n_parameters: int, r2: float, mean: float, sd: float, shrinkage: float = 0.9, margin: float = 1.1,
-    n: int | None = None,
-) -> SampleSize:  # fmt: skip
-    """Patients needed to develop a model of a measured quantity.
-
-    Args:
-        n_parameters: candidate predictor parameters, at least 3 for the shrinkage formula to hold.
-        r2: adjusted R2 that the model is expected to reach, between 0 and 1.
-        mean, sd: of the outcome, in its own unit.
-        shrinkage: least expected shrinkage that is accepted.
-        margin: multiplicative margin of error of the residual spread and of the mean; 1.1 is 10 %.
-        n: patients of the study at hand; None: not asked.
-
-    Raises:
-        OnlmError: every argument that is out of range.
-    """
-    _check(n_parameters=n_parameters, r2=r2, shrinkage=shrinkage, sd=sd, margin=margin, n=n, mean=mean, least_k=3)
-
-    def shrunk(size: float) -> float:
-        apparent = (r2 * (size - n_parameters - 1) + n_parameters) / (size - 1)
-        return 1 + (n_parameters - 2) / (size * math.log(1 - apparent)) if apparent < 1 else -math.inf
-
-    def spread(size: float) -> float:
-        df = size - n_parameters - 1
-        return math.sqrt(max(df / chi2.ppf(0.025, df), chi2.ppf(0.975, df) / df))
-
-    def off(size: float) -> float:
-        return sd * math.sqrt((1 - r2) / size) * t.ppf(0.975, size - n_parameters - 1)
-
-    first = n_parameters + 2
-    needed = {
-        "shrinkage": float(least_size(first, lambda size: shrunk(size) >= shrinkage)),
-        "r2_difference": 1 + n_parameters * (1 - r2) / R2_DIFFERENCE,
-        "residual_spread": float(least_size(first, lambda size: spread(size) <= margin)),
-        "mean": float(least_size(first, lambda size: (abs(mean) + off(size)) / abs(mean) <= margin)),
-    }
-    said = {
-        "shrinkage": CRITERIA["shrinkage"].format(shrinkage),
-        "r2_difference": f"apparent and adjusted R2 differ by at most {R2_DIFFERENCE:g}",
-        "residual_spread": f"residual spread known to within {100 * (margin - 1):g} %",
-        "mean": f"mean known to within {100 * (margin - 1):g} %",
-    }
-    whole = {name: max(math.ceil(_whole(size)), first) for name, size in needed.items()}
-    required, enough_shrinkage = max(whole.values()), {name: shrunk(size) for name, size in whole.items()}
-    notes = (f"at the size needed, the mean is known as {mean - off(required):.4g} to {mean + off(required):.4g}",)
-    if n is not None and n < first:
-        notes += (f"{n} patients are fewer than the {first} that any model of {n_parameters} parameters needs",)
-    return SampleSize(
-        outcome="continuous",
-        criteria=_criteria(whole, said, enough_shrinkage, n_parameters=n_parameters, events_per_patient=math.nan),
-        n_required=required, n_events_required=math.nan, driven_by=_driver(whole), n_parameters=n_parameters,
-        shrinkage=shrunk(required), r2=r2, r2_max=1.0, r2_nagelkerke=math.nan, n=n or 0, n_events=0,
-        n_more=max(0, required - n) if n is not None else 0, sentence=_sentence(required, _driver(whole), n),
-        shrinkage_at_n=shrunk(n) if n is not None and n >= first else math.nan,
-        margin_at_n=off(n) if n is not None and n >= first else math.nan, notes=notes,
     )  # fmt: skip
 
 
@@ -226,26 +172,6 @@ def _small_difference(r2: float, most: float) -> float:
     return r2 / (r2 + R2_DIFFERENCE * most)
 
 
-def _whole(value: float) -> float:
-    """A size without the dust of floating point, so that 500.0000000001 is not 501."""
-    return round(value, 8)
-
-
-def least_size(first: int, holds: Callable[[int], bool]) -> int:
-    """The least whole number from `first` on for which a condition holds that stays true once it is."""
-    if holds(first):
-        return first
-    low, high = first, 2 * first + 1
-    while not holds(high):
-        low, high = high, 2 * high
-        if high > MOST:
-            raise OnlmError(f"Sample size: more than {MOST:,} patients would be needed. Ask for less precision.")
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
-
-
 def _anticipated(
     *, c_statistic: float | None, r2_cox_snell: float | None, r2_nagelkerke: float | None, most: float,
     prevalence: float, shrinkage: float,
@@ -264,8 +190,10 @@ def _anticipated(
             f"{exact:.4f} (normal linear predictor, equal spread with and without the event)",
         )
     if not 0 < r2 < min(most, shrinkage):
+        by = f" by the C statistic {c_statistic:g}" if c_statistic is not None else ""
         raise OnlmError(
-            f"Sample size: a Cox-Snell R2 of {r2:.4g} was named, but with this outcome it lies between 0 and {most:.4g}"
+            f"Sample size: a Cox-Snell R2 of {r2:.4g} was named{by}, but with this outcome it lies between 0 and "
+            + f"{most:.4g}"
             + (f", and below the wanted shrinkage of {shrinkage:g}" if r2 < most else "")
             + ". Name another, or give it as r2_nagelkerke."
         )
@@ -276,76 +204,36 @@ def _likelihood_result(
     outcome: str, needed: dict[str, float], *, n_parameters: int, r2: float, most: float, shrinkage: float,
     events_per_patient: float, n: int | None, n_events: int | None, margin: float, notes: tuple[str, ...],
 ) -> SampleSize:  # fmt: skip
-    whole = {name: math.ceil(_whole(size)) for name, size in needed.items()}
+    whole = {name: math.ceil(whole_size(size)) for name, size in needed.items()}
     required = max(whole.values())
     said = {name: text.format(shrinkage) for name, text in CRITERIA.items()}
     small = _small_difference(r2, most)
     aims = {"shrinkage": shrinkage, "r2_difference": small, "overall_risk": max(small, shrinkage)}
     return SampleSize(
         outcome=outcome,
-        criteria=_criteria(whole, said, aims, n_parameters=n_parameters, events_per_patient=events_per_patient),
-        n_required=required, n_events_required=required * events_per_patient, driven_by=_driver(whole),
+        criteria=criteria_table(whole, said, aims, n_parameters=n_parameters, events_per_patient=events_per_patient),
+        n_required=required, n_events_required=required * events_per_patient, driven_by=driver_of(whole),
         n_parameters=n_parameters, shrinkage=max(small, shrinkage), r2=r2, r2_max=most, r2_nagelkerke=r2 / most,
         n=n or 0, n_events=n_events or 0, n_more=max(0, required - n) if n is not None else 0,
-        sentence=_sentence(required, _driver(whole), n),
+        sentence=sentence_of(required, driver_of(whole), n),
         shrinkage_at_n=expected_shrinkage(n, n_parameters=n_parameters, r2=r2) if n else math.nan,
         margin_at_n=margin, notes=notes,
     )  # fmt: skip
 
 
-def _criteria(
-    whole: dict[str, int], said: dict[str, str], shrinkage: dict[str, float], *, n_parameters: int,
-    events_per_patient: float,
-) -> pd.DataFrame:  # fmt: skip
-    sizes = np.array(list(whole.values()))
-    events = sizes * events_per_patient
-    return pd.DataFrame({
-        "criterion": list(whole), "means": [said[name] for name in whole], "n": sizes, "n_events": events,
-        "events_per_parameter": events / n_parameters, "patients_per_parameter": sizes / n_parameters,
-        "shrinkage": [shrinkage[name] for name in whole], "drives": [name == _driver(whole) for name in whole],
-    })  # fmt: skip
-
-
-def _driver(whole: dict[str, int]) -> str:
-    return max(whole, key=lambda name: whole[name])
-
-
-def _sentence(required: int, driver: str, n: int | None) -> str:
-    said = f"{required:,} patients are needed; the criterion '{driver}' asks for most."
-    if n is None:
-        return said
-    if n >= required:
-        return f"{said} The study has {n:,}: enough."
-    return f"{said} The study has {n:,}: not enough, {required - n:,} more are needed."
-
-
-def _check(*, least_k: int = 1, **given: float | None) -> None:
+def _check(**given: float | None) -> None:
     """Every argument that is out of range, at once."""
     faults = []
-    k = given["n_parameters"]
-    if k is None or k != int(k) or k < least_k:
-        faults.append(f"n_parameters must be a whole number of at least {least_k}, got {k!r}")
-    ranges = {"prevalence": (0, 1), "c_statistic": (0.5, 1), "r2_cox_snell": (0, 1), "r2_nagelkerke": (0, 1),
-              "r2": (0, 1), "shrinkage": (0, 1)}  # fmt: skip
-    for name, (low, high) in ranges.items():
-        value = given.get(name)
-        if value is not None and not low < value < high:
-            faults.append(f"{name} must lie between {low:g} and {high:g}, got {value!r}")
-    for name in ("rate_per_year", "horizon_years", "mean_followup_years", "sd"):
-        value = given.get(name)
-        if value is not None and not 0 < value < math.inf:
-            faults.append(f"{name} must be above 0, got {value!r}")
-    if "margin" in given and not 1 < given["margin"] < math.inf:
-        faults.append(f"margin must be above 1 (1.1 is 10 %), got {given['margin']!r}")
-    if "mean" in given and (given["mean"] == 0 or not math.isfinite(given["mean"])):
-        faults.append(f"mean must be a number other than 0 for a margin in percent, got {given['mean']!r}")
-    for name in ("n", "n_events"):
-        value = given.get(name)
-        if value is not None and (value != int(value) or value < (1 if name == "n" else 0)):
-            faults.append(f"{name} must be a count of patients, got {value!r}")
+    if not is_whole(given["n_parameters"], least=1):
+        faults.append(f"n_parameters must be a whole number of at least 1, got {given['n_parameters']!r}")
+    for name in ("prevalence", "c_statistic", "r2_cox_snell", "r2_nagelkerke", "shrinkage"):
+        faults += fault_between(name, given.get(name), 0.5 if name == "c_statistic" else 0, 1)
+    for name in ("rate_per_year", "horizon_years", "mean_followup_years"):
+        faults += fault_between(name, given.get(name), 0, math.inf)
+    faults += faults_of_counts(given["n"], given["n_events"])
     measures = [m for m in ("c_statistic", "r2_cox_snell", "r2_nagelkerke") if m in given]
     named = [m for m in measures if given[m] is not None]
-    if measures and len(named) != 1:
+    if len(named) != 1:
         faults.append(
             f"name exactly one of {', '.join(measures)} (how well the model is expected to do; there is no default), "
             f"got {' and '.join(named) or 'none'}"

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import expit, logit, ndtri
 from scipy.stats import beta, norm
 
-from onlm_lab.analysis.sample_size import Z, least_size
+from onlm_lab.analysis.sizing import Z, fault_between, faults_of_counts, least_size
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import TestingSampleSize
 
@@ -206,25 +206,22 @@ def _check(
     sensitivity: float | None, specificity: float | None, n: int | None, n_events: int | None,
     widths: dict[str, float],
 ) -> None:  # fmt: skip
-    faults = []
-    inside = {"prevalence": (prevalence, 0), "c_statistic": (c_statistic, 0.5), "threshold": (threshold, 0)}
-    for name, (value, low) in inside.items():
-        if value is not None and not low < value < 1:
-            faults.append(f"{name} must lie between {low:g} and 1, got {value!r}")
+    faults = fault_between("prevalence", prevalence, 0, 1) + fault_between("c_statistic", c_statistic, 0.5, 1)
+    faults += fault_between("threshold", threshold, 0, 1)
     for name, value in (("sensitivity", sensitivity), ("specificity", specificity)):
-        if value is not None and not 0 <= value <= 1:
+        if value not in (0, 1) and fault_between(name, value, 0, 1):
             faults.append(f"{name} must lie from 0 to 1, got {value!r}")
     if threshold is None and (sensitivity is not None or specificity is not None):
         faults.append("sensitivity and specificity belong to a threshold; name it")
     if (sensitivity is None) != (specificity is None):
         faults.append("name both sensitivity and specificity, or neither")
-    faults += [f"{name} must be above 0, got {value!r}" for name, value in widths.items() if not 0 < value < math.inf]
+    faults += [fault for name, value in widths.items() for fault in fault_between(name, value, 0, math.inf)]
     ways = {"risks": risks, "lp_normal": lp_normal, "risk_beta": risk_beta}
     named = [name for name, value in ways.items() if value is not None]
     if len(named) > 1:
         faults.append(f"say the spread of the risks in one way, got {' and '.join(named)}")
     if risks is not None:
-        values = np.asarray(risks, dtype=float)
+        values = pd.to_numeric(pd.Series(np.asarray(risks).ravel()), errors="coerce").to_numpy(float, na_value=np.nan)
         bad = int((~((values > 0) & (values < 1))).sum())
         if bad or len(values) < 2:
             faults.append(f"risks must be at least two numbers between 0 and 1, got {len(values)}, {bad} of them not")
@@ -232,8 +229,6 @@ def _check(
         faults.append(f"lp_normal must be a mean and a standard deviation above 0, got {lp_normal!r}")
     if risk_beta is not None and not (len(risk_beta) == 2 and min(risk_beta) > 0):
         faults.append(f"risk_beta must be two numbers above 0, got {risk_beta!r}")
-    for name, value, least in (("n", n, 1), ("n_events", n_events, 0)):
-        if value is not None and (value != int(value) or value < least):
-            faults.append(f"{name} must be a count of patients, got {value!r}")
+    faults += faults_of_counts(n, n_events)
     if faults:
         raise OnlmError(f"Sample size for testing: {'; '.join(faults)}.")
