@@ -118,6 +118,63 @@ def test_bits_of_an_agreement_are_those_of_its_rarity():
     assert found["bits"].tolist() == [4 * 9.0] and found.loc[0, "kind"] == "same rows"
 
 
+def test_equal_numbers_of_two_centres_are_two_persons(patients):
+    half = len(patients) // 2
+    first = np.arange(len(patients)) < half
+    ids = [f"P{i + 1}" if i < half else f"P{i + 1 - half:04d}" for i in range(len(patients))]
+    table = patients.assign(patient_id=ids, centre=np.where(first, "North", "South"))
+    assert find_duplicates(table).empty
+    short = table[["patient_id", "centre", "age_years", "sex", "lobe"]]
+    assert find_duplicates(short).empty
+    alike = find_duplicates(short.assign(centre="North"))
+    assert len(alike) and set(alike["kind"]) == {"alike ids"}, "in one centre they may be one"
+
+
+def heaped(n, *, seed):
+    """Correlated and coarse, as hospitals write: whole cm, CEA below the limit of detection, packs in tens, one day of
+    censoring."""
+    rng = np.random.default_rng(seed)
+    severe = rng.normal(size=n)
+    male = rng.random(n) < 0.45
+    smoker = rng.random(n) < np.where(male, 0.75, 0.07)
+    size = np.clip(np.round((14 + 7 * np.exp(0.35 * severe) + rng.normal(0, 3, n)) / 10) * 10, 10, 40)
+    year = rng.integers(2019, 2023, n)
+    return pd.DataFrame({
+        "patient_id": [f"H{i}" for i in range(n)], "centre": rng.choice(list("ABCD"), n),
+        "age_years": np.clip(np.round(rng.normal(61, 8, n)), 30, 85), "sex": np.where(male, "male", "female"),
+        "smoking": np.where(smoker, "former", "never"),
+        "pack_years": np.where(smoker, np.round(np.abs(rng.normal(30, 15, n)) / 10) * 10 + 10, 0.0),
+        "total_diameter_mm": size, "solid_diameter_mm": np.where(rng.random(n) < 0.5, size, size / 2),
+        "cea_ng_ml": np.maximum(np.round(np.exp(0.6 + 0.4 * severe + 0.4 * rng.normal(size=n)), 1), 3.0),
+        "lobe": rng.choice(["RUL", "RLL", "LUL", "LLL"], n), "treatment_year": year,
+        "treatment": np.where(size <= 10, "segmentectomy", "lobectomy"),
+        "nodes_examined": np.round(rng.gamma(4, 3, n) / 5) * 5 + 1.0, "followup_days": (2024 - year) * 365.0,
+        "arm": "surgery",
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_small_centre_with_one_default_in_many_cells_is_hardly_accused_but_a_row_that_is_there_twice_is(seed):
+    """Sixty rows share seven values that nobody else has: rare in the table, and yet no sign of one person."""
+    table = heaped(3000, seed=seed).assign(ct_to_treatment_days=7.0, suv_max=np.nan, kps=90.0)
+    chosen = np.random.default_rng(seed).choice(len(table), 60, replace=False)
+    defaults = {"centre": "Small", "ct_to_treatment_days": 99.0, "nodes_examined": 99.0, "cea_ng_ml": 9.99,
+                "followup_days": 999.0, "suv_max": 9.99, "kps": 100.0, "pack_years": 99.0}  # fmt: skip
+    for name, value in defaults.items():
+        table.loc[chosen, name] = value
+    assert len(find_duplicates(table)) <= 5  # by the bits alone it would be hundreds
+    twins = table.iloc[chosen[:3]].assign(patient_id=["ZZ-1", "ZZ-2", "ZZ-3"])
+    found = found_pairs(pd.concat([table, twins], ignore_index=True))
+    assert {frozenset(p) for p in zip(table["patient_id"].iloc[chosen[:3]], twins["patient_id"], strict=True)} <= found
+
+
+@pytest.mark.parametrize("n", [100, 1000, 3000])
+def test_correlated_and_rounded_rows_of_strangers_accuse_nobody(n):
+    for seed in range(3):
+        assert find_duplicates(heaped(n, seed=seed)).empty
+    assert find_duplicates(heaped(n, seed=0)[["patient_id", "age_years", "sex", "treatment_year"]]).empty
+
+
 @pytest.mark.parametrize("other", ["p007 ", "P007", "P 7", "Ｐ-００７"])
 def test_ids_that_differ_in_spelling_alone_are_one_where_the_rows_do_not_contradict(patients, other):
     rows = patients.copy()

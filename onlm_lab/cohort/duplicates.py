@@ -7,6 +7,10 @@ agreement adds -log2 of the share of patients of this table who have that value,
 one person's cells differ. A pair is accused where its score exceeds log2 of the number of pairs by MARGIN_BITS: were
 the columns independent, strangers would give less than 2**-MARGIN_BITS false accusations a table, since a likelihood
 ratio of strangers exceeds 2**b with a chance below 2**-b. Short rows carry too few bits to accuse anybody.
+
+Columns are not independent where a small centre fills one default into many cells, or where one rare kind of patient
+shares many values. There a row has many look-alikes, and one person is in few rows: a pair must also exceed by
+MARGIN_BITS what either row scores with its LOOK_ALIKES-th nearest row, unless every cell is the same.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ CELL_DIFFERS = 1 / 16  # how often a cell of one person differs between two rows
 EPISODE_DIFFERS = 1 / 2  # likewise for what belongs to one treatment, where the two rows have different arms
 NEAR_PENALTY_BITS = 2.0  # agreement within tolerance is likelier by chance and rarer in one person than equality
 ALL_PAIRS_UP_TO = 1500  # patients; above, only pairs that share two or three cells are compared
+LOOK_ALIKES = 10  # one person is in fewer rows than that, or in rows that are all the same
 STRONGEST = 8  # columns, by their bits, whose combinations are looked at
 PAIRS_A_BLOCK = 2  # at most that many pairs a patient from one combination of columns
 SHOWN = 20
@@ -89,13 +94,18 @@ def find_duplicates(patients: pd.DataFrame, *, distinct: Iterable[Sequence[str]]
     columns = ["patient_a", "patient_b", "kind", "bits", "differs"]
     if len(rows) < 2:
         return pd.DataFrame(columns=columns)
-    traits = _traits(rows)
-    alike = _alike_ids(rows["patient_id"])
-    pairs = _unique(np.concatenate([_candidates(traits, n=len(rows)), alike]), n=len(rows))
-    bits, n_differ = _score(traits, pairs=pairs, arm=_codes(rows.get("arm"), n=len(rows)))
-    needed = np.log2(len(rows) * (len(rows) - 1) / 2) + MARGIN_BITS
-    named = np.isin(_key(pairs, n=len(rows)), _key(alike, n=len(rows)))
-    accused = (bits > needed) | (named & (bits >= 0))
+    traits, arm, n = _traits(rows), _codes(rows.get("arm"), n=len(rows)), len(rows)
+    chance = float(np.log2(n * (n - 1) / 2))
+    alike = _alike_ids(rows)
+    alike = alike[_score(traits, pairs=alike, arm=arm, least=0.0)[0]]
+    pairs = _candidates(traits, n=n)
+    pairs = pairs[_score(traits, pairs=pairs, arm=arm, least=chance)[0]]
+    pairs = _unique(np.concatenate([pairs, alike]), n=n)
+    bits = _score(traits, pairs=pairs, arm=arm, least=-np.inf)[1]
+    n_differ = _n_differ(traits, pairs=pairs)
+    named = np.isin(_key(pairs, n=n), _key(alike, n=n))
+    stand_out = (n_differ == 0) | (bits > _look_alikes(pairs, bits=bits, n=n) + MARGIN_BITS)
+    accused = ((bits > chance + MARGIN_BITS) & stand_out) | named
     pairs, bits, n_differ, named = pairs[accused], bits[accused], n_differ[accused], named[accused]
     ids = rows["patient_id"].to_numpy(dtype=object)
     found = pd.DataFrame({"patient_a": ids[pairs[:, 0]], "patient_b": ids[pairs[:, 1]]}, dtype=object)
@@ -247,23 +257,57 @@ def _codes(column: pd.Series | None, *, n: int) -> np.ndarray:
     return codes
 
 
-def _score(traits: list[_Column], *, pairs: np.ndarray, arm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bits of each pair, and in how many traits it is not quite the same (a cell known in one row only counts)."""
+def _score(
+    traits: list[_Column], *, pairs: np.ndarray, arm: np.ndarray, least: float
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Which pairs reach `least` bits, and the bits of those; who can no longer reach it is not looked at further."""
+    traits = sorted(traits, key=lambda t: -np.mean(t.exact_bits))
+    rest = np.zeros(len(arm)) if not traits else np.sum([t.exact_bits for t in traits], axis=0)
     left, right = pairs[:, 0], pairs[:, 1]
-    bits, n_differ = np.zeros(len(pairs)), np.zeros(len(pairs), dtype=int)
-    two_arms = arm[left] != arm[right]
-    two_arms &= ~np.isnan(arm[left]) & ~np.isnan(arm[right])
+    kept, bits = np.arange(len(pairs)), np.zeros(len(pairs))
     for trait in traits:
-        a, b = trait.values[left], trait.values[right]
-        known = ~np.isnan(a) & ~np.isnan(b)
-        same = known & (np.abs(a - b) <= 1e-9)
-        near = known & ~same & (np.abs(a - b) <= np.maximum(trait.within[left], trait.within[right]) + 1e-9)
-        other = known & ~same & ~near
-        bits += np.where(same, trait.exact_bits[left], 0.0)
-        bits += np.where(near, np.minimum(trait.near_bits[left], trait.near_bits[right]), 0.0)
-        bits += np.where(other, np.where(two_arms, trait.episode_bits, trait.differs_bits), 0.0)
-        n_differ += ~same & ~(np.isnan(a) & np.isnan(b))
-    return bits, n_differ
+        rest = rest - trait.exact_bits
+        bits = bits + _bits(trait, left=left, right=right, arm=arm)
+        alive = bits + rest[left] >= least - 1e-9
+        if not alive.all():
+            kept, bits, left, right = kept[alive], bits[alive], left[alive], right[alive]
+    reached = bits >= least
+    return kept[reached], bits[reached]
+
+
+def _bits(trait: _Column, *, left: np.ndarray, right: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """What one trait says of each pair; nothing where a cell is unknown."""
+    apart = np.abs(trait.values[left] - trait.values[right])
+    bits = np.where(apart <= 1e-9, trait.exact_bits[left], 0.0)  # NaN is neither the same nor different
+    other = np.flatnonzero(apart > 1e-9)
+    left, right, apart = left[other], right[other], apart[other]
+    near = apart <= np.maximum(trait.within[left], trait.within[right]) + 1e-9
+    two_arms = (arm[left] != arm[right]) & ~np.isnan(arm[left]) & ~np.isnan(arm[right])
+    differs = np.where(two_arms, trait.episode_bits, trait.differs_bits)
+    bits[other] = np.where(near, np.minimum(trait.near_bits[left], trait.near_bits[right]), differs)
+    return bits
+
+
+def _n_differ(traits: list[_Column], *, pairs: np.ndarray) -> np.ndarray:
+    """In how many traits a pair is not quite the same; a cell known in one row only counts."""
+    n_differ = np.zeros(len(pairs), dtype=int)
+    for trait in traits:
+        a, b = trait.values[pairs[:, 0]], trait.values[pairs[:, 1]]
+        n_differ += ~(np.abs(a - b) <= 1e-9) & ~(np.isnan(a) & np.isnan(b))
+    return n_differ
+
+
+def _look_alikes(pairs: np.ndarray, *, bits: np.ndarray, n: int) -> np.ndarray:
+    """The bits of the LOOK_ALIKES-th nearest row of either row of a pair; below everything where there are fewer."""
+    ends, both = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.concatenate([bits, bits])
+    order = np.lexsort((-both, ends))
+    ends, both = ends[order], both[order]
+    at = np.searchsorted(ends, np.arange(n)) + LOOK_ALIKES - 1
+    there = at < len(ends)
+    there[there] = ends[at[there]] == np.flatnonzero(there)
+    found = np.full(n, -np.inf)
+    found[there] = both[at[there]]
+    return np.maximum(found[pairs[:, 0]], found[pairs[:, 1]])
 
 
 def _differing(rows: pd.DataFrame, *, pairs: np.ndarray) -> list[str]:
@@ -287,7 +331,8 @@ def _key(pairs: np.ndarray, *, n: int) -> np.ndarray:
 
 
 def _unique(pairs: np.ndarray, *, n: int) -> np.ndarray:
-    keys = np.unique(_key(pairs, n=n))
+    keys = np.sort(_key(pairs, n=n))  # np.unique hashes, which is far slower on millions
+    keys = keys[np.diff(keys, prepend=-1) > 0]
     return np.column_stack([keys // n, keys % n])
 
 
@@ -335,11 +380,16 @@ def _block(codes: list[np.ndarray], *, limit: int) -> tuple[np.ndarray, bool]:
 # --- ids -------------------------------------------------------------------------------------------------------------
 
 
-def _alike_ids(ids: pd.Series) -> np.ndarray:
-    """Pairs (i < j) of ids that differ in case, blanks, hyphens, width of letters or leading zeros only."""
-    spelled = ids.map(spelling)
-    groups = spelled.groupby(spelled, sort=False).indices
-    pairs = [pair for rows in groups.values() if 1 < len(rows) <= 50 for pair in combinations(sorted(rows), 2)]
+def _alike_ids(rows: pd.DataFrame) -> np.ndarray:
+    """Pairs (i < j) of one centre whose ids differ in case, blanks, hyphens, width of letters or leading zeros only.
+
+    Two centres may both count their patients from 1: "P1" of one and "P001" of the other are two persons.
+    """
+    spelled = rows["patient_id"].map(spelling)
+    spelled += "\0" + rows["centre"].astype(str) if "centre" in rows else ""
+    shared = spelled[spelled.duplicated(keep=False)]
+    groups = [same.index for _, same in shared.groupby(shared, sort=False)]
+    pairs = [pair for same in groups if len(same) <= 50 for pair in combinations(sorted(same), 2)]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
