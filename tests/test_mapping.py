@@ -10,7 +10,8 @@ from onlm_lab import schema
 from onlm_lab.cohort import load_cohort
 from onlm_lab.cohort.tables import read_tables
 from onlm_lab.errors import DataError
-from onlm_lab.schema.dates import elapsed
+from onlm_lab.schema.dates import elapsed, read_dates
+from onlm_lab.schema.texts import texts
 from onlm_lab.study import Data, Elapsed, Mapping, starter_toml
 
 
@@ -283,3 +284,43 @@ def test_a_column_mapped_to_the_other_table_is_told_to_belong_there(saved):
     mapping = Mapping(columns={"state": "died"})
     said = only_fault(saved("patient_id,centre,state\n007,A,1\n"), mapping)
     assert said == "clinical.csv: column 'state' is not known; it belongs into the followup table. Move it."
+
+
+@pytest.mark.parametrize(
+    ("form", "cell"),
+    [("YYYY.MM.DD", "2020.3.15"), ("DD-MM-YYYY", "15-03-2020"), ("MM-DD-YYYY", "03-15-2020"),
+     ("DD-MMM-YYYY", "15-Mar-2020"), ("DD-MMM-YYYY", "15MAR2020"), ("DD-MMM-YYYY", "15 mar 2020")],
+)  # fmt: skip
+def test_further_forms_of_a_date(form, cell):
+    (found,), faults = read_dates(texts([cell]), date_format=form)
+    assert found == datetime.date(2020, 3, 15) and faults == [""]
+    assert read_dates(texts(["31-Foo-2020"]), date_format="DD-MMM-YYYY")[1] == [
+        "the month is not one of Jan, Feb, Mar and so on"
+    ]
+
+
+def test_a_constant_that_its_column_cannot_hold_is_a_fault_of_the_study_alone(saved):
+    path = saved("patient_id,centre\n007,A\n")
+    assert faults_of(path, Mapping(constants={"sex": "mal", "age_years": "300"})) == [
+        "study.toml: [mapping.constants] sex = 'mal': wanted one of female, male; did you mean 'male'?",
+        "study.toml: [mapping.constants] age_years = '300': wanted a number from 0 to 120 years.",
+    ]
+
+
+def test_a_column_mapped_to_a_name_that_we_do_not_have_is_told_once(saved):
+    path = saved("patient_id,Haus,age\n007,A,61\n")
+    assert faults_of(path, Mapping(columns={"Haus": "center", "age": "age_yeras"})) == [
+        "study.toml: [mapping.columns] 'center' is not one of our columns; did you mean 'centre'?",
+        "study.toml: [mapping.columns] 'age_yeras' is not one of our columns; did you mean 'age_years'?",
+    ]
+
+
+def test_a_sheet_named_for_a_file_without_sheets_is_refused(saved):
+    said = only_fault(saved("patient_id,centre\n007,A\n"), Mapping(), Data(clinical_sheet="x"))
+    assert said.startswith("study.toml: [data] names the sheet 'x', but clinical.csv is no Excel workbook.")
+
+
+@pytest.mark.parametrize("cell", ["２０２０／０１／３１", "2020-05", "2020年5月", "March 2020"])
+def test_no_form_of_a_date_is_shown(saved, cell):
+    said = only_fault(saved(f"patient_id,centre,sex\n007,A,{cell}\n"), Mapping())
+    assert "holds something else: (a date) in row 2 (007)" in said and cell not in said

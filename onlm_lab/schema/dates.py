@@ -15,8 +15,13 @@ _PATTERNS = {
     "DD.MM.YYYY": (r"(\d{1,2})\.(\d{1,2})\.(\d{4})", "dmy"),
     "DD/MM/YYYY": (r"(\d{1,2})/(\d{1,2})/(\d{4})", "dmy"),
     "MM/DD/YYYY": (r"(\d{1,2})/(\d{1,2})/(\d{4})", "mdy"),
+    "YYYY.MM.DD": (r"(\d{4})\.(\d{1,2})\.(\d{1,2})", "ymd"),
+    "DD-MM-YYYY": (r"(\d{1,2})-(\d{1,2})-(\d{4})", "dmy"),
+    "MM-DD-YYYY": (r"(\d{1,2})-(\d{1,2})-(\d{4})", "mdy"),
+    "DD-MMM-YYYY": (r"(\d{1,2})[- ]?([A-Za-z]{3})[- ]?(\d{4})", "dmy"),
     "YYYY年MM月DD日": (r"(\d{4})年(\d{1,2})月(\d{1,2})日", "ymd"),
 }
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")  # of DD-MMM-YYYY
 _TIME = r"(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"  # a time of day is passed over
 
 
@@ -45,7 +50,9 @@ def _date(word: str, *, date_format: str) -> datetime.date | str:
         if re.fullmatch(r"\d{5}", word, re.ASCII):
             return "it looks like the number that Excel keeps for a date; format the column as a date"
         return "it is no date"
-    part = dict(zip(order, map(int, match.groups()[:3]), strict=True))
+    part = dict(zip(order, map(_count, match.groups()[:3]), strict=True))
+    if not part["m"]:
+        return "the month is not one of Jan, Feb, Mar and so on"
     if not 1900 <= part["y"] <= 2100:
         return "the year is not between 1900 and 2100"
     try:
@@ -54,6 +61,13 @@ def _date(word: str, *, date_format: str) -> datetime.date | str:
         if part["m"] > 12 and part["d"] <= 12:
             return f"there is no month {part['m']}; day and month may be the other way round"
         return "there is no such day in the calendar"
+
+
+def _count(text: str) -> int:
+    """A number, or the number of a month by its first three letters; 0 where it is none."""
+    if text.isdigit():
+        return int(text)
+    return _MONTHS.index(text.lower()) + 1 if text.lower() in _MONTHS else 0
 
 
 def elapsed(

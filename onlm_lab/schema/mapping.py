@@ -11,6 +11,7 @@ from onlm_lab.schema.checkboxes import checked_boxes
 from onlm_lab.schema.columns_by_name import Cells, Mapped, counted, our_name, resolve
 from onlm_lab.schema.dictionary import Column, nearest
 from onlm_lab.schema.redcap import Project, is_admin, matches
+from onlm_lab.schema.settings import is_allowed
 from onlm_lab.schema.sheets import Sheet
 from onlm_lab.schema.shown import few, quoted
 from onlm_lab.schema.spans import from_dates
@@ -165,6 +166,8 @@ def recoded(
 
 def _constants(sheet: Sheet, done: Mapped, *, known: Mapping[str, Column], mapping: Settings) -> None:
     """Columns that are the same in every row."""
+    import numpy as np
+
     for name, value in mapping.constants.items():
         if name not in known:
             continue
@@ -178,6 +181,7 @@ def _constants(sheet: Sheet, done: Mapped, *, known: Mapping[str, Column], mappi
                 )
             )
             continue
+        told = None if is_allowed(value, known[name]) else np.ones(len(sheet), dtype=bool)  # in settings_faults
         made = texts([value] * len(sheet))
-        done.cells[name] = Cells(name, made, made)
+        done.cells[name] = Cells(name, made, made, told=told)
         done.notes.append(f"{sheet.file}: {name} is '{value}' in every row, as study.toml says.")

@@ -54,7 +54,7 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
             say(f".{section}", f"'{target}' is not one of our columns" + (f"; did you mean '{near}'?" if near else "."))
     for name, words in mapping.values.items():
         for theirs, ours in words.items():
-            if name in known and not _allowed(ours, known[name]):
+            if name in known and not is_allowed(ours, known[name]):
                 near = nearest(ours, known[name].allowed)
                 hint = f"; did you mean '{near}'?" if near else "."
                 wanted = "text" if known[name].type == "text" else known[name].wanted
@@ -63,7 +63,7 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
         for theirs, ours in boxes.items():
             if name not in known:
                 continue
-            if not (ours in (*SITES, "unknown") if name == "recurrence_site" else _allowed(ours, known[name])):
+            if not (ours in (*SITES, "unknown") if name == "recurrence_site" else is_allowed(ours, known[name])):
                 near = nearest(ours, known[name].allowed or SITES)
                 hint = f"; did you mean '{near}'?" if near else "."
                 say(f".checkboxes.{name}", f"'{theirs}' = '{shown(ours)}' is not a word of {name}{hint}")
@@ -80,9 +80,13 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
             near = nearest(name, TABLES)
             hint = f"; did you mean '{near}'?" if near else f"; wanted one of {', '.join(TABLES)}."
             say(".only", f"'{name}' is not a table{hint}")
-    for name in mapping.constants:
+    for name, word in mapping.constants.items():
         if name == "patient_id":
             say(".constants", "patient_id cannot be the same in every row.")
+        if name in known and not is_allowed(word, known[name]):
+            near = nearest(word, known[name].allowed)
+            hint = f"; did you mean '{near}'?" if near else "."
+            say(".constants", f"{name} = '{shown(word)}': wanted {known[name].wanted}{hint}")
     twice = {n for s in (mapping.dates, mapping.checkboxes, mapping.constants) for n in s}
     for name in sorted(twice):
         ways = [s for s in ("dates", "checkboxes", "constants") if name in sections[s]]
@@ -92,10 +96,13 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
     return faults
 
 
-def _allowed(word: str, spec: Column) -> bool:
+def is_allowed(word: str, spec: Column) -> bool:
+    """Whether a word of study.toml is one that the column may hold; the empty one is."""
     if not word or spec.type == "text":
         return True
-    if spec.type in NUMERIC:
-        number = as_number(word)
-        return number is not None and (spec.type != "boolean" or number in (0.0, 1.0))
-    return word in spec.allowed if spec.allowed else True
+    if spec.type not in NUMERIC:
+        return word in spec.allowed if spec.allowed else True
+    number = as_number(word)
+    if number is None or (spec.type == "boolean" and number not in (0.0, 1.0)):
+        return False
+    return (spec.low is None or number >= spec.low) and (spec.high is None or number <= spec.high)

@@ -99,6 +99,12 @@ def open_sheet(path: str | Path, *, data: Data, sheet: str = "", table: str = ""
         grid = _Grid(book.records[0] if book.records else [], book.records[1:], book.numbers[1:], list(book.notes))
         if book.records and book.numbers[0] > 1:
             grid.notes.append(f"{path.name}: {book.numbers[0] - 1} empty rows above the names were passed over.")
+    elif sheet:
+        said = (
+            f"study.toml: [data] names the sheet '{sheet}', but {path.name} is no Excel workbook. Take the sheet out, "
+            "or name the workbook."
+        )
+        raise DataError([Fault(said, file="study.toml")])
     else:
         grid = _separated(raw, file=path.name, data=data, known=known)
     return _columns(grid, file=path.name, known=known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from onlm_lab.schema.texts import DATE, ERROR, FORMULA, ROUNDED, TIME, TOLD
@@ -12,7 +13,8 @@ _MONTH = r"(jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[czc])[a-z]*
 DATE_LIKE = re.compile(
     r"\d{1,4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,4}\s*日?([ T].*)?"  # 2020-01-31, 31.1.20, 2020年1月31日
     r"|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
-    rf"|\d{{1,2}}[-. ]*{_MONTH}[-. ,]*\d{{2,4}}|{_MONTH}[-. ]+\d{{1,2}},?[-. ]+\d{{2,4}}",
+    rf"|\d{{1,2}}[-. ]*{_MONTH}[-. ,]*\d{{2,4}}|{_MONTH}[-. ]+\d{{1,2}},?[-. ]+\d{{2,4}}"
+    rf"|(19|20)\d{{2}}\s*[-/年]\s*(0?[1-9]|1[0-2])\s*月?|{_MONTH}[-. ,]*(19|20)\d{{2}}",  # 2020-01, March 2020
     re.IGNORECASE | re.ASCII,
 )
 _DATE_INSIDE = re.compile(
@@ -34,9 +36,10 @@ def shown(value: object) -> str:
     if text.startswith((ERROR, ROUNDED, TOLD)):
         text = text[2:]
     text = "".join(c if c.isprintable() else " " for c in text)
-    if DATE_LIKE.fullmatch(text.strip()):
+    narrow = unicodedata.normalize("NFKC", text).strip()
+    if DATE_LIKE.fullmatch(narrow):
         return "(a date)"
-    if _DATE_INSIDE.search(text):
+    if _DATE_INSIDE.search(narrow):
         return "(a text with a date)"
     if len(text) > 40 or len(text.split()) > 5:
         return f"(a text of {len(text)} characters)"

@@ -116,6 +116,7 @@ def _value(value: Any, hint: Any, *, where: str, faults: list[str]) -> Any:
         if value in args:
             return value
         near = nearest(str(value), [str(a) for a in args])
+        near = near if "did you mean" in near else ""
         faults.append(f"study.toml: {where} is {value!r}; wanted one of {', '.join(map(str, args))}{near}.")
     elif origin is types.UnionType:
         inner = next(a for a in args if a is not type(None))
