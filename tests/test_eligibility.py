@@ -190,7 +190,8 @@ def test_own_texts_sources_and_versions_stand_beside_the_flow():
     own = OwnRule("ctr_high", "CTR above {least}", "ctr > least", source="our protocol, version 3", version="3")
     found = screened({}, {"age_years": 3.0}, protocol=Protocol(rules=("adult",), own=(own,), limits={"least": 0.25}))
     assert found.rules.iloc[1].tolist() == [
-        "ctr_high", "CTR above 0.25", "our protocol, version 3", "3", "ctr > 0.25", "ctr",
+        "ctr_high", "CTR above 0.25", "our protocol, version 3", "3", "ctr > 0.25",
+        "nodule_type, total_diameter_mm, solid_diameter_mm",
     ]  # fmt: skip
     assert found.flow.columns.tolist() == ["centre", "rule", "n_in", "n_excluded", "n_undetermined", "n_left", "text"]
     assert found.flow["text"].tolist() == ["Age at least 18 years", "CTR above 0.25"] * 2

@@ -21,6 +21,7 @@ from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, measure
 from onlm_lab.cohort.rules import registration, require_rules
 from onlm_lab.cohort.vocabulary import vocabulary
 from onlm_lab.errors import OnlmError, StudyError
+from onlm_lab.panels.cohort import look_up_counts
 from onlm_lab.study import ExtraColumn, OwnRule, Protocol, load_study
 
 NAN = float("nan")
@@ -360,7 +361,9 @@ def test_a_text_may_name_limits_and_a_limit_that_is_none_is_a_fault():
     found = require_rules(Protocol(rules=(), own=(rule,), limits={"least_ctr": 0.5}))[0]
     assert found.text == "CTR above 0.5, age 18 or more"
     assert found.passes == "ctr > 0.5 and age_years >= 1"
-    assert found.inputs == ("ctr", "age_years") and found.limits == ("least_ctr",)
+    assert found.inputs == ("nodule_type", "total_diameter_mm", "solid_diameter_mm", "age_years") and found.limits == (
+        "least_ctr",
+    )
     assert "text names {least_crt}, which is not a limit of the protocol; did you mean 'least_ctr'?" in said(
         "age_years > 1", text="{least_crt}", limits={"least_ctr": 0.5}
     )
@@ -479,6 +482,46 @@ def test_of_the_four_inputs_of_t_only_those_that_could_change_the_answer_are_mis
     assert found.undetermined["missing"].tolist() == [missing]
 
 
+@pytest.mark.parametrize(
+    ("row", "passes", "wanted", "missing"),
+    [
+        ({}, 'derived_stage == "IA"', "pass", None),
+        ({"total_diameter_mm": NAN, "solid_diameter_mm": 8.0, "nodule_type": None}, 'derived_stage <= "IB"',
+         "undetermined", "nodule_type, total_diameter_mm"),
+        ({"nodule_type": None, "total_diameter_mm": 14.0, "solid_diameter_mm": 8.0}, 'derived_stage in ["IA1", "IA2"]',
+         "pass", None),  # T1a or T1b: known well enough
+        ({"clinical_n": "NX"}, 'derived_stage <= "IIB"', "undetermined", "clinical_n"),
+        ({"clinical_n": None}, 'derived_stage >= "IVA"', "fail", None),
+        ({"clinical_n": "N2", "total_diameter_mm": NAN}, 'derived_stage == "III"', "pass", None),
+        ({"clinical_n": "N1", "total_diameter_mm": NAN}, 'derived_stage <= "II"', "undetermined", "total_diameter_mm"),
+        # positive nodes with a T of its own group: certainly above IIA, which may be any of IIB to IVB
+        ({"nodule_type": "pure_ggo", "clinical_n": "N1"}, 'derived_stage >= "IVA"', "undetermined", None),
+        ({"nodule_type": "pure_ggo", "clinical_n": "N1"}, 'derived_stage <= "IIA"', "fail", None),
+        ({"nodule_type": "pure_ggo", "clinical_n": "N1"}, 'derived_stage == "above IIA"', "pass", None),
+        ({"nodule_type": "part_solid", "solid_diameter_mm": NAN}, "ctr > 0.5", "undetermined", "solid_diameter_mm"),
+        ({"treatment": None}, 'arm == "sbrt"', "undetermined", "treatment"),
+    ],
+)  # fmt: skip
+def test_a_derived_column_is_as_open_as_what_it_comes_from_which_is_what_is_missing(row, passes, wanted, missing):
+    whole = {"nodule_type": "solid", "total_diameter_mm": 14.0, "solid_diameter_mm": 14.0, "t_descriptor": "none",
+             "clinical_n": "N0", "clinical_m": "M0", "treatment": "sbrt"}  # fmt: skip
+    found = outcomes(passes, **{k: [v] for k, v in (whole | row).items()})
+    assert found.decisions["outcome"].tolist() == [wanted]
+    if missing:
+        assert found.undetermined["missing"].tolist() == [missing]
+
+
+def test_what_cannot_be_told_although_nothing_is_missing_says_so():
+    row = {"nodule_type": ["pure_ggo"], "total_diameter_mm": [14.0], "solid_diameter_mm": [0.0],
+           "t_descriptor": ["none"], "clinical_n": ["N1"], "clinical_m": ["M0"]}  # fmt: skip
+    found = outcomes('derived_stage >= "IVA"', **row)
+    assert found.decisions["reason"].tolist() == [
+        "cannot be told, although nothing is missing; so far derived stage IIB to IVB"
+    ]
+    assert found.undetermined["missing"].tolist() == [""]
+    assert look_up_counts(found.undetermined).empty
+
+
 def test_whoever_is_excluded_is_not_on_the_list_to_look_up():
     found = screen(cohort_of(consent=["no", "yes"], kps=[NAN, NAN]), Protocol(rules=("consent", "performance_status")))
     assert found.undetermined.values.tolist() == [["P1", "performance_status", "kps, ecog"]]
@@ -589,7 +632,7 @@ def test_the_other_protocols_texts_limits_and_missing_values_are_told(segmentect
                                                        "At most 20 mm"]  # fmt: skip
     missing = segmentectomy.undetermined.set_index(["patient_id", "rule"])["missing"].to_dict()
     assert missing == {
-        ("P08", "solid_dominant"): "ctr", ("P09", "age"): "age_years", ("P09", "ecog"): "ecog",
+        ("P08", "solid_dominant"): "solid_diameter_mm", ("P09", "age"): "age_years", ("P09", "ecog"): "ecog",
         ("P09", "lung_function"): "fev1_percent, age_years", ("P10", "lung_function"): "fev1_percent",
         ("P11", "frozen_section"): "frozen_section_malignant",
     }  # fmt: skip

@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from onlm_lab.cohort.conditions import Against, All, Among, Any, Known, Leaf, Node, Recorded, nouns_of
-from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, Flags, Quantity, alike, missing_inputs
+from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, Flags, Quantity, alike, empty_cells, missing_inputs
 from onlm_lab.cohort.reasons import explain, fill
-from onlm_lab.cohort.vocabulary import Noun
+from onlm_lab.cohort.vocabulary import LABELS, Noun
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def _missing(
     wide = np.array([not names for names in found], dtype=bool)  # the bounds alone are too wide to tell
     for at, noun in opened:
         at = at[wide[at]]
-        for i, gone in zip(at, patients.iloc[rows[at]][list(noun.inputs)].isna().to_numpy(), strict=True):
+        for i, gone in zip(at, empty_cells(patients.iloc[rows[at]], names=noun.inputs), strict=True):
             found[i].update(itertools.compress(noun.inputs, gone))
     order = {name: i for i, name in enumerate(dict.fromkeys(c for n in nouns_of(node).values() for c in n.inputs))}
     shared: dict[frozenset[str], tuple[str, ...]] = {}
@@ -191,7 +191,7 @@ def _not_known(quantity: Quantity, rows: NDArray[np.int64], patients: pd.DataFra
     settled = quantity.known[codes] & (quantity.low == quantity.high)[codes]
     if len(quantity.noun.inputs) == 1:
         return [() if done else quantity.noun.inputs for done in settled]
-    empty = patients[list(quantity.noun.inputs)].isna().to_numpy()
+    empty = empty_cells(patients, names=quantity.noun.inputs)
     return [
         () if done else tuple(n for n, gone in zip(quantity.noun.inputs, row, strict=True) if gone)
         for done, row in zip(settled, empty, strict=True)
@@ -216,8 +216,9 @@ def _unknown(
     node: Node, missing: NDArray[np.object_], *, quantities: Mapping[str, Quantity], rows: NDArray[np.int64]
 ) -> NDArray[np.object_]:
     """ "not known: PET/CT done", and how far a quantity that is partly known goes."""
-    labels = {n.inputs[0]: n.label for n in nouns_of(node).values() if len(n.inputs) == 1} | _INPUT_LABELS
+    labels = LABELS | {n.name: n.label for n in nouns_of(node).values()}
     texts = {names: "not known: " + ", ".join(labels[name] for name in names) for names in set(missing)}
+    texts[()] = "cannot be told, although nothing is missing"  # such as stage IIB to IVB of a Tis with N1
     told = np.array([texts[names] for names in missing] + [None], dtype=object)[:-1]
     for name, noun in nouns_of(node).items():
         if len(noun.inputs) == 1:
@@ -225,13 +226,7 @@ def _unknown(
         quantity = quantities[name]
         codes = quantity.codes[rows]
         partly = (quantity.known & ~_point(quantity))[codes]
-        partly &= np.array([bool(set(names) & set(noun.inputs)) for names in missing], dtype=bool)
+        partly &= np.array([not names or bool(set(names) & set(noun.inputs)) for names in missing], dtype=bool)
         said = np.array([f"; so far {noun.label} {word}" for word in quantity.said] + [None], dtype=object)[:-1]
         told[partly] = told[partly] + said[codes[partly]]
     return told
-
-
-_INPUT_LABELS = {
-    "nodule_type": "nodule type", "total_diameter_mm": "total diameter", "solid_diameter_mm": "solid diameter",
-    "t_descriptor": "T descriptor", "kps": "KPS", "ecog": "ECOG",
-}  # fmt: skip

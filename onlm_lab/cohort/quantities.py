@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from onlm_lab.cohort.performance_status import KPS_OF_ECOG
-from onlm_lab.cohort.staging import ORDER, t_bounds
-from onlm_lab.cohort.vocabulary import KPS_INPUTS, T_INPUTS, Noun
+from onlm_lab.cohort.staging import ORDER, possible_stages, t_bounds
+from onlm_lab.cohort.vocabulary import KPS_INPUTS, STAGE_INPUTS, T_INPUTS, Noun
 
 Flags = NDArray[np.bool_]
 FALSE, OPEN, TRUE = 0, 1, 2  # Kleene's three values: "and" is the least, "or" the greatest
@@ -25,6 +25,7 @@ _EDGES = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 70.0, np.inf)  # each class closed 
 _POSSIBLE = {
     "nodule_type": ("solid", "part_solid", "pure_ggo"), "total_diameter_mm": _DIAMETERS,
     "solid_diameter_mm": _DIAMETERS, "t_descriptor": ("none", "main_bronchus", "satellite", "other_t4"),
+    "clinical_n": ("N0", "N1", "N2", "N3"), "clinical_m": ("M0", "M1a", "M1c"),
 }  # fmt: skip
 
 
@@ -52,10 +53,8 @@ class Quantity:
 
 def measure(patients: pd.DataFrame, *, noun: Noun) -> Quantity:
     """What the table says of a noun."""
-    if noun.name == "t" and noun.inputs == T_INPUTS:
-        return _t(patients, noun)
-    if noun.inputs == KPS_INPUTS:
-        return _kps(patients, noun)
+    if noun.inputs in _BOUNDED:
+        return _BOUNDED[noun.inputs](patients, noun)
     cells = patients[noun.name]
     if noun.kind in ("number", "boolean"):
         codes, values = _distinct(cells.to_numpy(dtype=float))
@@ -93,19 +92,25 @@ def missing_inputs(patients: pd.DataFrame, *, noun: Noun, holds: Callable[[Quant
     """
     if len(noun.inputs) == 1:
         return _tuples([noun.inputs] * len(patients))
-    empty = patients[list(noun.inputs)].isna().to_numpy()
+    empty = empty_cells(patients, names=noun.inputs)
     absent = [tuple(name for name, gone in zip(noun.inputs, row, strict=True) if gone) for row in empty]
-    if noun.inputs != T_INPUTS:
+    if noun.inputs not in (T_INPUTS, STAGE_INPUTS):
         return _tuples(absent)
     found = _tuples(absent)
     which, first = alike(list(empty.T.astype(np.int64)))
     for mask, names in enumerate(absent[i] for i in first):
         at = np.flatnonzero(which == mask)
-        inputs = patients.iloc[at][list(T_INPUTS)].reset_index(drop=True)
+        inputs = patients.iloc[at][list(noun.inputs)].reset_index(drop=True)
         codes, one = _rows_alike(inputs)
         matters = _that_matter(inputs.iloc[one].reset_index(drop=True), absent=names, noun=noun, holds=holds)
         found[at] = matters[codes]
     return found
+
+
+def empty_cells(patients: pd.DataFrame, *, names: tuple[str, ...]) -> Flags:
+    """Patients x columns: where nothing is known; NX and MX say nothing."""
+    cells = patients[list(names)]
+    return (cells.isna() | cells.isin(["NX", "MX"])).to_numpy()
 
 
 def _that_matter(
@@ -119,14 +124,17 @@ def _that_matter(
     for j, name in enumerate(absent):
         kind = float if trial[name].dtype == float else object
         trial[name] = np.array([choice[j] for choice in choices] * len(inputs), dtype=kind)
-    quantity = _t(trial, noun)
+    quantity = measure(trial, noun=noun)
     shape = (len(inputs), *(len(_POSSIBLE[name]) for name in absent))
     answer = holds(quantity)[quantity.codes].reshape(shape)
     # The solid part is no larger than the whole; by class, as diameters of one class stand for each other here.
     solid, total = (
         np.searchsorted(_EDGES, trial[f"{part}_diameter_mm"].to_numpy(float)) for part in ("solid", "total")
     )
-    possible = (solid <= total).reshape(shape)
+    possible = solid <= total
+    if "solid_diameter_mm" not in absent and "nodule_type" in absent:  # a solid part: no pure ground glass
+        possible &= ~((trial["nodule_type"] == "pure_ggo") & (trial["solid_diameter_mm"] > 0)).to_numpy()
+    possible = possible.reshape(shape)
     said = np.zeros((len(inputs), len(absent)), dtype=bool)
     for axis in range(1, len(shape)):
         yes, no = (possible & answer).any(axis=axis), (possible & ~answer).any(axis=axis)
@@ -186,6 +194,16 @@ def _measured(why: str, mm: float) -> str:
     return "; ".join([f"{first.removesuffix(' of at most 5 mm')}{size}", *after])
 
 
+def _stage(patients: pd.DataFrame, noun: Noun) -> Quantity:
+    codes, groups = pd.factorize(possible_stages(patients))
+    ends = [[noun.scale.ends(group) for group in found] for found in groups]
+    low = np.array([min(first for first, _ in found) for found in ends], dtype=float)
+    high = np.array([max(last for _, last in found) for found in ends], dtype=float)
+    names = [(noun.scale.levels[int(a)], noun.scale.levels[int(b)]) for a, b in zip(low, high, strict=True)]
+    said = [a if a == b else f"{a} to {b}" for a, b in names]
+    return Quantity(noun, codes.astype(np.int64), low, high, np.ones(len(low), dtype=bool), _said(said))
+
+
 def _kps(patients: pd.DataFrame, noun: Noun) -> Quantity:
     kps, ecog = (patients[name].to_numpy(dtype=float) for name in KPS_INPUTS)
     pairs = [pd.factorize(column, use_na_sentinel=False)[0] for column in (kps, np.where(np.isnan(kps), ecog, np.nan))]
@@ -199,6 +217,9 @@ def _kps(patients: pd.DataFrame, noun: Noun) -> Quantity:
         span = "?" if not ends else format_number(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
         said.append(span if own == own or not ends else f"{span} (ECOG {format_number(grade)})")
     return Quantity(noun, codes, np.array(low, float), np.array(high, float), np.array(known, bool), _said(said))
+
+
+_BOUNDED = {T_INPUTS: _t, STAGE_INPUTS: _stage, KPS_INPUTS: _kps}
 
 
 def _distinct(cells: NDArray) -> tuple[NDArray[np.int64], NDArray]:

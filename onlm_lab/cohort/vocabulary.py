@@ -1,7 +1,8 @@
-"""What a rule of a protocol may speak of: the columns of the cohort, and two quantities that several columns bound.
+"""What a rule of a protocol may speak of: the columns of the cohort, and quantities that several columns bound.
 
-`t` is the clinical T of AJCC 8 as far as nodule type, diameters and descriptor tell it; `performance_kps` is the KPS,
-or where none is recorded the KPS range of the recorded ECOG.
+`t` (or `derived_t`) is the clinical T of AJCC 8 as far as nodule type, diameters and descriptor tell it, and
+`derived_stage` the stage group as far as these, clinical N and M do; `performance_kps` is the KPS, or where none is
+recorded the KPS range of the recorded ECOG.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from onlm_lab import schema
-from onlm_lab.cohort.staging import ORDER
+from onlm_lab.cohort.staging import ABOVE_IIA, ORDER
 
 Kind = Literal["number", "boolean", "grade", "word"]
 T_INPUTS = ("nodule_type", "total_diameter_mm", "solid_diameter_mm", "t_descriptor")
 KPS_INPUTS = ("kps", "ecog")
+STAGE_INPUTS = (*T_INPUTS, "clinical_n", "clinical_m")
+# Derived columns that nobody can look up: what they come from.
+_COMES_FROM = {"derived_t": T_INPUTS, "derived_stage": STAGE_INPUTS, "ctr": T_INPUTS[:3], "arm": ("treatment",)}
 FIXED_LIMITS = ("min_age_years", "min_kps", "imaging_trigger_mm")
 FUNCTIONS = ("recorded", "known", "column")
 RESERVED = (*FUNCTIONS, "t", "performance_kps", "true", "false")
@@ -45,13 +49,17 @@ class Scale:
 _T = Scale(("T0", *ORDER), (("T1", "T1mi", "T1c"), ("T2", "T2a", "T2b")))
 _N = Scale(("N0", "N1", "N2", "N3"))
 _M = Scale(("M0", "M1a", "M1b", "M1c"), (("M1", "M1a", "M1c"),))
-_STAGE = Scale(schema.STAGES, (("IA", "IA1", "IA3"), ("I", "IA1", "IB")))
+_STAGE = Scale(
+    tuple(group for group in schema.STAGES if group != ABOVE_IIA),
+    (("IA", "IA1", "IA3"), ("I", "IA1", "IB"), ("II", "IIA", "IIB"), ("III", "IIIA", "IIIC"), ("IV", "IVA", "IVB"),
+     (ABOVE_IIA, "IIB", "IVB")),
+)  # fmt: skip
 _SCALES = {
     "clinical_t": _T, "derived_t": _T, "clinical_n": _N, "pathological_n": _N, "clinical_m": _M,
     "derived_stage": _STAGE,
 }  # fmt: skip
 # What a log calls a column; the others are called by the dictionary.
-_LABELS = {
+LABELS = {
     "age_years": "age", "kps": "KPS", "ecog": "ECOG", "total_diameter_mm": "total diameter", "arm": "arm",
     "solid_diameter_mm": "solid diameter", "nodule_type": "nodule type", "central_location": "central location",
     "t_descriptor": "T descriptor", "clinical_t": "recorded clinical T", "clinical_n": "clinical N",
@@ -120,8 +128,9 @@ def _noun(spec: schema.Column, *, own: bool) -> Noun:
     kind: Kind = "boolean" if spec.type == "boolean" else "number" if spec.type in schema.NUMERIC else "word"
     scale = None if own else _SCALES.get(spec.name)
     unknown = tuple(word for word in spec.allowed if word.casefold() in _UNKNOWN)
+    inputs = (spec.name,) if own else _COMES_FROM.get(spec.name, (spec.name,))
     return Noun(
-        spec.name, "grade" if scale else kind, (spec.name,), _label(spec, own=own), unit=spec.unit, scale=scale,
+        spec.name, "grade" if scale else kind, inputs, _label(spec, own=own), unit=spec.unit, scale=scale,
         allowed=tuple(word for word in spec.allowed if word not in unknown), unknown=unknown or _unlisted(spec),
         after_baseline=spec.timing in ("post_treatment", "outcome") and spec.name not in _KNOWN_AT_BASELINE,
         shown=not (spec.type == "text" and (own or spec.table == "derived")),
@@ -134,8 +143,8 @@ def _unlisted(spec: schema.Column) -> tuple[str, ...]:
 
 
 def _label(spec: schema.Column, *, own: bool) -> str:
-    if not own and spec.name in _LABELS:
-        return _LABELS[spec.name]
+    if not own and spec.name in LABELS:
+        return LABELS[spec.name]
     said = spec.description.split(";")[0].split(":")[0].strip().rstrip(".")
     if not said or said == "declared in study.toml" or len(said) > 60 or set(said) & set("'\""):
         return spec.name.replace("_", " ")

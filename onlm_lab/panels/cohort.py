@@ -69,9 +69,8 @@ def rule_by_centre(flow: pd.DataFrame, *, count: str = "n_excluded") -> pd.DataF
     flow, steps = figures.of_centres(flow), figures.flow_counts(flow)
     wide = flow.pivot_table(index="rule", columns="centre", values=count, sort=False)[sorted(flow["centre"].unique())]
     wide = wide.loc[steps["rule"]].astype(int)
-    told = wide.assign(**{"All centres": wide.sum(axis=1)}).rename_axis(columns=None).reset_index(drop=True)
-    told.insert(0, "Rule", steps["text"])
-    return told
+    told = pd.concat([steps["text"], wide.reset_index(drop=True), wide.sum(axis=1).reset_index(drop=True)], axis=1)
+    return told.set_axis(["Rule", *map(str, wide.columns), "All centres"], axis=1)
 
 
 def undetermined_table(undetermined: pd.DataFrame, *, rules: pd.DataFrame) -> pd.DataFrame:
@@ -103,6 +102,7 @@ def look_up_counts(undetermined: pd.DataFrame) -> pd.DataFrame:
         undetermined: Screening.undetermined.
     """
     each = undetermined.assign(column=undetermined["missing"].str.split(", ")).explode("column")
+    each = each[each["column"] != ""]
     pairs = each.drop_duplicates(["patient_id", "column"])
     alone = pairs.groupby("patient_id")["column"].transform("size") == 1
     told = pd.DataFrame(
