@@ -292,8 +292,6 @@ def _tcga(words: argparse.Namespace) -> None:
     if len(paths) < 2:
         raise OnlmError("wanted at least one biotab file, and the folder to write: onlm tcga BIOTAB --cdr FILE DIR.")
     *biotab, folder = paths
-    if folder.is_file():
-        raise OnlmError(f"'{folder.name}' is a file; wanted the folder to write as the last word.")
     tcga.write_study(biotab, folder, cdr=words.cdr[0] if words.cdr else None, edition=words.edition)
     say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
 

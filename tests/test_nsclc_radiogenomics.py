@@ -9,7 +9,7 @@ import pytest
 from made_radiogenomics import PATIENT, made_up
 
 from onlm_lab.cohort import load_cohort, nsclc_radiogenomics, refuse_post_treatment, screen
-from onlm_lab.errors import DataError, OnlmError
+from onlm_lab.errors import DataError, OnlmError, StudyError
 from onlm_lab.study import load_study
 
 
@@ -283,3 +283,18 @@ def test_a_table_of_which_nobody_fits_the_surrogate_says_so(tmp_path):
     path = made_up(tmp_path / "a.csv", {"Pathological N stage": "Not Collected"})
     with pytest.raises(DataError, match="none of 1 patients is left by the surrogate's rules"):
         nsclc_radiogenomics.write_study(path, tmp_path / "study")
+
+
+def test_only_a_study_of_the_same_source_is_replaced(tmp_path):
+    table = made_up(tmp_path / "t.csv", {}, {"Pathological N stage": "N1"})
+    written = nsclc_radiogenomics.write_study(table, tmp_path / "a")
+    assert nsclc_radiogenomics.write_study(table, tmp_path / "a") == written
+    for file, text in (("study.toml", "[study]\nname = 'ours'\n"), ("clinical.csv", "patient_id\n7\n")):
+        folder = tmp_path / file[:3]
+        folder.mkdir()
+        (folder / file).write_text(text, encoding="utf-8")
+        with pytest.raises(StudyError, match=f"'{folder.name}' has {re.escape(file)} of another study; nothing was"):
+            nsclc_radiogenomics.write_study(table, folder)
+        assert (folder / file).read_text(encoding="utf-8") == text and len(list(folder.iterdir())) == 1
+    with pytest.raises(StudyError, match=r"'t\.csv' is a file; wanted a folder for the study"):
+        nsclc_radiogenomics.write_study(table, table)

@@ -486,7 +486,7 @@ def test_the_verb_takes_the_folder_last_wherever_the_option_stands(tmp_path, cap
     assert main(["tcga", str(first)]) == 2
     assert "wanted at least one biotab file, and the folder" in capsys.readouterr().err
     assert main(["tcga", str(first), str(second)]) == 2
-    assert "'b.txt' is a file; wanted the folder" in capsys.readouterr().err
+    assert "'b.txt' is a file; wanted a folder" in capsys.readouterr().err
 
 
 def test_own_columns_are_new_and_declared_after_treatment_unless_they_lie_before():

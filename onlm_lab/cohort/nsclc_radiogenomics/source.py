@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
+from onlm_lab.cohort import public_file, public_study
 from onlm_lab.cohort import public_table as public
 from onlm_lab.cohort.nsclc_radiogenomics.words import (
     CITATION,
@@ -32,8 +33,8 @@ from onlm_lab.errors import DataError
 
 _KIND = "the clinical table of NSCLC Radiogenomics (doi:10.7937/K9/TCIA.2017.7hs46erv)"
 _CENTRE = "Patient affiliation"
-SURROGATE_RULES: public.Rules = (
-    ("pathological_n_known", lambda p: p["pathological_n"].isin(public.CLASSES_OF_N)),
+SURROGATE_RULES: public_study.Rules = (
+    ("pathological_n_known", lambda p: p["pathological_n"].isin(public_study.CLASSES_OF_N)),
     ("pt1a_to_pt2a", lambda p: p["pathological_t"].isin(["T1a", "T1b", "T2a"])),
     ("pathological_m0", lambda p: p["pathological_m"] == "M0"),
 )
@@ -67,11 +68,11 @@ def _raw(path: Path, *, findings: Findings) -> pd.DataFrame:
         if len(found) != 1:
             raise DataError([f"{path.name}: wanted one CSV file in this folder, found {len(found)}. Name the file."])
         path = found[0]
-    rows = public.read_cells(path, wanted=_KIND)
+    rows = public_file.read_cells(path, wanted=_KIND)
     identifier = IDENTIFIERS[0]
     names = [identifier if name in IDENTIFIERS else name for name in rows[0]]
     wanted = [identifier, _CENTRE, *WORDS, *NUMBERS, *FOLLOWUP, *LOBE_COLUMNS]
-    raw = public.as_table(
+    raw = public_file.as_table(
         names, rows[1:], file=path.name, first_row=2, wanted=wanted, kind=_KIND, findings=findings
     )  # fmt: skip
     raw = raw.rename(columns={identifier: "patient_id"})
@@ -200,12 +201,12 @@ def _dates(raw: pd.DataFrame, column: str, *, findings: Findings) -> pd.Series:
 
 def surrogate_cohort(table: PublicTable) -> Cohort:
     """The patients with pT1a-T2a, M0 and a known pathological N: the nearest to clinical stage I in this table."""
-    return public.surrogate_of(table, SURROGATE_RULES, source=f"{SOURCE}, pT1a-T2a M0 with pN")
+    return public_study.surrogate_of(table, SURROGATE_RULES, source=f"{SOURCE}, pT1a-T2a M0 with pN")
 
 
 def surrogate_flow(table: PublicTable) -> pd.DataFrame:
     """How the surrogate cohort came about, as a Screening's flow; and of those left how many N0, N1, N2 and N3."""
-    return public.rules_flow(table.cohort.patients, SURROGATE_RULES)
+    return public_study.rules_flow(table.cohort.patients, SURROGATE_RULES)
 
 
 def write_study(path: str | Path, folder: str | Path) -> Path:
@@ -215,7 +216,7 @@ def write_study(path: str | Path, folder: str | Path) -> Path:
 
     Args:
         path: the public table.
-        folder: where the study is written; files of these names there are replaced.
+        folder: where the study is written; an earlier one of the same table there is replaced, no other.
     """
     table = read(path)
     sections = {
@@ -235,6 +236,6 @@ def write_study(path: str | Path, folder: str | Path) -> Path:
         "surrogate_flow.csv": surrogate_flow(table),
     }  # fmt: skip
     cohort = surrogate_cohort(table)
-    return public.write_folder(
+    return public_study.write_folder(
         Path(folder), name=f"{SOURCE} (surrogate)", cohort=cohort, reports=reports, sections=sections
     )

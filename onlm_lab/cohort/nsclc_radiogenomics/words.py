@@ -6,7 +6,10 @@ from onlm_lab import schema
 from onlm_lab.schema import Column
 
 SOURCE = "NSCLC Radiogenomics"
-CITATION = "NSCLC Radiogenomics, CC BY 3.0, doi:10.7937/K9/TCIA.2017.7hs46erv; Bakr et al., Sci Data 2018;5:180202"
+CITATION = (
+    "NSCLC Radiogenomics, CC BY 3.0, doi:10.7937/K9/TCIA.2017.7hs46erv; Bakr et al., Sci Data 2018;5:180202; Gevaert "
+    "et al., Radiology 2012;264:387"
+)
 N_PATIENTS = 211
 MISSING = ("", "N/A", "Not Collected", "Not Recorded In Database", "Not Assessed", "Unknown")
 IDENTIFIERS = ("Case ID", "Patient ID")

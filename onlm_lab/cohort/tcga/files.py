@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from onlm_lab.cohort import public_file
 from onlm_lab.cohort import public_table as public
 from onlm_lab.cohort.public_table import Findings
 from onlm_lab.cohort.tcga.words import (
@@ -51,7 +52,7 @@ def read_biotab(paths: Sequence[Path], *, findings: Findings) -> pd.DataFrame:
 
 def _one_biotab(path: Path) -> pd.DataFrame:
     """One file; its header is every line above the first barcode."""
-    rows = public.read_cells(path, wanted=_BIOTAB)
+    rows = public_file.read_cells(path, wanted=_BIOTAB)
     column = next((i for i, name in enumerate(rows[0]) if name == "bcr_patient_barcode"), None)
     if column is None:
         raise DataError([f"{path.name}: this is not {_BIOTAB}: it has no column bcr_patient_barcode. Name the file."])
@@ -66,7 +67,7 @@ def _one_biotab(path: Path) -> pd.DataFrame:
     )
     names = rows[1] if first > 1 and "pathologic_N" in rows[1] else _translated(rows[0])
     own = Findings(SOURCE)
-    return public.as_table(
+    return public_file.as_table(
         names, rows[first:], file=path.name, first_row=first + 1, wanted=REQUIRED, kind=_BIOTAB, findings=own
     )
 
@@ -80,8 +81,8 @@ def _translated(names: Sequence[str]) -> list[str]:
 def read_cdr(path: Path, *, findings: Findings) -> pd.DataFrame:
     """The rows of the Clinical Data Resource as text."""
     try:
-        rows = public.read_cells(path, wanted=_CDR, sheet="TCGA-CDR")
-        raw = public.as_table(
+        rows = public_file.read_cells(path, wanted=_CDR, sheet="TCGA-CDR")
+        raw = public_file.as_table(
             rows[0], rows[1:], file=path.name, first_row=2, wanted=CDR_REQUIRED, kind=_CDR, findings=Findings(SOURCE)
         )
     except DataError as error:

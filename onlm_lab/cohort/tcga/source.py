@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from onlm_lab.cohort import public_study
 from onlm_lab.cohort import public_table as public
 from onlm_lab.cohort.public_table import Findings, PublicTable
 from onlm_lab.cohort.table import Cohort
@@ -73,10 +74,10 @@ def _no_distant_metastasis(patients: pd.DataFrame) -> pd.Series:
     return (m == "M0") | ((m.isna() | (m == "MX")) & below)
 
 
-def _rules(edition: Edition) -> public.Rules:
+def _rules(edition: Edition) -> public_study.Rules:
     """Who is nearest to clinical stage I in these tables."""
     rules = [
-        ("pathological_n_known", lambda p: p["pathological_n"].isin(public.CLASSES_OF_N)),
+        ("pathological_n_known", lambda p: p["pathological_n"].isin(public_study.CLASSES_OF_N)),
         ("t_of_stage_i_by_its_edition", _stage_i_by_its_edition),
         ("no_distant_metastasis", _no_distant_metastasis),
         ("no_neoadjuvant_treatment", lambda p: p["neoadjuvant"] == 0),
@@ -97,12 +98,12 @@ def surrogate_cohort(table: PublicTable, *, edition: Edition = "any") -> Cohort:
             than 50 mm. "7th" takes the patients staged by the 7th alone.
     """
     said = "all editions" if edition == "any" else "7th edition"
-    return public.surrogate_of(table, _rules(edition), source=f"{SOURCE}, T of stage I, no M1, with pN, {said}")
+    return public_study.surrogate_of(table, _rules(edition), source=f"{SOURCE}, T of stage I, no M1, with pN, {said}")
 
 
 def surrogate_flow(table: PublicTable, *, edition: Edition = "any") -> pd.DataFrame:
     """How the surrogate cohort came about, as a Screening's flow; and of those left how many N0, N1, N2 and N3."""
-    return public.rules_flow(table.cohort.patients, _rules(edition))
+    return public_study.rules_flow(table.cohort.patients, _rules(edition))
 
 
 def write_study(
@@ -115,7 +116,7 @@ def write_study(
 
     Args:
         biotab: as in `read`.
-        folder: where the study is written; files of these names there are replaced.
+        folder: where the study is written; an earlier one of the same table there is replaced, no other.
         cdr: as in `read`.
         edition: as in `surrogate_cohort`.
     """
@@ -143,4 +144,4 @@ def write_study(
         "unmapped.csv": table.unmapped, "inconsistent.csv": table.inconsistent,
         "surrogate_flow.csv": surrogate_flow(table, edition=edition),
     }  # fmt: skip
-    return public.write_folder(Path(folder), name=name, cohort=cohort, reports=reports, sections=sections)
+    return public_study.write_folder(Path(folder), name=name, cohort=cohort, reports=reports, sections=sections)
