@@ -437,3 +437,26 @@ def test_what_is_no_path_is_refused_in_a_sentence(given):
 def test_a_follow_up_of_none_is_none(saved):
     path = saved(text(ROWS))
     assert load_cohort({"clinical": path, "followup": None}).sha256 == load_cohort(path).sha256
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "euc-kr"])
+def test_wide_digits_alone_are_read_and_never_taken_for_western_signs(saved, encoding):
+    path = saved("patient_id,centre\n００７,Ａ（１）\n", encoding=encoding)
+    frame = schema.read(path, table="clinical").frame
+    assert frame.to_numpy().tolist() == [["００７", "Ａ（１）"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"),
+    [("남", "euc-kr"), ("여", "euc-kr"), ("Ärztin", "mac-roman"), ("Muñoz", "mac-roman"), ("żona", "iso-8859-2"),
+     ("żona", "cp1250"), ("žena", "cp852"), ("Skåne", "mac-roman"), ("Nîmes", "cp850")],
+)  # fmt: skip
+def test_a_single_word_that_western_europe_does_not_write_so_is_doubted(saved, word, encoding):
+    path = saved(f"patient_id,centre\n007,{word}\n", encoding=encoding)
+    assert "its bytes do not say for certain what it is" in only_fault(path)
+
+
+@pytest.mark.parametrize("word", ["Œdème", "Cœur", "¿Qué?", "5 €", "½ Jahr", "Köln–Bonn", "10–20", "Größe", "l’âge"])
+def test_what_western_europe_does_write_is_read(saved, word):
+    path = saved(f"patient_id,centre\n007,{word}\n", encoding="cp1252")
+    assert schema.read(path, table="clinical").frame["centre"].tolist() == [word]

@@ -46,6 +46,8 @@ _UNLIKELY = re.compile(
     r"|(?<=[A-Za-zÀ-ÿ])[^\x00-\x7fÀ-ÖØ-öø-ÿŒœ’´–·\xa0](?=[A-Za-zÀ-ÿ])"  # a sign inside a word
     r"|(?<=[A-Za-zÀ-ÿ])[‚„]|[ºª²³](?=[A-Za-z])|(?<!\w)’(?=\w)|[×÷](?=[A-Za-zÀ-ÿ])|(?<=[^\d\s])[×÷]"
     r"|[ß-öø-ÿ](?=[A-Z])"  # a small letter before a capital
+    r"|[€§®©¾¼½…™‰](?=[A-Za-zÀ-ÿ])|(?<=[A-Za-z])–(?=[a-z])|(?<=[a-z])Œ|Œ(?=[a-z])(?![udsin])"
+    r"|[£¢][¡-ÿ]|¡[¡-¿]|[¢£§©ª®±²³´µ¹º¼½¾¿]{2}"  # letters and signs of East Asia, two bytes each
 )
 _ICELANDIC, _WITNESS = frozenset("ðþýÐÞÝ"), frozenset("áéíóúæÁÉÍÓÚÆ")
 
@@ -78,7 +80,10 @@ def decode(raw: bytes, *, file: str, encoding: str = "") -> tuple[str, str]:
     if chinese is not None and western is None:
         return chinese, f"{file}: not UTF-8; read as GB18030 (Chinese), which its bytes leave no doubt of."
     if western is not None and chinese is None:
-        return western, f"{file}: not UTF-8; read as Windows-1252 (western Europe), which its bytes leave no doubt of."
+        return western, (
+            f"{file}: not UTF-8; read as Windows-1252 (western Europe), which all its letters fit. If an accent came out "
+            "wrong, name the encoding in study.toml under [data]."
+        )
     raise DataError(
         [
             Fault(
@@ -141,6 +146,8 @@ def _as_chinese(raw: bytes) -> str | None:
         if "\u3400" <= char <= "\u9fff" or ord(char) >= 0x20000:
             hanzi += n
             common += n * (char in _COMMON)
+    if found and all(char == "\u3000" or "\uff01" <= char <= "\uff5e" for char in found):
+        return text  # wide forms of plain characters, the same bytes in Chinese and in Korean
     between = len(re.findall(r"[A-Za-z][^\x00-\x7f]{1,2}(?=[a-z]|[A-Z]{2})", text))
     share = common / hanzi if hanzi else 0.0
     if plain < 0.8 * total or share < (0.3 if hanzi >= 8 else 0.6) or between > 0.1 * hanzi:
@@ -173,7 +180,8 @@ def _as_western(raw: bytes) -> str | None:
     letters = {c for c in text if c > "\x7f"} - _SIGNS
     if not letters <= _LATIN_LETTERS or (letters & _ICELANDIC and not letters & _WITNESS):
         return None
-    unclosed = any(mark in text and not set(ends) & set(text) for mark, ends in (("‚", "‘’"), ("„", "“”")))
+    pairs = (("‚", "‘’"), ("„", "“”"), ("¿", "?"))
+    unclosed = any(mark in text and not set(ends) & set(text) for mark, ends in pairs)
     if unclosed or _UNLIKELY.search(text):
         return None
     if letters & set("øØ") and letters & set("áíýÁÍÝ") and not letters & set("æåÆÅ"):
