@@ -81,7 +81,7 @@ def decode(raw: bytes, *, file: str, encoding: str = "") -> tuple[str, str]:
         return chinese, f"{file}: not UTF-8; read as GB18030 (Chinese), which its bytes leave no doubt of."
     if western is not None and chinese is None:
         return western, (
-            f"{file}: not UTF-8; read as Windows-1252 (western Europe), which all its letters fit. If an accent came out "
+            f"{file}: not UTF-8; read as Windows-1252 (western Europe), which all its letters fit. If an accent is "
             "wrong, name the encoding in study.toml under [data]."
         )
     raise DataError(
