@@ -29,7 +29,8 @@ class Material:
         tested: rows of the first testing set (first repeat), of all models; empty where there is none.
         split: which testing set that is.
         models: model ids, the primary one first.
-        flow, status, prepared, series: tables between steps; empty where the step left none.
+        flow, status, undetermined, disagreements, rules, prepared, series: tables between steps; empty where the step
+            left none.
         surrogate_flow, unmapped: how a public table became this study, and what of it could not be used; else empty.
         trained: what training wrote down about calibrators, thresholds and weights (calibration.json); else empty.
         oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
@@ -45,6 +46,9 @@ class Material:
     models: tuple[str, ...]
     flow: pd.DataFrame
     status: pd.DataFrame
+    undetermined: pd.DataFrame
+    disagreements: pd.DataFrame
+    rules: pd.DataFrame
     prepared: pd.DataFrame
     series: pd.DataFrame
     surrogate_flow: pd.DataFrame
@@ -79,7 +83,9 @@ def gather(run: Run, *, work: Path) -> Material:
     return Material(
         run=run, study=study, patients=patients, rows=rows, models=models, split=splits[0] if splits else "",
         tested=tested(rows) if splits else rows.iloc[:0],
-        flow=_table(work / "flow.csv"), status=_table(work / "status.csv"), prepared=_table(work / "prepared.csv"),
+        flow=_table(work / "flow.csv"), status=_table(work / "status.csv"),
+        undetermined=_table(work / "undetermined.csv"), disagreements=_table(work / "disagreements.csv"),
+        rules=_texts(work / "rules.csv"), prepared=_table(work / "prepared.csv"),
         series=_table(work / "series.csv"),
         surrogate_flow=_table(work.parent / "surrogate_flow.csv"), unmapped=_table(work.parent / "unmapped.csv"),
         trained=_json(run.folder / "calibration.json"), oracle=_json(work / "oracle.json") if study.made_up else {},
@@ -89,6 +95,11 @@ def gather(run: Run, *, work: Path) -> Material:
 
 def _table(path: Path) -> pd.DataFrame:
     return runs.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
+def _texts(path: Path) -> pd.DataFrame:
+    """A table whose cells stay as they are written: version 2.10 is not 2.1."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from onlm_lab.report.grouping import SBRT_ENDPOINTS, grouping_of
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
-from onlm_lab.report.words import p_cell, share
+from onlm_lab.report.words import p_cell, plural, share
 from onlm_lab.results import Estimate
 
 EVENTS = {"os": "death", "rfs": "recurrence or death"}
@@ -119,11 +119,14 @@ def _by_reference_standard(material: Material, *, endpoints: tuple[str, ...]) ->
 
 
 def _followup(material: Material, *, arm: str) -> Text:
-    """Deaths and median follow-up by reverse Kaplan-Meier (Schemper, Smith 1996, doi:10.1016/0197-2456(96)00075-X)."""
-    curves = analysis.kaplan_meier(of_arm(material.rows, model=material.primary, arm=arm), endpoint="os")
-    median = float(curves.groups["followup_days"].iloc[0])
+    """Deaths and median follow-up by reverse Kaplan-Meier."""
+    found = analysis.follow_up(of_arm(material.rows, model=material.primary, arm=arm))
+    median = float(found.table["median_days"].iloc[0])
     long = "not reached" if pd.isna(median) else f"{median / 365.25:.1f} years"
-    return Text(f"{curves.n:,} patients, {curves.n_events:,} deaths; median follow-up {long} (reverse Kaplan-Meier).")
+    return Text(
+        f"{plural(found.n, 'patient')}, {plural(found.n_events, 'death')}; median follow-up {long} (reverse "
+        "Kaplan-Meier)."
+    )
 
 
 def _outcome(material: Material, *, arm: str, endpoint: str, threshold: float | None) -> list[Block]:

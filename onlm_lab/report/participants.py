@@ -11,16 +11,13 @@ from onlm_lab.figures import theme
 from onlm_lab.panels.cohort import baseline_table, flow_panel
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
+from onlm_lab.report.screened import screened
 from onlm_lab.report.section import Block, Section, Text, figure, note, table
 
 IMAGE_FACTS = {
     "spacing_mm": ("Slice spacing (mm)", 2), "thickness_mm": ("Slice thickness (mm)", 2),
     "pixel_mm": ("Pixel (mm)", 2), "kvp": ("Tube voltage (kV)", 0),
 }  # fmt: skip
-SURROGATE = (
-    "The label is a surrogate. The table records no clinical N, so pathological N stands alone: some N+ patients may "
-    "have been known to be N+ before treatment, and would then not be occult."
-)
 
 
 def participants(material: Material) -> Section:
@@ -35,13 +32,13 @@ def participants(material: Material) -> Section:
         blocks.append(Text("No screening is on file for this run: who was left out, and why, is not known here."))
     blocks.append(Text(_entered(material)))
     blocks.append(table(_by_centre(material), caption="Patients by centre."))
-    blocks += _followed(material)
     if len(material.status):
         blocks.append(note(
             "A patient is counted once: at the first rule that fails, else at the first that stays undetermined "
             "because a value that it needs is missing. Undetermined is never taken for a pass. The log of every "
             "patient and rule is decisions.csv in the study's work folder."
         ))  # fmt: skip
+    blocks += [*_followed(material), *screened(material)]
     return Section("participants", "Participants", tuple([*blocks, *_unusable(material)]))
 
 
@@ -154,53 +151,6 @@ def _unusable(material: Material) -> list[Block]:
     shown = pd.DataFrame({"Reason": counted.index, "Patients": [f"{n:,}" for n in counted]})
     said = f"{words.share(len(lost), len(prepared))} eligible patients did not enter: their CT could not be used."
     return [Text(said), table(shown, caption="Eligible, but left out for the CT.")]
-
-
-def reference_standard(material: Material) -> Section:
-    """How N+ was established, how thoroughly, and who has no label and why."""
-    labelled, label = material.labelled, material.study.label
-    blocks: list[Block] = [Text(
-        "Reference standard: pathological N after surgery. N+ means pathological N1-N3 in a patient whose nodes looked "
-        "clean before treatment; N0 means no metastasis with at least one node examined. Neoadjuvant treatment, NX and "
-        "positive invasive staging leave the label missing. SBRT patients have none by design."
-    )]  # fmt: skip
-    if label.surrogate:
-        blocks = [Text(
-            "Reference standard: pathological N after surgery; N+ means N1-N3. SBRT patients have none by design."
-        ), Text(SURROGATE, tone="box")]  # fmt: skip
-    if "pathological_n" in labelled:
-        stages = labelled["pathological_n"].value_counts().sort_index()
-        counted = ", ".join(f"{n:,} {stage}" for stage, n in stages.items())
-        blocks.append(Text(f"Pathological N of the {len(labelled):,} labelled patients: {counted}."))
-    blocks.append(table(_yield(labelled), caption="Nodes examined: median (quartiles, where they differ)."))
-    if label.min_nodes is None and label.min_n2_stations is None:
-        blocks.append(note("No minimum number of nodes or stations was set; few examined nodes make a pN0 uncertain."))
-    else:
-        least = [
-            f"{least} {noun}"
-            for least, noun in ((label.min_nodes, "nodes"), (label.min_n2_stations, "mediastinal stations"))
-            if least is not None
-        ]
-        blocks.append(note(f"Set in study.toml as the least to be trusted: {', '.join(least)}."))
-    missing = material.patients[material.patients["onlm"].isna()]
-    if len(missing):
-        counted = missing["onlm_missing_reason"].fillna("no reason recorded").value_counts()
-        shown = pd.DataFrame({"Why there is no label": counted.index, "Patients": [f"{n:,}" for n in counted]})
-        blocks.append(table(shown, caption="Patients of this run without a reference standard."))
-    return Section("reference-standard", "Reference standard", tuple(blocks))
-
-
-def _yield(labelled: pd.DataFrame) -> pd.DataFrame:
-    groups = {"All": labelled, "N0": labelled[labelled["onlm"] == 0], "N+": labelled[labelled["onlm"] == 1]}
-    none = pd.Series(dtype=float)
-    return pd.DataFrame(
-        {
-            "Patients": f"{name} (n = {len(rows):,})",
-            "Nodes": words.middle(rows.get("nodes_examined", none)),
-            "Mediastinal stations": words.middle(rows.get("n2_stations_examined", none)),
-        }
-        for name, rows in groups.items()
-    )
 
 
 def missing_values(material: Material) -> Section:

@@ -12,8 +12,8 @@ import onlm_lab
 from onlm_lab import schema
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
-from onlm_lab.report.participants import SURROGATE
 from onlm_lab.report.section import Block, Section, Text, Verbatim, box, note, table
+from onlm_lab.report.standard import SURROGATE
 from onlm_lab.steps import file_digest
 
 FILES = (
