@@ -52,6 +52,8 @@ def test_the_counts_are_those_of_a_screening_with_the_limit_moved(value):
     assert set(people.loc[people["change"] == "lost", "patient_id"]) == now - then
     assert row[["n_eligible", "n_excluded", "n_undetermined"]].sum() == 40
     assert row[["n_surgery", "n_sbrt", "n_no_arm"]].sum() == row["n_eligible"]
+    others = eligible(Protocol(rules=("adult", "consent")))
+    assert found.notes == (f"moves performance_status; who meet every other rule and not this: {len(others - now)}",)
 
 
 def test_the_gained_are_told_by_arm_and_label():

@@ -174,4 +174,4 @@ def _notes(
     rest = others.min(axis=0) if len(others) else np.full(found.shape[1], TRUE)
     alone = int(((rest == TRUE) & (status != TRUE)).sum())
     names = ", ".join(rules[k].name for k in reading)
-    return (f"moves {names}; {alone} patients meet every other rule and not this",)
+    return (f"moves {names}; who meet every other rule and not this: {alone}",)
