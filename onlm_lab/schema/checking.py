@@ -334,12 +334,12 @@ def _fits(series: pd.Series, *, spec: Column) -> pd.Series:
         if spec.high is not None:
             good &= values <= spec.high
         return good
+    if spec.allowed:
+        return series.isin(spec.allowed)
     codes, words = factorized(series.astype(object).to_numpy())
-    fits = np.array([_is_word(word, spec) for word in words], dtype=bool)
+    fits = np.array([_is_text(word) for word in words], dtype=bool)
     return pd.Series(fits[codes], index=series.index, dtype=bool)
 
 
-def _is_word(value: Any, spec: Column) -> bool:
-    if not isinstance(value, str) or value != value.strip() or value == "" or CONTROL.search(value):
-        return False
-    return value in spec.allowed if spec.allowed else True
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value == value.strip() and value != "" and not CONTROL.search(value)

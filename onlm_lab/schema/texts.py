@@ -86,7 +86,7 @@ def factorized(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
     import pandas as pd
 
-    if not any("\0" in cell for cell in column if type(cell) is str):
+    if "\0" not in "".join([cell for cell in column.tolist() if type(cell) is str]):
         return pd.factorize(column, use_na_sentinel=False)
     places: dict[tuple[type, object], int] = {}
     codes = np.array([places.setdefault((type(cell), cell), len(places)) for cell in column], dtype=int)

@@ -68,9 +68,9 @@ def _texts(series: pd.Series, *, spec: Column | None, alone: bool) -> tuple[np.n
     whole = spec is not None and spec.type in ("integer", "boolean")
     if series.dtype.kind == "f":
         # -0.0 and 0.0 are one value but two texts
-        values, codes = np.unique(series.to_numpy().view(f"i{series.dtype.itemsize}"), return_inverse=True)
+        codes, values = pd.factorize(series.to_numpy().view(f"i{series.dtype.itemsize}"))
         found = values.view(series.dtype).tolist()
-    elif series.dtype == object and any(type(v) is not str and v is not None for v in series.tolist()):
+    elif series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) not in ("string", "empty"):
         found, codes = series.tolist(), np.arange(len(series))  # 1, 1.0 and True are one value but three texts
     else:
         codes, values = factorized(series.astype(object).to_numpy())
