@@ -193,6 +193,24 @@ def test_the_same_id_in_two_sites_is_a_fault_of_both_until_ids_are_prefixed(site
         assert {f"alpha-{first}", f"gamma-{first}"} <= ids and len(ids) == 60
 
 
+def test_a_site_with_faults_of_its_own_is_told_at_once_what_it_shares_with_others(sites, tmp_path):
+    shared = rows_of(sites[0] / "clinical.csv")[0]["patient_id"]
+    own = rows_of(sites[2] / "clinical.csv")
+    theirs = own[2]["patient_id"]
+    change(sites[2] / "clinical.csv", {3: {"sex": "man", "centre": "c1"}, 4: {"patient_id": shared}})
+    change(sites[2] / "clinical.csv", {6: {"patient_id": ""}})
+    rows = rows_of(sites[2] / "followup.csv")
+    ids = {theirs: shared}
+    write_rows(sites[2] / "followup.csv", [r | {"patient_id": ids.get(r["patient_id"], r["patient_id"])} for r in rows
+                                           if r["patient_id"] != own[4]["patient_id"]])  # fmt: skip
+    merge_sites(sites, out=tmp_path / "all")
+    cells = [(line["column"], line["row"]) for line in rows_of(tmp_path / "all" / "faults" / "gamma.csv")]
+    assert sorted(cells) == [("centre", "3"), ("patient_id", "4"), ("patient_id", "6"), ("sex", "3")]
+    lines = rows_of(tmp_path / "all" / "faults" / "alpha.csv")
+    assert {line["fault"].split(" also")[0] for line in lines if line["column"] == "centre"} == {"centre 'C1' is"}
+    assert [line["row"] for line in lines if line["column"] == "patient_id"] == ["2"]
+
+
 def test_a_centre_spelled_in_two_ways_is_a_fault_and_a_near_name_only_shown(sites, tmp_path):
     rows = rows_of(sites[2] / "clinical.csv")
     for i, row in enumerate(rows):

@@ -33,9 +33,10 @@ def faults_between(sites: Sequence[Site], *, prefixes: Mapping[str, str]) -> dic
         site concerned.
     """
     read = [site for site in sites if site.cohort is not None]
+    seen = [site for site in sites if site.seen is not None]
     found: dict[str, list[Fault]] = {site.name: [] for site in sites}
-    ids = _ids(read, prefixes=prefixes)
-    for faults in (_studies(sites), _own_columns(sites), ids, _scans(read), _centres(read), _labels(read)):
+    ids = _ids(seen, prefixes=prefixes)
+    for faults in (_studies(sites), _own_columns(sites), ids, _scans(read), _centres(seen), _labels(read)):
         for name, fault in faults:
             found[name].append(fault)
     return found
@@ -91,28 +92,28 @@ def _own_columns(sites: Sequence[Site]) -> list[tuple[str, Fault]]:
 def _ids(sites: Sequence[Site], *, prefixes: Mapping[str, str]) -> list[tuple[str, Fault]]:
     """Patients whose id another site uses too."""
     return _shared(
-        sites, values={s.name: prefixes[s.name] + s.tables["clinical"]["patient_id"] for s in sites},
-        column="patient_id", file="clinical", said="patient_id is used at {others} too",
+        sites, values={s.name: prefixes[s.name] + s.seen["patient_id"] for s in sites},
+        patients={s.name: s.seen["patient_id"] for s in sites}, column="patient_id", file="clinical",
+        said="patient_id is used at {others} too",
         todo="If these are different persons, merge with --prefix-ids; if it is one person, keep the row of one site.",
     )  # fmt: skip
 
 
 def _scans(sites: Sequence[Site]) -> list[tuple[str, Fault]]:
     """CT series that another site names too."""
-    values = {
-        site.name: site.tables["annotations"]["series_uid"]
-        for site in sites
-        if "series_uid" in site.tables.get("annotations", ())
-    }
+    scanned = [site for site in sites if "series_uid" in site.tables.get("annotations", ())]
     return _shared(
-        sites, values=values, column="series_uid", file="annotations", said="the CT series is named at {others} too",
+        scanned, values={s.name: s.tables["annotations"]["series_uid"] for s in scanned},
+        patients={s.name: s.tables["annotations"]["patient_id"] for s in scanned}, column="series_uid",
+        file="annotations", said="the CT series is named at {others} too",
         todo="A scan belongs to one patient of one site: correct series_uid.",
     )  # fmt: skip
 
 
 def _shared(
-    sites: Sequence[Site], *, values: Mapping[str, pd.Series], column: str, file: str, said: str, todo: str
-) -> list[tuple[str, Fault]]:
+    sites: Sequence[Site], *, values: Mapping[str, pd.Series], patients: Mapping[str, pd.Series], column: str,
+    file: str, said: str, todo: str,
+) -> list[tuple[str, Fault]]:  # fmt: skip
     """A fault for each site that shares values of a column with others."""
     if not values:
         return []
@@ -120,14 +121,14 @@ def _shared(
     shared = set(whole[whole.duplicated(keep=False)])
     found = []
     for site in sites:
-        own = values.get(site.name)
-        hits = [] if own is None or not shared else [i for i, value in enumerate(own) if value in shared]
+        own = values[site.name]
+        hits = [i for i, value in enumerate(own) if value in shared] if shared else []
         if not hits:
             continue
         mine = {own.iloc[i] for i in hits}
         others = [f"'{n}'" for n, column in values.items() if n != site.name and mine & set(column)]
         name = getattr(site.study.data, file)
-        ids = site.tables[file]["patient_id"]
+        ids = patients[site.name]
         first = ", ".join(ids.iloc[hits[:5]]) + (f" and {len(hits) - 5} more" if len(hits) > 5 else "")
         text = f"{name}: {said.format(others=' and '.join(others))} in {len(hits)} of {len(own)} rows ({first}). {todo}"
         rows = tuple(int(n) for n in row_numbers(site.study, file)[hits])
@@ -144,19 +145,19 @@ def _centres(sites: Sequence[Site]) -> list[tuple[str, Fault]]:
     """Centres that differ in case, blanks or punctuation only; each would count as two."""
     names: dict[str, dict[str, list[str]]] = {}
     for site in sites:
-        for centre in site.tables["clinical"]["centre"].unique():
+        for centre in site.seen["centre"].dropna().unique():
             names.setdefault(spelling(centre), {}).setdefault(centre, []).append(site.name)
     found = []
     for spelled in names.values():
         if len(spelled) < 2:
             continue
         for site in sites:
-            column = site.tables["clinical"]["centre"]
+            column = site.seen["centre"]
             for centre in (c for c, owners in spelled.items() if site.name in owners):
                 others = [f"'{c}' (site {', '.join(o)})" for c, o in spelled.items() if c != centre]
                 hits = (column == centre).to_numpy().nonzero()[0]
                 rows = tuple(int(n) for n in row_numbers(site.study, "clinical")[hits])
-                ids = site.tables["clinical"]["patient_id"].iloc[hits]
+                ids = site.seen["patient_id"].fillna("").iloc[hits]
                 text = (
                     f"{site.study.data.clinical}: centre '{centre}' is also written {' and '.join(others)}, which "
                     f"would count as another hospital, in {len(hits)} of {len(column)} rows. Agree on one spelling; "

@@ -18,6 +18,7 @@ from onlm_lab.steps import file_digest
 from onlm_lab.study import Data, Info, Study, load_study
 
 RESERVED = ("between_sites",)
+SEEN = ("patient_id", "centre")
 SPREADSHEETS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm")
 
 
@@ -30,6 +31,8 @@ class Site:
         study: what its study.toml says; of a spreadsheet alone, the defaults. None where study.toml cannot be used.
         has_study: whether there is a study.toml.
         tables: "clinical", "followup", "annotations" as read; empty where there are faults.
+        seen: patient_id and centre row by row, as far as they could be read: faults between sites are told at once with
+            the site's own. None where there is nothing to see.
         cohort: the site alone; None where there are faults.
         faults: everything that is wrong.
         notes: what was done on the way, such as an encoding that was found out.
@@ -40,6 +43,7 @@ class Site:
     study: Study | None
     has_study: bool
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    seen: pd.DataFrame | None = None
     cohort: Cohort | None = None
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
@@ -114,10 +118,24 @@ def read_site(path: Path, *, name: str) -> Site:
             extra_columns=schema.declared(study.columns), surrogate=study.label.surrogate, made_up=study.made_up,
         )  # fmt: skip
     except DataError as error:
-        return site.with_faults(_if_empty(study) or error.details)
+        return replace(site, seen=_seen_in_spite(study)).with_faults(_if_empty(study) or error.details)
     except OnlmError as error:
         return site.with_faults([Fault(line) for line in str(error).splitlines()])
-    return replace(site, tables=tables, cohort=cohort, notes=tuple(notes))
+    seen = tables["clinical"][list(SEEN)]
+    return replace(site, tables=tables, seen=seen, cohort=cohort, notes=tuple(notes))
+
+
+def _seen_in_spite(study: Study) -> pd.DataFrame | None:
+    """Patients and centres of a clinical table with faults; None where not even they can be read."""
+    try:
+        source = _source(study, "clinical")
+    except DataError:
+        return None
+    extra = schema.declared(study.columns)
+    reading, _ = schema.try_source(source, data=study.data, mapping=study.mapping, extra_columns=extra)
+    if reading is None or not {*SEEN} <= {*reading.frame}:
+        return None
+    return reading.frame[list(SEEN)].astype(object).replace("", None)
 
 
 def _study(path: Path) -> tuple[Study, bool]:
