@@ -26,6 +26,7 @@ class Dealt:
         folds: patient_id, repeat, fold of the labelled.
         parts: patient_id, part.
         facts: for split.json.
+        draw: who is locked and who was passed over, for the study's locked.json; None without a locked set.
         notes: what a reader must know, in sentences.
     """
 
@@ -33,10 +34,13 @@ class Dealt:
     folds: pd.DataFrame
     parts: pd.DataFrame
     facts: dict[str, Any]
+    draw: locked.Draw | None = None
     notes: tuple[str, ...] = ()
 
 
-def deal(study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: pd.DataFrame) -> Dealt:
+def deal(
+    study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: pd.DataFrame, draw: locked.Draw | None = None
+) -> Dealt:
     """Deals the patients of a run.
 
     Who is locked is drawn from the whole cohort, screened or not, with CT or without, so that no change of protocol,
@@ -46,6 +50,7 @@ def deal(study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: 
         cohort: work/cohort.csv.
         status: of the screening.
         prepared: patient_id, usable.
+        draw: of the study's locked.json: who is on which side of the lock since the first run; None before it.
 
     Raises:
         OnlmError: duplicates, a part that cannot be made, or too few patients of a class to develop on.
@@ -62,7 +67,10 @@ def deal(study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: 
     in_run = cohort["patient_id"].isin(usable)
     duplicates.refuse_duplicates(cohort[in_run], distinct=study.split.distinct_patients, known=cohort["patient_id"])
     label = cohort["onlm"].where(cohort["arm"] != "sbrt")
-    part = _parts(study, cohort=cohort.assign(onlm=label), eligible=eligible)
+    _require_same_share(study, draw=draw)
+    part = _parts(study, cohort=cohort.assign(onlm=label), eligible=eligible, draw=draw)
+    pool = cohort["patient_id"][label.notna()]
+    after, told = _after(study, part=part, pool=set(pool), draw=draw)
     patients = cohort[in_run].assign(part=cohort["patient_id"].map(part)).reset_index(drop=True)
     patients["role"] = _roles(patients, known=label[in_run].notna().to_numpy())
     folds, notes = _folds(study, patients=patients[patients["role"] == "labelled"])
@@ -72,10 +80,39 @@ def deal(study: Study, *, cohort: pd.DataFrame, status: pd.DataFrame, prepared: 
         patients, keep=study.training.predictors, extra_columns=schema.declared(study.columns)
     )
     closed = locked.close_rows(patients, locked=patients["part"] == splits.LOCKED, hidden=hidden)
-    return Dealt(closed, folds, patients[["patient_id", "part"]], facts, tuple(notes))
+    return Dealt(closed, folds, patients[["patient_id", "part"]], facts, after, (*told, *notes))
 
 
-def _parts(study: Study, *, cohort: pd.DataFrame, eligible: set[str]) -> pd.Series:
+def _require_same_share(study: Study, *, draw: locked.Draw | None) -> None:
+    """Who is locked was drawn once; another share would carry patients across the lock who have been seen."""
+    if draw is not None and draw.locked_fraction != study.split.locked_fraction:
+        raise StudyError(
+            f"[split] locked_fraction is {study.split.locked_fraction:g}, and {len(draw.locked)} patients were locked "
+            f"at {draw.locked_fraction:g} (locked.json). Put {draw.locked_fraction:g} back; or, to draw anew, take "
+            "locked.json away: who has been in development since is then no untouched test."
+        )
+
+
+def _after(
+    study: Study, *, part: pd.Series, pool: set[str], draw: locked.Draw | None
+) -> tuple[locked.Draw | None, list[str]]:  # fmt: skip
+    """The draw with this run's newcomers, and what of it a reader must know."""
+    if not study.split.locked_fraction:
+        return None, []
+    shut = set(part.index[part == splits.LOCKED])
+    passed = pool & set(part.index[part == splits.DEVELOPMENT])
+    if draw is None:
+        return locked.Draw(study.split.locked_fraction, study.seed, tuple(sorted(shut)), tuple(sorted(passed))), []
+    told = []
+    n_new, n_gone = len(shut - set(draw.locked)), len(set(draw.locked) - set(part.index))
+    if n_new:
+        told.append(f"locked test set: {n_new} new patients were added to the {len(draw.locked)} drawn before")
+    if n_gone:
+        told.append(f"locked test set: {n_gone} of the {len(draw.locked)} that were drawn are no longer in the table")
+    return draw.after(locked=shut, passed=passed), told
+
+
+def _parts(study: Study, *, cohort: pd.DataFrame, eligible: set[str], draw: locked.Draw | None) -> pd.Series:
     """The part of every patient of the cohort; a year that is missing hinders only where the patient is eligible."""
     said = study.split
     rows = cohort
@@ -83,7 +120,7 @@ def _parts(study: Study, *, cohort: pd.DataFrame, eligible: set[str]) -> pd.Seri
         rows = cohort[cohort["treatment_year"].notna() | cohort["patient_id"].isin(eligible)]
     found = splits.hold_out(
         rows, external_centres=said.external_centres, temporal_from_year=said.temporal_from_year,
-        locked_fraction=said.locked_fraction, seed=study.seed,
+        locked_fraction=said.locked_fraction, seed=study.seed, drawn=draw.drawn if draw else None,
     )  # fmt: skip
     return found.set_index("patient_id")["part"]
 

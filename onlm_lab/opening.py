@@ -47,8 +47,7 @@ def open_set(
             f"({', '.join(without[:5])}); wanted one of each model. Train anew with `onlm run STUDY --redo`."
         )
     truth = _truth(cohort, ids=ids, keep=keep, extra_columns=extra_columns)
-    before = locked.read_openings(log)
-    locked.require_record(before, remembered=remembered(log.parent))
+    before = record(log)
     digest = steps.file_digest(run.folder / "predictions.csv")
     opening = locked.log_opening(
         log, purpose=purpose, by=by, run_id=run.id, n_patients=len(ids), predictions_sha256=digest,
@@ -71,6 +70,20 @@ def _truth(
             "wanted each. Make it anew with `onlm screen STUDY`."
         )
     return rows[["patient_id", *locked.hidden_columns(rows, keep=keep, extra_columns=extra_columns)]]
+
+
+def record(log: Path) -> list[locked.Opening]:
+    """Every opening on record, oldest first.
+
+    Args:
+        log: openings.csv of the study.
+
+    Raises:
+        OnlmError: a line was changed, or one is gone that a run of the study remembers.
+    """
+    found = locked.read_openings(log)
+    locked.require_record(found, remembered=remembered(log.parent))
+    return found
 
 
 def remembered(study: Path) -> list[dict[str, Any]]:

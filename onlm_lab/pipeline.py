@@ -28,6 +28,7 @@ from onlm_lab.study import Analysis, Study, load_study
 if TYPE_CHECKING:
     from onlm_lab.cohort.locked import Opening
 
+DRAW = "locked.json"  # with the study: who is locked stays locked when patients, seeds or models change
 OPENINGS = "openings.csv"  # with the study: a new run must not forget that the locked test set was opened before
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 ELSEWHERE = {"model_id": "model", "split": "external", "repeat": 0}  # what a table from elsewhere may leave out
@@ -259,11 +260,15 @@ def begin_run(study: Study) -> Run:
 def _begin(study: Study) -> tuple[Run, tuple[str, ...]]:
     """The run as begin_run makes it, and what a reader must know of its split."""
     from onlm_lab import dealing
+    from onlm_lab.cohort import locked
 
     handle = run_of(study)
     names = ("cohort.csv", "status.csv", "prepared.csv")
     cohort, status, prepared = (runs.read_csv(work_file(study, name)) for name in names)
-    dealt = dealing.deal(study, cohort=cohort, status=status, prepared=prepared)
+    before = locked.read_draw(study.path(DRAW))
+    dealt = dealing.deal(study, cohort=cohort, status=status, prepared=prepared, draw=before)
+    if dealt.draw is not None and dealt.draw != before:
+        locked.write_draw(study.path(DRAW), dealt.draw)
     schema.write_table(dealt.patients, handle.folder / "patients.csv")
     split_files.write_split(handle.folder, folds=dealt.folds, parts=dealt.parts, facts=dealt.facts)
     write_study(study, handle.folder)
@@ -285,11 +290,11 @@ def _without_none(value: Any) -> Any:
 
 def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
     """Start training in a process of its own, so that no torch enters this one."""
-    from onlm_lab.cohort.locked import read_openings
+    from onlm_lab import opening
 
+    n_opened = len(opening.record(study.path(OPENINGS)))
     handle, notes = _begin(study)
     say(f"  runs/{handle.id}: {_roles(handle)}")
-    n_opened = len(read_openings(study.path(OPENINGS)))
     if n_opened and study.split.locked_fraction:
         notes += (f"the locked test set of this study has been opened {n_opened} times before this training",)
     for note in notes:
@@ -317,11 +322,13 @@ def _roles(handle: Run) -> str:
 
 def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
     """Every statistic of the run, as results.json."""
+    from onlm_lab import opening
     from onlm_lab.analysis import battery
 
     handle = run_of(study)
     write_study(study, handle.folder)
     split_files.read_split(handle.folder)  # one that was changed is refused before anything is said of it
+    opening.record(study.path(OPENINGS))  # likewise
     openings = handle.openings
     if handle.remembered and not openings:
         say("  the locked test set was opened to other predictions than these: it is closed to them")

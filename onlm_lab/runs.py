@@ -70,7 +70,18 @@ class Run:
     def remembered(self) -> dict[str, Any]:
         """What opening.json says, whatever became of the predictions; empty where there is none."""
         path = self.folder / "opening.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or not isinstance(said.get("openings"), list):
+            raise OnlmError(
+                f"Run {self.id}: opening.json is not as it was written, so nobody can say whether the locked test set "
+                "was opened to this run. Put the original file back."
+            )
+        return said
 
     @property
     def dealt(self) -> DealtSplit:

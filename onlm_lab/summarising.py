@@ -123,9 +123,10 @@ def _parted(patients: pd.DataFrame, *, study: Study) -> tuple[pd.DataFrame, str]
     rows = patients.assign(onlm=patients["onlm"].where(patients["arm"] != "sbrt"))
     if said.temporal_from_year is not None:
         rows = rows[rows["treatment_year"].notna()]
+    draw = locked.read_draw(study.path("locked.json"))
     found = splits.hold_out(
         rows, external_centres=said.external_centres, temporal_from_year=said.temporal_from_year,
-        locked_fraction=said.locked_fraction, seed=study.seed,
+        locked_fraction=said.locked_fraction, seed=study.seed, drawn=draw.drawn if draw else None,
     )  # fmt: skip
     patients = patients.assign(part=patients["patient_id"].map(found.set_index("patient_id")["part"]))
     shut = patients["part"] == splits.LOCKED

@@ -11,7 +11,7 @@ import pytest
 from onlm_lab.cohort.splits import make_folds
 from onlm_lab.dealing import deal
 from onlm_lab.errors import DataError, OnlmError
-from onlm_lab.study import Split, Study, Training
+from onlm_lab.study import Info, Split, Study, Training
 
 N = 240
 
@@ -30,14 +30,17 @@ def cohort():
     })  # fmt: skip
 
 
-def made(cohort, *, eligible=None, usable=None, split=None, **training):
-    study = Study(folder=Path(), split=split or Split(), training=Training(predictors=("age_years",), **training))
+def made(cohort, *, eligible=None, usable=None, split=None, draw=None, seed=2026, **training):
+    study = Study(
+        folder=Path(), study=Info(seed=seed), split=split or Split(),
+        training=Training(predictors=("age_years",), **training),
+    )  # fmt: skip
     ids = cohort["patient_id"]
     eligible = ids if eligible is None else eligible
     status = pd.DataFrame({"patient_id": ids, "status": np.where(ids.isin(eligible), "eligible", "excluded")})
     usable = ids[ids.isin(eligible)] if usable is None else usable
     prepared = pd.DataFrame({"patient_id": ids, "usable": ids.isin(usable).astype(int)})
-    return deal(study, cohort=cohort, status=status, prepared=prepared)
+    return deal(study, cohort=cohort, status=status, prepared=prepared, draw=draw)
 
 
 def test_without_a_split_every_labelled_patient_is_dealt_as_before(cohort):
@@ -82,6 +85,31 @@ def test_nobody_crosses_the_lock_with_other_images_another_protocol_or_another_r
     assert locked(fewer) == locked(images) == locked(first) & set(some)
     assert locked(shuffled) == locked(first) and shuffled.facts == first.facts
     assert fewer.facts["locked_sha256"] == first.facts["locked_sha256"]
+
+
+def test_nobody_crosses_the_lock_with_later_patients_another_seed_or_other_folds_once_the_set_is_drawn(cohort):
+    split = Split(locked_fraction=0.3)
+    first = made(cohort.iloc[:180], split=split)
+    assert first.notes == () and set(first.draw.locked) == set(
+        first.parts.loc[first.parts["part"] == "locked", "patient_id"]
+    )
+    grown = made(cohort, split=split, draw=first.draw, seed=5, folds=3)
+    part = grown.parts.set_index("patient_id")["part"]
+    assert set(part.index[part == "locked"]) & set(cohort["patient_id"][:180]) == set(first.draw.locked)
+    n_new = (part.iloc[180:] == "locked").sum()
+    assert n_new >= 10 and set(grown.draw.locked) > set(first.draw.locked) and grown.draw.seed == 2026
+    n = len(first.draw.locked)
+    assert grown.notes == (f"locked test set: {n_new} new patients were added to the {n} drawn before",)
+    fewer = made(cohort[~cohort["patient_id"].isin(first.draw.locked[:2])], split=split, draw=grown.draw)
+    assert fewer.draw == grown.draw and "2 of the" in fewer.notes[0] and "no longer in the table" in fewer.notes[0]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+def test_another_share_of_a_set_that_was_drawn_is_refused_with_what_it_would_mean(cohort, fraction):
+    draw = made(cohort, split=Split(locked_fraction=0.3)).draw
+    said = rf"locked_fraction is {fraction:g}, and {len(draw.locked)} patients were locked at 0.3 \(locked.json\)"
+    with pytest.raises(OnlmError, match=said):
+        made(cohort, split=Split(locked_fraction=fraction), draw=draw)
 
 
 def test_a_missing_year_hinders_only_where_the_patient_is_eligible(cohort):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.cohort.locked import REASON, close_rows, hidden_columns, log_opening, read_openings, require_record
+from onlm_lab.cohort.locked import (
+    REASON,
+    Draw,
+    close_rows,
+    hidden_columns,
+    log_opening,
+    read_draw,
+    read_openings,
+    require_record,
+    write_draw,
+)
 from onlm_lab.errors import OnlmError
 from onlm_lab.schema import Column
 
@@ -101,6 +112,39 @@ def test_an_opening_without_a_purpose_is_refused_and_leaves_no_line(tmp_path):
     with pytest.raises(OnlmError, match="opened for a purpose; it is empty"):
         log_opening(tmp_path / "o.csv", purpose=" \n", run_id="r", n_patients=1, predictions_sha256="", split_sha256="")
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_record_that_is_no_text_of_ours_is_refused_in_a_sentence(log):
+    for strange in (b"\xff\xfe\x00n", b"", log.read_bytes().replace(b"look", b"l\xe4ok")):
+        log.write_bytes(strange)
+        with pytest.raises(OnlmError, match="is not as it was written"):
+            read_openings(log)
+
+
+def test_of_many_who_open_at_once_each_has_a_line(tmp_path):
+    def open_(number):
+        return log_opening(
+            tmp_path / "openings.csv", purpose=f"no. {number}", run_id="r", n_patients=1, predictions_sha256="",
+            split_sha256="",
+        ).number  # fmt: skip
+
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(open_, range(24)))
+    found = read_openings(tmp_path / "openings.csv")
+    assert sorted(numbers) == list(range(1, 25)) and {o.purpose for o in found} == {f"no. {k}" for k in range(24)}
+
+
+def test_who_was_drawn_comes_back_from_its_file_and_an_edited_one_is_refused(tmp_path):
+    path = tmp_path / "locked.json"
+    assert read_draw(path) is None
+    draw = Draw(0.2, 7, ("NA", "Ä 1"), ("007",))
+    write_draw(path, draw)
+    assert read_draw(path) == draw and draw.drawn == {"NA": True, "Ä 1": True, "007": False}
+    text = path.read_text(encoding="utf-8")
+    for strange in (text.replace('"007"', '"008"'), text[:40], "[]", text.replace("0.2", "0.3"), "{}"):
+        path.write_text(strange, encoding="utf-8")
+        with pytest.raises(OnlmError, match=r"locked.json is not as it was written"):
+            read_draw(path)
 
 
 def test_closing_nobody_changes_nothing(patients):

@@ -161,6 +161,29 @@ def test_a_record_from_which_a_run_s_opening_was_removed_is_refused(study):
     assert not (study / "openings.csv").exists()
 
 
+def test_a_run_that_cannot_be_asked_whether_it_was_opened_says_so(study):
+    open_(study)
+    path = study / "runs" / "run-a" / "opening.json"
+    for strange in (path.read_text(encoding="utf-8")[:50], "[]", "{}"):
+        path.write_text(strange, encoding="utf-8")
+        with pytest.raises(OnlmError, match=r"Run run-a: opening.json is not as it was written"):
+            open_(study)
+
+
+def test_killed_between_the_record_and_the_look_nothing_is_shown_and_the_record_stays(study, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(opening.schema, "write_table", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_(study)
+    run = runs.Run(study / "runs" / "run-a")
+    assert len(read_openings(study / "openings.csv")) == 1 and run.openings == []
+    assert run.patients.loc[run.patients["part"] == "locked", "onlm"].isna().all()
+    monkeypatch.undo()
+    assert open_(study).number == 2 and len(run.openings) == 2
+
+
 def test_an_edited_split_or_missing_predictions_are_not_opened_and_leave_no_line(study):
     run = study / "runs" / "run-a"
     predictions = (run / "predictions.csv").read_text(encoding="utf-8")
@@ -250,6 +273,10 @@ def test_a_trial_with_all_parts_goes_from_split_to_second_opening(finished):
     code, words = onlm("open-test", finished, "--purpose", "third")
     assert code == 2 and "line 2 is not as it was written" in words and "Traceback" not in words
 
+    (finished / "openings.csv").unlink()
+    code, words = onlm("analyse", finished)
+    assert code == 2 and "opening 1, 2 is remembered by a run and is no longer in the record" in words
+
     (finished / "openings.csv").write_text(log, encoding="utf-8")
     said = tomllib.loads((finished / "study.toml").read_text(encoding="utf-8"))
     said["training"]["epochs"] = 4
@@ -261,6 +288,12 @@ def test_a_trial_with_all_parts_goes_from_split_to_second_opening(finished):
     now = runs.Run(pipeline.run_of(load_study(other)).folder)
     parts = now.dealt.parts.set_index("patient_id")["part"]
     assert now.id != run.id and set(parts.index[parts == "locked"]) == locked and now.openings == []
+
+    said["study"]["seed"] = 99
+    (other / "study.toml").write_text(tomli_w.dumps(said), encoding="utf-8")
+    begun = pipeline.begin_run(load_study(other))
+    parts = begun.dealt.parts.set_index("patient_id")["part"]
+    assert begun.id != now.id and set(parts.index[parts == "locked"]) == locked, "another seed moves nobody"
 
     study = load_study(finished)
     split = (run.folder / "split.csv").read_text(encoding="utf-8")

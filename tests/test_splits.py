@@ -131,6 +131,28 @@ def test_the_same_patients_are_locked_whatever_the_order_and_hardly_others_where
     assert moved <= 3 < 20 < (other["part"] != first["part"]).sum()
 
 
+def test_who_was_drawn_keeps_his_side_and_newcomers_fill_the_set_up_to_its_share(rows):
+    first = hold_out(rows, locked_fraction=0.2, seed=3).set_index("patient_id")["part"]
+    drawn = (first == "locked").to_dict()
+    new = rows.iloc[:60].assign(patient_id=[f"Q{i:03d}" for i in range(60)])
+    grown = pd.concat([new, rows], ignore_index=True)
+    for seed in (3, 4):
+        part = hold_out(grown, locked_fraction=0.2, seed=seed, drawn=drawn).set_index("patient_id")["part"]
+        pd.testing.assert_series_equal(part[first.index], first)
+        assert 60 * 0.2 - 3 <= (part[new["patient_id"]] == "locked").sum() <= 60 * 0.2 + 3
+        for _, of_label in grown.groupby("onlm"):
+            share = (part[of_label["patient_id"]] == "locked").mean()
+            assert share == pytest.approx(0.2, abs=2 / len(of_label))
+    forgotten = hold_out(grown, locked_fraction=0.2, seed=3).set_index("patient_id")["part"]
+    assert (forgotten[first.index] != first).any(), "without the record of the draw somebody would cross the lock"
+    one_by_one = dict(drawn)
+    for k in range(40):
+        table = pd.concat([rows, new.iloc[: k + 1]])
+        part = hold_out(table, locked_fraction=0.2, seed=3, drawn=one_by_one).set_index("patient_id")["part"]
+        one_by_one |= (part == "locked").to_dict()
+    assert 40 * 0.2 - 3 <= sum(one_by_one[name] for name in new["patient_id"].iloc[:40]) <= 40 * 0.2 + 3
+
+
 def test_a_patient_without_a_label_is_never_locked(rows):
     unlabelled = rows["patient_id"].isin(rows["patient_id"].iloc[::3])
     found = parts_of(rows.assign(onlm=rows["onlm"].where(~unlabelled)), locked_fraction=0.5)

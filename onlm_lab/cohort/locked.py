@@ -1,9 +1,10 @@
-"""The locked test set: closed until somebody opens it, and every opening is on record.
+"""The locked test set: drawn once, closed until somebody opens it, and every opening is on record.
 
 What a run may see of a locked patient is what was known before treatment; the label, and whatever became known later,
 is blank in its files. `openings.csv` lies with the study, outside its runs, because a new run must not forget that the
 set was opened before. Each of its lines carries the digest of the line before, so that a changed, a removed or an
-inserted line is seen.
+inserted line is seen. `locked.json` beside it says who was drawn and who was not: later patients, another seed or other
+folds move nobody across the lock.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
-from onlm_lab import schema
+from onlm_lab import schema, steps
 from onlm_lab.errors import OnlmError
 
 REASON = "locked test set, not opened"
@@ -95,6 +96,60 @@ def close_rows(patients: pd.DataFrame, *, locked: pd.Series, hidden: Iterable[st
     return closed
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Who was drawn for the locked test set and who was not, of all labelled patients who could have been."""
+
+    locked_fraction: float
+    seed: int  # of the first draw
+    locked: tuple[str, ...]
+    passed: tuple[str, ...]
+
+    @property
+    def drawn(self) -> dict[str, bool]:
+        """As hold_out takes it."""
+        return dict.fromkeys(self.passed, False) | dict.fromkeys(self.locked, True)
+
+    def after(self, *, locked: Iterable[str], passed: Iterable[str]) -> Draw:
+        """With those who were drawn, or passed over, since."""
+        return replace(
+            self, locked=tuple(sorted({*self.locked, *locked})), passed=tuple(sorted({*self.passed, *passed}))
+        )
+
+
+def read_draw(path: str | Path) -> Draw | None:
+    """Who was drawn, from the study's locked.json; None where nobody has been drawn yet.
+
+    Raises:
+        OnlmError: the file is not as it was written.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        sha256 = said.pop("sha256")
+        draw = Draw(said["locked_fraction"], said["seed"], tuple(said["locked"]), tuple(said["passed"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sha256, draw = "", None
+    if draw is None or sha256 != _draw_digest(draw):
+        raise OnlmError(
+            f"{path.name} is not as it was written; it says who is locked for testing, so nobody can be dealt. Put the "
+            "original file back."
+        )
+    return draw
+
+
+def write_draw(path: str | Path, draw: Draw) -> None:
+    """Writes locked.json, whole or not at all."""
+    said = asdict(draw) | {"sha256": _draw_digest(draw)}
+    steps.write_text(Path(path), json.dumps(said, indent=1, ensure_ascii=False))
+
+
+def _draw_digest(draw: Draw) -> str:
+    return hashlib.sha256(json.dumps(asdict(draw), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
 def read_openings(path: str | Path) -> list[Opening]:
     """Every opening of a study's locked test set, oldest first; none where the file does not exist.
 
@@ -104,8 +159,11 @@ def read_openings(path: str | Path) -> list[Opening]:
     path = Path(path)
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        names, *lines = list(csv.reader(stream)) or [[]]
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            names, *lines = list(csv.reader(stream)) or [[]]
+    except (UnicodeDecodeError, csv.Error):
+        raise _changed(path, line=1) from None
     if tuple(names) != FIELDS:
         raise _changed(path, line=1)
     found: list[Opening] = []
@@ -157,8 +215,19 @@ def log_opening(
     if not purpose:
         raise OnlmError('A locked test set is opened for a purpose; it is empty. Say it: --purpose "final test".')
     path = Path(path)
+    with FileLock(path.with_name(f".{path.name}.lock")):  # of two who open at once each has a line
+        return _append(
+            path, now=now or datetime.now(UTC), purpose=purpose, by=by, run_id=run_id, n_patients=n_patients,
+            predictions_sha256=predictions_sha256, split_sha256=split_sha256,
+        )  # fmt: skip
+
+
+def _append(
+    path: Path, *, now: datetime, purpose: str, by: str, run_id: str, n_patients: int, predictions_sha256: str,
+    split_sha256: str,
+) -> Opening:  # fmt: skip
     before = read_openings(path)
-    time = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     opening = Opening(
         number=len(before) + 1, time_utc=time, purpose=purpose, by=by, run_id=run_id, n_patients=n_patients,
         predictions_sha256=predictions_sha256, split_sha256=split_sha256,
@@ -166,13 +235,8 @@ def log_opening(
     ).sealed()  # fmt: skip
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if not before:
-        writer.writerow(FIELDS)
-    writer.writerow(astuple(opening))
-    with path.open("a" if before else "w", encoding="utf-8", newline="") as stream:
-        stream.write(text.getvalue())
-        stream.flush()
-        os.fsync(stream.fileno())
+    writer.writerows([FIELDS, *map(astuple, before), astuple(opening)])
+    steps.write_text(path, text.getvalue())  # whole or not at all: half a line would shut the record for good
     return opening
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ def hold_out(
     temporal_from_year: int | None = None,
     locked_fraction: float = 0.0,
     seed: int,
+    drawn: Mapping[str, bool] | None = None,
 ) -> pd.DataFrame:
     """The part of the study that each patient belongs to, whoever else is trained or tested later.
 
@@ -30,8 +31,8 @@ def hold_out(
     `temporal_from_year` or later; "locked", drawn from the labelled patients that remain; else "development". The
     locked test set takes the same fraction of each label and, to within one patient, of each label in each centre.
     Who is drawn hangs on a digest of seed and patient_id, not on the order of rows, and hardly on who else is there:
-    one patient more moves one patient at most in a stratum. Patients without a label are never drawn: nothing is
-    fitted on them.
+    one patient more moves one patient at most in a stratum, and nobody who is in `drawn`. Patients without a label are
+    never drawn: nothing is fitted on them.
 
     Args:
         patients: patient_id, centre, onlm (1, 0 or missing), and treatment_year where `temporal_from_year` is given.
@@ -39,6 +40,8 @@ def hold_out(
         temporal_from_year: None for no temporal testing.
         locked_fraction: from 0 (none) to below 1, of the labelled patients that are neither external nor temporal.
         seed: the study's seed.
+        drawn: who was locked (True) and who was not (False) when the set was drawn before: they stay on their side,
+            and newcomers fill it up to its share.
 
     Returns:
         patient_id, part; sorted by patient_id.
@@ -57,7 +60,8 @@ def hold_out(
     if not 0 <= locked_fraction < 1:
         raise OnlmError(f"locked_fraction is {locked_fraction}; wanted at least 0 and below 1.")
     if locked_fraction:
-        part[_draw(rows[labelled & (part == DEVELOPMENT)], fraction=locked_fraction, seed=seed)] = LOCKED
+        pool = rows[labelled & (part == DEVELOPMENT)]
+        part[_draw(pool, fraction=locked_fraction, seed=seed, drawn=drawn or {})] = LOCKED
         _require_both_classes(rows["onlm"], part=part, fraction=locked_fraction)
     _require_labelled(rows, part=part)
     return pd.DataFrame({"patient_id": rows["patient_id"], "part": part})
@@ -115,11 +119,13 @@ def _late(rows: pd.DataFrame, *, among: pd.Series, year: int) -> pd.Series:
     return late
 
 
-def _draw(rows: pd.DataFrame, *, fraction: float, seed: int) -> pd.Index:
+def _draw(rows: pd.DataFrame, *, fraction: float, seed: int, drawn: Mapping[str, bool]) -> pd.Index:
     """Index of the patients of the locked test set: in each label a rounded share, spread over its centres."""
     ticket = [hashlib.sha256(f"{seed}\0{patient}".encode()).hexdigest() for patient in rows["patient_id"]]
-    rows = rows.assign(ticket=ticket).sort_values(["onlm", "centre", "ticket"], kind="stable")
-    place = rows.groupby(["onlm", "centre"], dropna=False).cumcount()
+    before = np.array([drawn.get(patient, np.nan) for patient in rows["patient_id"]], dtype=float)
+    rows = rows.assign(ticket=ticket, before=before, new=np.isnan(before))
+    rows = rows.sort_values(["onlm", "centre", "ticket"], kind="stable")
+    place = rows.groupby(["onlm", "centre", "new"], dropna=False).cumcount()
     strata = rows.groupby(["onlm", "centre"], dropna=False).size().rename("n").reset_index()
     wanted = strata["n"] * fraction
     strata["take"] = np.floor(wanted + 1e-9)
@@ -130,8 +136,9 @@ def _draw(rows: pd.DataFrame, *, fraction: float, seed: int) -> pd.Index:
         more = int(total - of_label["take"].sum())
         first = of_label.sort_values(["rest", "tie"], ascending=[False, True]).index[: max(more, 0)]
         strata.loc[first, "take"] += 1
-    take = rows[["onlm", "centre"]].merge(strata, on=["onlm", "centre"], how="left")["take"]
-    return rows.index[place.to_numpy() < take.to_numpy()]
+    take = rows[["onlm", "centre"]].merge(strata, on=["onlm", "centre"], how="left")["take"].to_numpy()
+    had = rows.groupby(["onlm", "centre"], dropna=False)["before"].transform("sum").to_numpy()
+    return rows.index[(rows["before"] == 1) | (rows["new"] & (place.to_numpy() < take - had))]
 
 
 def _require_both_classes(onlm: pd.Series, *, part: pd.Series, fraction: float) -> None:
