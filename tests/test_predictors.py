@@ -73,6 +73,9 @@ LATE = (
     "chemotherapy", "pathological_size", "invasive_size", "nodes_removed", "stations_examined", "osMonths",
     "OS.months", "pN0", "hospital_stay", "tumor_spread", "TumourGrade", "specimen_weight", "pT_size", "lobectomy",
     "alive", "PFSdays", "PositiveLymphnodes", "病理N分期", "术后化疗", "复发时间", "脉管侵犯",
+    "path_T", "pathN", "path_subtype", "LN_pos", "number_LN", "LNM", "nodal_status", "station7_positive", "N2_positive",
+    "occult_N", "occult_nodal", "R_status", "residual_tumour", "frozen_section", "micropapillary_percent",
+    "predominant_pattern", "blood_loss", "MPR", "手术方式", "切除范围", "淋巴结阳性", "微乳头",
 )  # fmt: skip
 # Names that share letters with those and are innocent.
 INNOCENT = (
@@ -86,7 +89,8 @@ INNOCENT = (
     "postcode", "ptah_stain", "rose", "progesterone_receptor", "depth_mm", "opt", "gradient_hu", "gradeability",
     "radiomics_glcm_contrast", "术前病理", "CT值", "肿瘤最大径", "nodule_margin", "imaging_node_count",
     "prior_lobectomy", "baseline_grade", "PM2_5", "pm10", "r2_star", "tumour_centre_x",
-    "center_distance_mm", "hospital_anxiety_score", "CTvalue", "SUVmax", "meanHU",
+    "faecal_occult_blood", "ct_nodal_status", "biopsy_micropapillary", "airway_path", "number_nodules", "smoking_status",
+    "术前淋巴结阳性", "center_distance_mm", "hospital_anxiety_score", "CTvalue", "SUVmax", "meanHU",
 )  # fmt: skip
 
 

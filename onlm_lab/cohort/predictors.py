@@ -43,7 +43,10 @@ _NAMES = (
     # pathology of the specimen
     _Name(("pt", "pn", "ptn", "ptnm", "ypt", "ypn", "yptnm", "ptstage", "pnstage", "pstage", "p+stage", "r0", "r1",
            "patholog", "histopatholog", "specimen", "resected", "dissected", "dissection", "lymphadenectomy",
-           "upstag")),
+           "upstag", "path+t", "path+n", "path+m", "path+stage", "path+subtype", "path+grade", "patht",
+           "pathn", "pathstage", "mpr", "tumour+regression", "tumor+regression", "residual+tumour", "residual+tumor",
+           "r+status")),
+    _Name(("micropapillary", "predominant+pattern", "predominant+subtype", "frozen"), unless=_BEFORE),
     _Name(("resection", "surgery", "surgical", "operation", "operative", "lobectomy", "segmentectomy", "pneumonectomy",
            "wedge", "vats", "thoracotomy", "intraoperative", "postoperative", "postop", "postsurgical", "post+op"),
           unless=_PAST),
@@ -59,9 +62,11 @@ _NAMES = (
     _Name(("nodes+positive", "node+positive", "nodes+examined", "node+examined", "nodes+removed", "nodes+harvested",
            "nodes+sampled", "nodes+retrieved", "node+count", "node+yield", "nodes+count", "nodes+total", "node+ratio",
            "nodes+ratio", "lnr", "ln+ratio", "ln+positive", "ln+examined", "lns+positive", "lns+examined",
-           "stations+examined", "stations+positive", "metastas", "metastatic", "onlm"), unless=_BEFORE | _PAST),
+           "stations+examined", "stations+positive", "station+positive", "nodal+status", "node+status", "nodes+status",
+           "ln+pos", "ln+status", "ln+number", "ln+count", "lnm", "lnd", "n+positive", "n+nodes", "occult+n",
+           "occult+nodal", "occult+node", "occult+nodes", "metastas", "metastatic", "onlm"), unless=_BEFORE | _PAST),
     # treatment after the decision
-    _Name(("adjuvant", "neoadjuvant", "hospital+stay", "length+stay", "complication", "complications")),
+    _Name(("adjuvant", "neoadjuvant", "hospital+stay", "length+stay", "blood+loss", "complication", "complications")),
     _Name(("chemo", "chemotherapy", "radiotherapy", "immunotherapy", "sbrt", "sabr"), unless=_PAST),
     _Name(("extent",), unless=frozenset("emphysema fibrosis disease ggo ground ct imaging".split())),
     # outcome
@@ -77,9 +82,12 @@ _ADMINISTERS = re.compile(
     r"|(treatment|therapy)(_?(arm|group|type|modality))?|arm)"
 )
 # The same in Chinese: pathology, after surgery, recurrence, death, survival, follow-up, vascular and pleural invasion,
-# spread through air spaces, dissection, margin, differentiation, nodal metastasis, adjuvant; unless biopsy, before
+# spread through air spaces, dissection, margin, differentiation, nodal metastasis, positive nodes, micropapillary, kind
+# and extent of operation, adjuvant; unless biopsy, before
 # surgery, CT, imaging.
-_CHINESE = re.compile("病理|术后|复发|死亡|生存|随访|脉管|胸膜侵犯|气腔播散|清扫|切缘|分化|淋巴结转移|辅助")
+_CHINESE = re.compile(
+    "病理|术后|复发|死亡|生存|随访|脉管|胸膜侵犯|气腔播散|清扫|切缘|分化|淋巴结转移|淋巴结阳性|微乳头|手术方式|切除范围|辅助"
+)
 _CHINESE_BEFORE = re.compile("活检|术前|CT|影像|临床", re.IGNORECASE)
 # Where a name in camel case may be cut: pNStage and nPositiveNodes; LNmetastasis and OSmonths.
 _CUTS = (r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z]{3})(?=[A-Z])", r"(?<=[A-Z]{2})(?=[a-z]{4})")
