@@ -89,8 +89,8 @@ INNOCENT = (
     "postcode", "ptah_stain", "rose", "progesterone_receptor", "depth_mm", "opt", "gradient_hu", "gradeability",
     "radiomics_glcm_contrast", "术前病理", "CT值", "肿瘤最大径", "nodule_margin", "imaging_node_count",
     "prior_lobectomy", "baseline_grade", "PM2_5", "pm10", "r2_star", "tumour_centre_x",
-    "faecal_occult_blood", "ct_nodal_status", "biopsy_micropapillary", "airway_path", "number_nodules", "smoking_status",
-    "术前淋巴结阳性", "center_distance_mm", "hospital_anxiety_score", "CTvalue", "SUVmax", "meanHU",
+    "faecal_occult_blood", "ct_nodal_status", "biopsy_micropapillary", "airway_path", "number_nodules",
+    "smoking_status", "术前淋巴结阳性", "center_distance_mm", "hospital_anxiety_score", "CTvalue", "SUVmax", "meanHU",
 )  # fmt: skip
 
 
