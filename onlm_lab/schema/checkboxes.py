@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from onlm_lab.errors import Fault
-from onlm_lab.schema.columns_by_name import Cells, Mapped, counted, resolve
-from onlm_lab.schema.dictionary import SITES, Column, nearest
+from onlm_lab.schema.dictionary import SITES, Column, meant
+from onlm_lab.schema.names import Cells, Mapped, resolve
 from onlm_lab.schema.sheets import Sheet
-from onlm_lab.schema.shown import few, quoted, shown
+from onlm_lab.schema.shown import counted, few, quoted, shown
 from onlm_lab.schema.texts import Texts, texts
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def checked_boxes(
             continue
         for box in boxes:
             if box not in found:
-                near = nearest(box, sheet.columns)
-                hint = f"; did you mean '{near}'?" if near else "."
+                hint = meant(box, sheet.columns)
                 done.faults.append(
                     Fault(
                         f"study.toml: [mapping.checkboxes.{target}] names '{box}', which {sheet.file} does not have"

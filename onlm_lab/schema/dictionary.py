@@ -246,3 +246,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     by_case = {k.lower(): k for k in known}
     near = difflib.get_close_matches(word.lower(), list(by_case), n=1, cutoff=0.5)
     return by_case[near[0]] if near else ""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that is not known: "; did you mean 'x'?" or "."."""
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else "."

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema.checkboxes import checked_boxes
-from onlm_lab.schema.columns_by_name import Cells, Mapped, counted, our_name, resolve
-from onlm_lab.schema.dictionary import Column, nearest
+from onlm_lab.schema.dictionary import Column, meant
+from onlm_lab.schema.names import Cells, Mapped, our_name, resolve
 from onlm_lab.schema.redcap import Project, is_admin, matches
 from onlm_lab.schema.settings import is_allowed
 from onlm_lab.schema.sheets import Sheet
-from onlm_lab.schema.shown import few, quoted
+from onlm_lab.schema.shown import counted, few, quoted
 from onlm_lab.schema.spans import from_dates
 from onlm_lab.schema.texts import TOLD, texts
 
@@ -33,8 +33,7 @@ def chosen_rows(sheet: Sheet, *, table: str, mapping: Settings, names: Mapping[s
     for name, word in wanted.items():
         theirs = resolve(name, sheet, mapping=mapping, names=names)
         if theirs is None:
-            near = nearest(name, sheet.columns)
-            hint = f"; did you mean '{near}'?" if near else "."
+            hint = meant(name, sheet.columns)
             faults.append(
                 Fault(
                     f"study.toml: [mapping.only.{table}] names '{name}', which {sheet.file} does not have{hint}",
@@ -181,7 +180,8 @@ def _constants(sheet: Sheet, done: Mapped, *, known: Mapping[str, Column], mappi
                 )
             )
             continue
-        told = None if is_allowed(value, known[name]) else np.ones(len(sheet), dtype=bool)  # in settings_faults
+        fits = is_allowed(value, known[name], factor=mapping.factors.get(name, 1.0))
+        told = None if fits else np.ones(len(sheet), dtype=bool)  # by settings_faults
         made = texts([value] * len(sheet))
         done.cells[name] = Cells(name, made, made, told=told)
         done.notes.append(f"{sheet.file}: {name} is '{value}' in every row, as study.toml says.")

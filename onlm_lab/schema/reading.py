@@ -12,8 +12,8 @@ from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema import mapping as mappings
 from onlm_lab.schema.cells import decimal_of, parse_words
 from onlm_lab.schema.checking import Origin, header_faults, table_faults
-from onlm_lab.schema.columns_by_name import TABLES, Cells, Mapped, our_name
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
+from onlm_lab.schema.names import Cells, Mapped, every_column, our_name
 from onlm_lab.schema.redcap import ADMIN, matches
 from onlm_lab.schema.settings import plain_settings, settings_faults
 from onlm_lab.schema.sheets import Sheet
@@ -162,7 +162,7 @@ def try_source(
     doubled = {fault.column for fault in sheet_faults if fault.column}
     absent = {one.target for one in lost} | doubled
     faults = _with_patients([*sheet_faults, *done.faults], source=source, mapping=mapping)
-    ours = {name for table in TABLES for name in columns(table, extra_columns=extra_columns)}
+    ours = every_column(extra_columns)
     nowhere = {theirs for theirs, target in mapping.columns.items() if target not in ours}  # told in settings_faults
     faults += [f for f in named if f.column not in absent | nowhere]
     notes = [*sheet.notes, *done.notes]

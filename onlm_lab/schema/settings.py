@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from onlm_lab.errors import Fault
 from onlm_lab.schema.cells import as_number
-from onlm_lab.schema.columns_by_name import TABLES
-from onlm_lab.schema.dictionary import NUMERIC, SITES, Column, columns, nearest
+from onlm_lab.schema.dictionary import NUMERIC, SITES, Column, meant, nearest
+from onlm_lab.schema.names import TABLES, every_column
 from onlm_lab.schema.shown import shown
 from onlm_lab.schema.texts import bare
 
@@ -37,7 +37,7 @@ def plain_settings(mapping: Settings) -> Settings:
 
 def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) -> list[Fault]:
     """What is wrong with [mapping] whatever the files hold: targets that do not exist, words that are not allowed."""
-    known = {n: c for t in TABLES for n, c in columns(t).items()} | {c.name: c for c in extra_columns}
+    known = every_column(extra_columns)
     faults: list[Fault] = []
 
     def say(section: str, text: str) -> None:
@@ -50,23 +50,26 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
     targets = [("columns", target) for target in mapping.columns.values()]
     for section, target in dict.fromkeys(targets + [(s, t) for s, named in sections.items() for t in named]):
         if target not in known:
-            near = nearest(target, known)
-            say(f".{section}", f"'{target}' is not one of our columns" + (f"; did you mean '{near}'?" if near else "."))
+            say(f".{section}", f"'{target}' is not one of our columns{meant(target, known)}")
     for name, words in mapping.values.items():
         for theirs, ours in words.items():
-            if name in known and not is_allowed(ours, known[name]):
-                near = nearest(ours, known[name].allowed)
-                hint = f"; did you mean '{near}'?" if near else "."
+            if name in known and not is_allowed(ours, known[name], factor=mapping.factors.get(name, 1.0)):
+                hint = meant(ours, known[name].allowed)
                 wanted = "text" if known[name].type == "text" else known[name].wanted
                 say(f".values.{name}", f"'{theirs}' = '{shown(ours)}': wanted {wanted}{hint}")
     for name, boxes in mapping.checkboxes.items():
         for theirs, ours in boxes.items():
             if name not in known:
                 continue
-            if not (ours in (*SITES, "unknown") if name == "recurrence_site" else is_allowed(ours, known[name])):
-                near = nearest(ours, known[name].allowed or SITES)
-                hint = f"; did you mean '{near}'?" if near else "."
-                say(f".checkboxes.{name}", f"'{theirs}' = '{shown(ours)}' is not a word of {name}{hint}")
+            if not (
+                ours in (*SITES, "unknown")
+                if name == "recurrence_site"
+                else is_allowed(ours, known[name], factor=mapping.factors.get(name, 1.0))
+            ):
+                say(
+                    f".checkboxes.{name}",
+                    f"'{theirs}' = '{shown(ours)}' is not a word of {name}{meant(ours, known[name].allowed or SITES)}",
+                )
     for name, factor in mapping.factors.items():
         if name in known and known[name].type not in ("number", "integer"):
             say(".factors", f"{name} holds no numbers; a factor is for numbers.")
@@ -83,10 +86,10 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
     for name, word in mapping.constants.items():
         if name == "patient_id":
             say(".constants", "patient_id cannot be the same in every row.")
-        if name in known and not is_allowed(word, known[name]):
-            near = nearest(word, known[name].allowed)
-            hint = f"; did you mean '{near}'?" if near else "."
-            say(".constants", f"{name} = '{shown(word)}': wanted {known[name].wanted}{hint}")
+        if name in known and not is_allowed(word, known[name], factor=mapping.factors.get(name, 1.0)):
+            say(
+                ".constants", f"{name} = '{shown(word)}': wanted {known[name].wanted}{meant(word, known[name].allowed)}"
+            )
     twice = {n for s in (mapping.dates, mapping.checkboxes, mapping.constants) for n in s}
     for name in sorted(twice):
         ways = [s for s in ("dates", "checkboxes", "constants") if name in sections[s]]
@@ -96,8 +99,8 @@ def settings_faults(mapping: Settings, *, extra_columns: Sequence[Column] = ()) 
     return faults
 
 
-def is_allowed(word: str, spec: Column) -> bool:
-    """Whether a word of study.toml is one that the column may hold; the empty one is."""
+def is_allowed(word: str, spec: Column, *, factor: float = 1.0) -> bool:
+    """Whether a word of study.toml is one that the column may hold, times its factor; the empty one is."""
     if not word or spec.type == "text":
         return True
     if spec.type not in NUMERIC:
@@ -105,4 +108,5 @@ def is_allowed(word: str, spec: Column) -> bool:
     number = as_number(word)
     if number is None or (spec.type == "boolean" and number not in (0.0, 1.0)):
         return False
+    number *= factor
     return (spec.low is None or number >= spec.low) and (spec.high is None or number <= spec.high)

@@ -56,3 +56,8 @@ def few(numbers: Sequence[object]) -> str:
     """The first five, and how many more there are."""
     more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
     return ", ".join(str(n) for n in numbers[:5]) + more
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 row', '2 rows'."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from onlm_lab.errors import Fault
 from onlm_lab.schema import mapping as mappings
-from onlm_lab.schema.columns_by_name import TABLES, our_name, patients_of, resolve
 from onlm_lab.schema.dictionary import Column, columns, nearest
+from onlm_lab.schema.names import TABLES, every_column, our_name, patients_of, resolve
 from onlm_lab.schema.redcap import ADMIN, Project, explained, read_project
 from onlm_lab.schema.sheets import Sheet, open_sheet
 from onlm_lab.schema.shown import few
@@ -92,7 +92,7 @@ class Lost:
 def lost_columns(sources: Sequence[Source], *, mapping: Settings, extra_columns: Sequence[Column] = ()) -> list[Lost]:
     """What [mapping.columns] names and none of the files has."""
     there = {name for source in sources for name in source.headings}
-    ours = {name for table in TABLES for name in columns(table)} | {c.name for c in extra_columns}
+    ours = every_column(extra_columns)
     free = [name for name in there if name not in mapping.columns and name not in ours]
     return [Lost(name, target, nearest(name, free)) for name, target in mapping.columns.items() if name not in there]
 

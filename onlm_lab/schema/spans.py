@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onlm_lab.errors import Fault
-from onlm_lab.schema.columns_by_name import Cells, Mapped, counted, patients_of, resolve
 from onlm_lab.schema.dates import elapsed, read_dates
-from onlm_lab.schema.dictionary import Column, nearest
+from onlm_lab.schema.dictionary import Column, meant
+from onlm_lab.schema.names import Cells, Mapped, patients_of, resolve
 from onlm_lab.schema.sheets import Sheet
+from onlm_lab.schema.shown import counted
 from onlm_lab.schema.texts import Texts, texts
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def from_dates(
             side = _dated(sheet, source, names=names, data=data, mapping=mapping, missing=missing, other=other)
             if side is None:
                 where = [*sheet.columns, *(other[0].columns if other else ())]
-                near = nearest(source, where)
-                hint = f"; did you mean '{near}'?" if near else "."
+                hint = meant(source, where)
                 lacking = f"neither {sheet.file} nor {other[0].file} has" if other else f"{sheet.file} does not have"
                 done.faults.append(
                     Fault(

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from onlm_lab.errors import DataError, Fault
-from onlm_lab.schema.dictionary import nearest
+from onlm_lab.schema.dictionary import meant
 from onlm_lab.schema.texts import DATE, ERROR, FORMULA, ROUNDED, TIME, bare
 
 _SECTION = re.compile(r'(?:"[^"]*"|\\.|[^;"\\])*')  # of a number format: what holds for positive numbers
@@ -87,8 +87,7 @@ def _chosen(book: Any, *, file: str, sheet: str, table: str) -> tuple[Any, list[
     names = [s.title for s in book.worksheets]
     if sheet:
         if sheet not in names:
-            near = nearest(sheet, names)
-            hint = f"; did you mean '{near}'?" if near else "."
+            hint = meant(sheet, names)
             raise DataError([f"{file}: there is no sheet '{sheet}'; it has {', '.join(names)}{hint}"])
         return book[sheet], []
     filled = [s for s in book.worksheets if s.sheet_state == "visible" and _is_filled(s)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from onlm_lab.errors import Fault
+from onlm_lab.schema.dictionary import Column, columns
 from onlm_lab.schema.sheets import Sheet
 from onlm_lab.schema.texts import Texts
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from onlm_lab.study import Mapping as Settings
 
-TABLES = ("clinical", "followup", "annotations")
+TABLES = ("clinical", "followup", "annotations")  # that a hospital brings
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,6 @@ def patients_of(sheet: Sheet, *, mapping: Settings, names: Mapping[str, str]) ->
     return sheet.columns[key].values(sheet.columns[key].words).tolist() if key else [""] * len(sheet)
 
 
-def counted(count: int, noun: str) -> str:
-    """'1 row', '2 rows'."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def every_column(extra_columns: Iterable[Column] = ()) -> dict[str, Column]:
+    """The columns of all tables that a hospital brings, by name."""
+    return {n: c for t in TABLES for n, c in columns(t).items()} | {c.name: c for c in extra_columns}
