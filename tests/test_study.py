@@ -90,3 +90,19 @@ def test_a_setting_that_no_step_could_follow_is_refused_at_the_start(tmp_path, t
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
     with pytest.raises(StudyError, match=said):
         load_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('[[protocol.own]]\nname = "a"\ntext = "A"\npasses = "kps > 1"\n[[protocol.own]]\nname = "b"\ntext = "B"',
+         "[protocol.own.b] needs passes."),
+        ('[[protocol.own]]\ntext = "A"\npasses = "kps > 1"', "[protocol.own.1] needs name."),
+        ('[[protocol.own]]\nname = "a"\ntext = "A"\npasses = 5', "protocol.own.a.passes must be text in quotes, got 5"),
+        ('[protocol.own]\nname = "a"', "protocol.own must be a list of sections, each under [[protocol.own]] in two"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_one_of_several_rules_says_which(tmp_path, text, wanted):
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=re.escape(wanted)):
+        load_study(tmp_path)

@@ -109,8 +109,13 @@ def _value(value: Any, hint: Any, *, where: str, faults: list[str]) -> Any:
     elif origin is tuple:
         fixed = len(args) if args[-1] is not Ellipsis else None
         if isinstance(value, list | tuple) and fixed in (None, len(value)):
-            return tuple(_value(v, args[0], where=where, faults=faults) for v in value)
+            return tuple(
+                _value(v, args[0], where=_nth(where, i, v) if is_dataclass(args[0]) else where, faults=faults)
+                for i, v in enumerate(value, start=1)
+            )
         wanted = "a list" if fixed is None else f"a list of {fixed}"
+        if is_dataclass(args[0]):
+            wanted = f"a list of sections, each under [[{where}]] in two brackets"
         faults.append(f"study.toml: {where} must be {wanted}, got {value!r}.")
     elif origin is Literal:
         if value in args:
@@ -133,3 +138,9 @@ def _value(value: Any, hint: Any, *, where: str, faults: list[str]) -> Any:
         words = {float: "a number", int: "a whole number", str: "text in quotes", bool: "true or false"}
         faults.append(f"study.toml: {where} must be {words.get(hint, hint)}, got {value!r}.")
     return None
+
+
+def _nth(where: str, number: int, value: Any) -> str:
+    """Which of several sections: by its name, else by its number."""
+    name = value.get("name") if isinstance(value, dict) else None
+    return f"{where}.{name if isinstance(name, str) and name.strip() else number}"
