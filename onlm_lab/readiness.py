@@ -20,7 +20,9 @@ IMAGE_MODELS = ("image", "fused")
 
 def with_images(study: Study) -> bool:
     """Whether this study has, and its models want, CT images."""
-    return bool(study.data.ct) and any(model in IMAGE_MODELS for model in study.training.models)
+    return bool(study.data.ct and study.data.annotations) and any(
+        model in IMAGE_MODELS for model in study.training.models
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +109,13 @@ def _subgroup_faults(study: Study, *, patients: pd.DataFrame) -> list[Fault]:
 def _images(study: Study, *, patients: pd.DataFrame) -> tuple[pd.DataFrame | None, list[Fault]]:
     """The annotations of a study with images, and what is wrong with them or with the CT folder."""
     wanting = [model for model in study.training.models if model in IMAGE_MODELS]
-    if wanting and not study.data.ct:
+    empty = [key for key in ("ct", "annotations") if not getattr(study.data, key)]
+    if wanting and empty:
+        named = {"ct": "the CT folder", "annotations": "the file that says where the tumours are"}
         return None, [Fault(
-            f"study.toml: [training] models names {', '.join(wanting)}, which need CT, but [data] ct is empty. "
-            'Name the CT folder, or set models = ["clinical"].'
+            f"study.toml: [training] models names {', '.join(wanting)}, which need CT, but [data] "
+            f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty. Name "
+            f"{' and '.join(named[key] for key in empty)}, or set models = [\"clinical\"]."
         )]  # fmt: skip
     if not with_images(study):
         return None, []

@@ -135,7 +135,14 @@ def test_a_study_without_a_ct_folder_is_told_how_to_go_on_without_images(scanned
 def test_an_image_model_without_any_ct_named_is_refused(study, capsys):
     reword(study, '"clinical"', '"fused"')
     said = refused(capsys, "check", study)
-    assert "[data] ct is empty" in said and "fused" in said and nothing_done(study)
+    assert "[data] ct and annotations are empty" in said and "fused" in said and nothing_done(study)
+
+
+def test_an_image_model_without_annotations_is_refused(scanned, tmp_path, capsys):
+    study = shutil.copytree(scanned, tmp_path / "s")
+    reword(study, "[columns.lvi]", '[data]\nannotations = ""\n[columns.lvi]')
+    said = refused(capsys, "check", study)
+    assert "[data] annotations is empty. Name the file that says where the tumours are" in said
 
 
 def test_a_ct_folder_without_dicom_stops_before_anything_is_cut(scanned, tmp_path, capsys):
@@ -262,7 +269,9 @@ def test_a_folder_in_place_of_a_file_is_refused_before_anything_is_done(study, t
     (tmp_path / "out").mkdir()
     name, *words = verb
     studies = {"dictionary": [], "compare": [study, study]}.get(name, [study])
-    assert "is a folder; wanted the name of a file" in refused(capsys, name, *studies, *words, "--out", tmp_path / "out")
+    assert "is a folder; wanted the name of a file" in refused(
+        capsys, name, *studies, *words, "--out", tmp_path / "out"
+    )
     assert not list((tmp_path / "out").iterdir())
 
 

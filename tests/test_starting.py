@@ -159,19 +159,24 @@ def test_a_made_up_trial_filled_in_passes_the_check(tmp_path, made_up, capsys):
     assert main(["check", str(folder)]) == 0, capsys.readouterr().err
 
 
+def fill_workbook(path, made_up):
+    """Enter a made-up trial into the workbook of an empty study."""
+    book = load_workbook(path)
+    for table in ("clinical", "followup"):
+        names = [cell.value for cell in book[table][1]]
+        for row in csv.DictReader((made_up / f"{table}.csv").read_text(encoding="utf-8").splitlines()):
+            kinds = {c.name: c.type for c in schema.COLUMNS if c.table == table}
+            cells = [row[n] if kinds[n] in ("text", "category") else float(row[n] or "nan") for n in names]
+            book[table].append([None if c == "" or c != c else c for c in cells])
+    book.save(path)
+
+
 def test_the_workbook_filled_in_gives_the_same_cohort_and_ids_survive(tmp_path, made_up):
     from onlm_lab.cohort import load_cohort
 
     plain, excel = (init_study(tmp_path / name, images=False) for name in ("plain", "excel"))
     fill(plain, made_up)
-    book = load_workbook(excel / "tables.xlsx")
-    for table in ("clinical", "followup"):
-        names = [cell.value for cell in book[table][1]]
-        for row in csv.DictReader((plain / f"{table}.csv").read_text(encoding="utf-8").splitlines()):
-            kinds = {c.name: c.type for c in schema.COLUMNS if c.table == table}
-            cells = [row[n] if kinds[n] in ("text", "category") else float(row[n] or "nan") for n in names]
-            book[table].append([None if c == "" or c != c else c for c in cells])
-    book.save(excel / "tables.xlsx")
+    fill_workbook(excel / "tables.xlsx", plain)
     text = (
         (excel / "study.toml").read_text().replace("clinical.csv", "tables.xlsx").replace("followup.csv", "tables.xlsx")
     )
@@ -185,6 +190,14 @@ def test_a_check_of_empty_tables_is_one_clear_sentence(tmp_path, capsys):
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
     assert "clinical.csv, followup.csv and annotations.csv have no patient yet" in said[0]
+
+
+def test_a_filled_workbook_that_no_study_names_is_pointed_at(tmp_path, made_up, capsys):
+    folder = init_study(tmp_path / "ward", images=False)
+    fill_workbook(folder / "tables.xlsx", made_up)
+    assert main(["check", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert 'tables.xlsx has 60 rows: to read them, write "tables.xlsx" for each table under [data]' in said
 
 
 LABELS = {"1": "Yes", "0": "No", "": ""}

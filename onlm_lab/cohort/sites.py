@@ -18,6 +18,7 @@ from onlm_lab.steps import file_digest
 from onlm_lab.study import Data, Info, Study, load_study
 
 RESERVED = ("between_sites",)
+TEMPLATE = "tables.xlsx"  # of `onlm init`
 SEEN = ("patient_id", "centre")
 SPREADSHEETS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm")
 
@@ -237,8 +238,24 @@ def refuse_empty(study: Study) -> None:
             [
                 f"{files} {'have' if len(empty) > 1 else 'has'} no patient yet, only the names of the columns. Fill in "
                 "a row a patient (dictionary.html or `onlm dictionary` says what each column holds), then check again."
+                + _if_elsewhere(study)
             ]
         )
+
+
+def _if_elsewhere(study: Study) -> str:
+    """What to try where the workbook of `onlm init` holds patients that study.toml does not name."""
+    book = study.path(TEMPLATE)
+    if not book.is_file() or TEMPLATE in (study.data.clinical, study.data.followup):
+        return ""
+    try:
+        sheet = schema.open_source(book, table="clinical", data=Data(), mapping=study.mapping).sheet
+    except DataError:
+        return ""
+    if not len(sheet):
+        return ""
+    todo = f'to read them, write "{TEMPLATE}" for each table under [data] in study.toml.'
+    return f" {TEMPLATE} has {len(sheet)} rows: {todo}"
 
 
 def row_numbers(study: Study, table: str) -> np.ndarray:
