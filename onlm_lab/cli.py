@@ -148,7 +148,10 @@ def _what_if(words: argparse.Namespace) -> None:
 
 def _summary(words: argparse.Namespace) -> None:
     from onlm_lab import summarising
+    from onlm_lab.cohort.export import writable
 
+    if words.out:
+        writable(words.out)
     found = summarising.summarise(
         words.study, by=words.by, columns=words.columns, mean=words.mean, tests=words.tests, everyone=words.all,
         c_statistic=words.c_statistic, r2_nagelkerke=words.r2_nagelkerke, r2_cox_snell=words.r2_cox_snell,
@@ -158,7 +161,10 @@ def _summary(words: argparse.Namespace) -> None:
 
 def _compare(words: argparse.Namespace) -> None:
     from onlm_lab import summarising
+    from onlm_lab.cohort.export import writable
 
+    if words.out:
+        writable(words.out)
     found = summarising.compare_versions(words.old, words.new)
     say(f"{found.sentence}\nChanges: {found.write(words.out)}" if words.out else found.text())
 

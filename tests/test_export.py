@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html.parser
 import io
+import os
+import re
 
 import numpy as np
 import openpyxl
@@ -107,3 +109,38 @@ def test_odd_tables_and_names_are_written_all_the_same(tmp_path):
     for suffix in ("csv", "html"):
         assert write_tables(odd, tmp_path / f"o.{suffix}").stat().st_size > 0
     assert write_tables({}, tmp_path / "none.xlsx").is_file()
+
+
+def test_columns_stand_below_their_heads_whatever_the_script(tmp_path):
+    table = pd.DataFrame({"centre": ["复旦大学", "Ren Ji", "e\u0301cole"], "n": [1, 22, 333]})
+    lines = tables_text({"Flow": table}).splitlines()[2:]
+    shown = [sum(2 if ord(c) > 0x2E80 else 0 if c == "\u0301" else 1 for c in line) for line in lines]
+    assert len(set(shown)) == 1  # every line ends below the head of its last column
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing_behind(tables, tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(OnlmError, match="is a folder; wanted the name of a file"):
+        write_tables(tables, tmp_path / "a.csv")
+    with pytest.raises(OnlmError, match=r"There is no folder '.*none' to write 'x.xlsx' in. Make it first"):
+        write_tables(tables, tmp_path / "none" / "x.xlsx")
+    with pytest.raises(OnlmError, match=r"'x' has no ending; wanted .csv, .html or .xlsx"):
+        write_tables(tables, tmp_path / "x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", _refused)
+        with pytest.raises(OnlmError, match=r"x.html' cannot be written: Permission denied"):
+            write_tables(tables, tmp_path / "x.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_yes_or_no_reads_yes_and_a_count_in_a_file_is_a_whole_number(tmp_path):
+    rows = pd.DataFrame({"part": ["a", "b", "b"], "pet_ct_done": [1.0, None, 0.0], "ecog": [0.0, 1.0, 1.0]})
+    table = table_one(rows, by="part", columns=["pet_ct_done", "ecog"], categories=["ecog"], missing_by_group=True)
+    text = tables_text({"Table 1": table})
+    assert re.search(r"PET/CT before treatment +yes", text) and not re.search(r" yes +2 \(66", text)
+    said = write_tables(table, tmp_path / "x.csv").read_text("utf-8-sig")
+    assert "pet_ct_done,1,1 (50.0 %),1 (100.0 %),0 (0.0 %),1," in said and said.splitlines()[2].endswith(",0,1")

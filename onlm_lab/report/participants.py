@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from onlm_lab import analysis, figures, schema
+from onlm_lab.cohort import locked
 from onlm_lab.cohort.missing import missing_by
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
@@ -165,8 +166,8 @@ def missing_values(material: Material) -> Section:
         for name in material.study.training.predictors
     ]
     said = (
-        "A missing value is never filled from other patients. The model receives the mean of the training patients in "
-        "its place and, beside it, a sign that the value was missing."
+        "Missing values were not imputed from the other columns. In the place of each the model receives the mean of "
+        "the training patients and, beside it, a sign that the value was missing."
     )
     blocks: list[Block] = [Text(said), table(pd.DataFrame(rows), caption="Missing, of patients."), *_map(material)]
     return Section("missing", "Missing values", tuple(blocks))
@@ -254,6 +255,12 @@ def table_one_section(material: Material) -> Section:
     if "part" in material.patients and material.patients["part"].nunique() > 1:
         shown = baseline_table(material.patients, by="part", extra_columns=own)
         blocks.append(table(shown, caption="Table 1c. All patients of this run, development against testing."))
+    shut = int((material.patients["onlm_missing_reason"] == locked.REASON).sum())
+    if shut:
+        blocks.append(note(
+            f"{words.plural(shut, 'patient')} of this run {'is' if shut == 1 else 'are'} locked for testing: what "
+            "became known of them after treatment counts as missing here."
+        ))  # fmt: skip
     blocks.append(note(
         "SMD: absolute standardised mean difference; up to 0.1 a difference is commonly taken as negligible (Austin "
         "2009, doi:10.1080/03610910902859574). Percentages are of known values. What was known only after treatment is "
