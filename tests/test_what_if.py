@@ -144,6 +144,7 @@ def test_the_panel_says_what_the_best_value_brings():
     panel = what_if_panel(found, mark="MADE-UP DATA")
     row = found.table.loc[0]
     assert f"{found.n_now} of 40 patients are eligible. At 50 there would be {row['n_more']:.0f} more" in panel.sentence
+    assert "SBRT, 1 not known;" in panel.sentence
     assert panel.notes == found.notes and "performance_status" in panel.notes[0]
 
 

@@ -126,9 +126,10 @@ def what_if_panel(found: WhatIf, *, stack: Literal["arm", "label"] = "arm", mark
     best = every.loc[every["n_more"].idxmax()]
     sentence = f"With {found.limit} at {found.current:g}, {found.n_now:,} of {found.n:,} patients are eligible."
     if best["n_more"] > 0:
+        no_arm = f", {int(best['gained_no_arm']):,} not known" if best["gained_no_arm"] else ""
         sentence += (
             f" At {best['value']:g} there would be {int(best['n_more']):,} more: {int(best['gained_surgery']):,} "
-            f"surgery, {int(best['gained_sbrt']):,} SBRT; {int(best['gained_labelled']):,} of them labelled, "
+            f"surgery, {int(best['gained_sbrt']):,} SBRT{no_arm}; {int(best['gained_labelled']):,} of them labelled, "
             f"{int(best['gained_positive']):,} N+."
         )
     figure = figures.plot_what_if(table, limit=found.limit, current=found.current, stack=stack, mark=mark)
