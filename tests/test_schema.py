@@ -314,3 +314,19 @@ def test_a_derived_column_is_told_to_be_derived(written):
         "clinical.csv: column 'arm' is not known; it is derived here and never read. Take it out, or name it under "
         "[mapping] ignore."
     ]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["Feb 1st, 1950", "1er février 1950", "3 de mayo de 1950", "昭和25年2月1日", "1950_02_01", "1950 02 01",
+     "1950–02–01", "19500201120000", "geb. 01.02.1950", "02.1950", "01,02,1950"],
+)  # fmt: skip
+def test_a_date_is_not_shown_however_it_is_written(written, cell):
+    (said,) = faults_of(written(f'patient_id,centre,lobe\n007,A,"{cell}"\n'))
+    assert "1950" not in said and "25" not in said and "date) in row 2 (007)" in said
+
+
+@pytest.mark.parametrize("cell", ["1.2000", "12/13", "1,234,567", "T1a N0 M0", "2.5x3.0x1.2"])
+def test_what_is_no_date_is_shown(written, cell):
+    (said,) = faults_of(written(f'patient_id,centre,lobe\n007,A,"{cell}"\n'))
+    assert f"'{cell}' in row 2 (007" in said

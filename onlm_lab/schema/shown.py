@@ -17,11 +17,17 @@ DATE_LIKE = re.compile(
     rf"|(19|20)\d{{2}}\s*[-/年]\s*(0?[1-9]|1[0-2])\s*月?|{_MONTH}[-. ,]*(19|20)\d{{2}}",  # 2020-01, March 2020
     re.IGNORECASE | re.ASCII,
 )
+_YEAR, _BETWEEN = r"(19|20)\d{2}", r"\s*[-/.,_\\‐–—年月\s]\s*"
+_MONTH_NAMES = (  # in the languages of western Europe, at the beginning of a word
+    r"\b(jan|janv|ene|gen|feb|fév|fev|mar|mär|apr|avr|abr|mai|may|mag|jun|juin|giu|jul|juil|lug|aug|août|aout|ago|sep|set"
+    r"|oct|okt|ott|out|nov|dec|dez|déc|dic)[^\W\d]*\b"
+)
 _DATE_INSIDE = re.compile(
-    r"(?<!\d)(\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
-    r"|\d{1,2}/(19|20)\d{2}|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))(?!\d)"
-    rf"|(?<!\d)\d{{1,2}}[-. ]*\b{_MONTH}\b[-. ,]*(19|20)\d{{2}}",
-    re.IGNORECASE | re.ASCII,
+    rf"(?<!\d)({_YEAR}{_BETWEEN}\d{{1,2}}{_BETWEEN}\d{{1,2}}|\d{{1,2}}{_BETWEEN}\d{{1,2}}{_BETWEEN}{_YEAR}"
+    rf"|\d{{1,2}}([-/.])\d{{1,2}}[-/.]\d{{2}}|\d{{1,2}}/{_YEAR}|(0[1-9]|1[0-2])\.{_YEAR}"
+    rf"|{_YEAR}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{{4}}|\d{{6}})?)(?!\d)"
+    rf"|{_MONTH_NAMES}\W.{{0,12}}(?<!\d){_YEAR}(?!\d)|(昭和|平成|令和)\s*\d{{1,2}}\s*年",
+    re.IGNORECASE,
 )
 
 
