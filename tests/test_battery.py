@@ -7,6 +7,7 @@ import pandas as pd
 
 from onlm_lab import analysis
 from onlm_lab.analysis.battery import analyse, write_results
+from onlm_lab.panels.patients import of_arm
 from onlm_lab.study import Analysis
 
 PLAN = Analysis(bootstrap=5, subgroups=("sex",), bins={}, endpoints=("os", "regional"))
@@ -85,6 +86,24 @@ def test_each_patient_has_one_outcome_in_one_set_and_sbrt_stands_with_the_main_o
     for name in ("external", "temporal", "test"):
         by_arm = found["by_split"][name]["kaplan_meier"]["os"]
         assert set(by_arm) == {"surgery"} and by_arm["surgery"]["n"] == 120
+
+
+def test_who_was_operated_elsewhere_or_later_without_a_label_has_the_outcome_of_that_set():
+    rows = four_sets()
+    n = {"development": 7, "external": 5, "temporal": 3}
+    more = [
+        predictions(k, split="unlabelled", part=part, onlm=np.nan).assign(
+            patient_id=lambda t, part=part: "x" + part + t["patient_id"]
+        )
+        for part, k in n.items()
+    ]
+    rows = pd.concat([rows, *more], ignore_index=True)
+    found = analyse(rows, plan=PLAN)["a"]
+    assert found["kaplan_meier"]["os"]["surgery"]["n"] == 127 and found["kaplan_meier"]["os"]["sbrt"]["n"] == 40
+    assert found["by_split"]["external"]["kaplan_meier"]["os"]["surgery"]["n"] == 125
+    assert found["by_split"]["temporal"]["kaplan_meier"]["os"]["surgery"]["n"] == 123
+    assert found["by_split"]["external"]["roc"]["n"] == 120
+    assert len(of_arm(rows, model="a", arm="surgery")) == 127 and len(of_arm(rows, model="a", arm="sbrt")) == 40
 
 
 def test_a_locked_set_that_nobody_opened_is_not_a_testing_set_and_changes_nothing():

@@ -60,8 +60,8 @@ def analyse(
     sets = testing_sets(rows)
     main, *others = sets or [""]
     sets = sets or {"": rows.iloc[:0]}
-    names = _set_names(rows)
-    rest = rows[(names == main) | ~names.isin(TESTED)]  # the main set, and who is in none
+    names, apart = set_names(rows), held_apart(rows)
+    rest = rows[(names == main) | (~names.isin(TESTED) & apart.isin(["", main]))]  # the main set, and who is in none
     # The decision curve is of all models together, so that each set is asked once.
     benefit = {n: functools.cache(lambda n=n: _net_benefit(sets[n], plan=plan, seed=seed)) for n in sets}
 
@@ -76,7 +76,7 @@ def analyse(
         found[model]["about"] = _about(rows[rows["model_id"] == model], plan=plan, main=main)
         if others:
             found[model]["by_split"] = {
-                name: ask(name, model=model, outcome=sets[name])
+                name: ask(name, model=model, outcome=rows[(names == name) | (apart == name)])
                 | {"about": _about_set(name, rows=sets[name], model=model, openings=openings)}
                 for name in others
             }
@@ -90,7 +90,7 @@ def testing_sets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     Rows of the split "external" are two sets where their `part` says so: "external" (other centres) and "temporal"
     (later years).
     """
-    names = _set_names(rows)
+    names = set_names(rows)
     if "split" not in rows.columns:
         return {EVERYBODY: rows}
     found = {name: rows[names == name] for name in TESTED if (names == name).any()}
@@ -99,7 +99,16 @@ def testing_sets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _set_names(rows: pd.DataFrame) -> pd.Series:
+def held_apart(rows: pd.DataFrame) -> pd.Series:
+    """The testing set by whose side a patient without a label stands, "" for none: operated in another centre or a
+    later year, such a patient has the final model's risk and is not one of development. SBRT taught no model."""
+    if not {"split", "part", "arm"} <= set(rows.columns):
+        return pd.Series("", index=rows.index)
+    apart = (rows["split"] == "unlabelled") & rows["part"].isin(["external", "temporal"]) & (rows["arm"] != "sbrt")
+    return rows["part"].where(apart, "")
+
+
+def set_names(rows: pd.DataFrame) -> pd.Series:
     """The testing set of each row, or what else its split says."""
     if "split" not in rows.columns:
         return pd.Series(EVERYBODY, index=rows.index)
@@ -117,8 +126,8 @@ def _about(rows: pd.DataFrame, *, plan: Analysis, main: str) -> dict[str, Any]:
         "horizon_days": plan.horizon_days,
         "main_split": main,
         "note": f"statistics of the label: testing set {main or 'none'}; others stand under by_split and are never "
-        "pooled; outcomes: every patient of the arm who is in no other testing set, each with a risk from models that "
-        "never saw the patient",
+        "pooled; outcomes: every patient of the arm who is in no other testing set and was not operated in a centre or "
+        "year that is held out, each with a risk from models that never saw the patient",
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from onlm_lab.analysis.battery import first_repeat, held_apart, set_names
 from onlm_lab.errors import OnlmError
 
 TESTED = {
@@ -22,13 +23,6 @@ NARROWEST_RISKS = 0.10
 ARMS = {"surgery": "surgery", "sbrt": "SBRT"}
 
 
-def first_repeat(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the first repeat of the cross-validation, so that a patient counts once a model."""
-    if "repeat" not in rows.columns or rows.empty:
-        return rows
-    return rows[rows["repeat"] == rows["repeat"].min()]
-
-
 def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
     """The models of the rows, `first` in front where it is there."""
     names = [str(m) for m in pd.unique(rows["model_id"])]
@@ -38,15 +32,8 @@ def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
 def splits_of(rows: pd.DataFrame) -> tuple[str, ...]:
     """The splits whose labels the model has not seen, and somebody has: not a locked test set before it is opened."""
     known = rows["onlm"].notna() if "onlm" in rows.columns else pd.Series(True, index=rows.index)
-    names = _sets(rows)
+    names = set_names(rows)
     return tuple(s for s in TESTED if ((names == s) & known).any())
-
-
-def _sets(rows: pd.DataFrame) -> pd.Series:
-    """The split of each row; rows of split "external" that differ from development by their year are "temporal"."""
-    if "part" not in rows.columns:
-        return rows["split"]
-    return rows["split"].astype(object).mask((rows["split"] == "external") & (rows["part"] == "temporal"), "temporal")
 
 
 def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:
@@ -63,7 +50,7 @@ def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:
         )
     if split is not None and split not in found:
         raise OnlmError(f"predictions: there is no split '{split}'; there is {', '.join(found)}.")
-    return first_repeat(rows[_sets(rows) == (split or found[0])])
+    return first_repeat(rows[set_names(rows) == (split or found[0])])
 
 
 def of_model(rows: pd.DataFrame, *, model: str) -> pd.DataFrame:
@@ -87,14 +74,15 @@ def arms_of(rows: pd.DataFrame) -> tuple[str, ...]:
 def of_arm(rows: pd.DataFrame, *, model: str, arm: str) -> pd.DataFrame:
     """The patients of one arm with one model's risk, one row each: the labelled ones of the main testing set (out of
     fold, where there is a cross-validation), those without a label from the final model. Other testing sets (external
-    centres, later years, the locked test set) are never pooled with them.
+    centres, later years, the locked test set), and who was operated there without a label, are never pooled with them.
 
     Raises:
         OnlmError: the arm has no patient.
     """
     chosen = first_repeat(of_model(rows, model=model))
-    main, names = splits_of(rows)[:1], _sets(chosen)
-    chosen = chosen[(chosen["arm"] == arm) & (names.isin(main) | ~names.isin(TESTED))]
+    main, names = splits_of(rows)[:1], set_names(chosen)
+    others = ~names.isin(TESTED) & held_apart(chosen).isin(["", *main])
+    chosen = chosen[(chosen["arm"] == arm) & (names.isin(main) | others)]
     if chosen.empty:
         raise OnlmError(f"predictions: there is no patient in the {ARMS.get(arm, arm)} arm under model '{model}'.")
     return chosen
