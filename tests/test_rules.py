@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from onlm_lab import schema
 from onlm_lab.cohort import build_cohort, load_cohort, screen
 from onlm_lab.cohort.conditions import parse
-from onlm_lab.cohort.deciding import states
+from onlm_lab.cohort.kleene import states
 from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE, measure
 from onlm_lab.cohort.rules import registration, require_rules
 from onlm_lab.cohort.vocabulary import vocabulary

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +17,6 @@ Flags = NDArray[np.bool_]
 FALSE, OPEN, TRUE = 0, 1, 2  # Kleene's three values: "and" is the least, "or" the greatest
 BLANK = "?"  # what a log shows where nothing is known
 _DATE = re.compile(r"\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}|^\d{8}$")
-# One diameter in each class of size, and on each side of 5 and of 30 mm.
-_DIAMETERS = (0.5, 3.0, 7.0, 15.0, 25.0, 35.0, 45.0, 60.0, 80.0, 250.0)
-_EDGES = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 70.0, np.inf)  # each class closed on the right; missing last
-_POSSIBLE = {
-    "nodule_type": ("solid", "part_solid", "pure_ggo"), "total_diameter_mm": _DIAMETERS,
-    "solid_diameter_mm": _DIAMETERS, "t_descriptor": ("none", "main_bronchus", "satellite", "other_t4"),
-    "clinical_n": ("N0", "N1", "N2", "N3"), "clinical_m": ("M0", "M1a", "M1c"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,80 +67,6 @@ def measure(patients: pd.DataFrame, *, noun: Noun) -> Quantity:
 def format_number(value: float) -> str:
     """A number as the table has it: 30, 17.9."""
     return f"{value:.10g}"
-
-
-def missing_inputs(patients: pd.DataFrame, *, noun: Noun, holds: Callable[[Quantity], Flags]) -> NDArray[np.object_]:
-    """Of patients for whom a condition on the noun is open: the columns that could settle it, each as a tuple.
-
-    Args:
-        patients: only those patients.
-        noun: what the condition is about.
-        holds: whether the condition holds, for values that are all known.
-
-    Returns:
-        An empty tuple where every completion gives the same answer and only the bounds are too wide to tell.
-    """
-    if len(noun.inputs) == 1:
-        return _tuples([noun.inputs] * len(patients))
-    empty = empty_cells(patients, names=noun.inputs)
-    absent = [tuple(name for name, gone in zip(noun.inputs, row, strict=True) if gone) for row in empty]
-    if noun.inputs not in (T_INPUTS, STAGE_INPUTS):
-        return _tuples(absent)
-    found = _tuples(absent)
-    which, first = alike(list(empty.T.astype(np.int64)))
-    for mask, names in enumerate(absent[i] for i in first):
-        at = np.flatnonzero(which == mask)
-        inputs = patients.iloc[at][list(noun.inputs)].reset_index(drop=True)
-        codes, one = _rows_alike(inputs)
-        matters = _that_matter(inputs.iloc[one].reset_index(drop=True), absent=names, noun=noun, holds=holds)
-        found[at] = matters[codes]
-    return found
-
-
-def empty_cells(patients: pd.DataFrame, *, names: tuple[str, ...]) -> Flags:
-    """Patients x columns: where nothing is known; NX and MX say nothing."""
-    cells = patients[list(names)]
-    return (cells.isna() | cells.isin(["NX", "MX"])).to_numpy()
-
-
-def _that_matter(
-    inputs: pd.DataFrame, *, absent: tuple[str, ...], noun: Noun, holds: Callable[[Quantity], Flags]
-) -> NDArray[np.object_]:
-    """Tries every completion of the absent inputs: one matters where the answer changes with it, the others equal."""
-    if not absent:
-        return _tuples([()] * len(inputs))
-    choices = list(itertools.product(*(_POSSIBLE[name] for name in absent)))
-    trial = inputs.loc[inputs.index.repeat(len(choices))].reset_index(drop=True)
-    for j, name in enumerate(absent):
-        kind = float if trial[name].dtype == float else object
-        trial[name] = np.array([choice[j] for choice in choices] * len(inputs), dtype=kind)
-    quantity = measure(trial, noun=noun)
-    shape = (len(inputs), *(len(_POSSIBLE[name]) for name in absent))
-    answer = holds(quantity)[quantity.codes].reshape(shape)
-    # The solid part is no larger than the whole; by class, as diameters of one class stand for each other here.
-    solid, total = (
-        np.searchsorted(_EDGES, trial[f"{part}_diameter_mm"].to_numpy(float)) for part in ("solid", "total")
-    )
-    possible = solid <= total
-    if "solid_diameter_mm" not in absent and "nodule_type" in absent:  # a solid part: no pure ground glass
-        possible &= ~((trial["nodule_type"] == "pure_ggo") & (trial["solid_diameter_mm"] > 0)).to_numpy()
-    possible = possible.reshape(shape)
-    said = np.zeros((len(inputs), len(absent)), dtype=bool)
-    for axis in range(1, len(shape)):
-        yes, no = (possible & answer).any(axis=axis), (possible & ~answer).any(axis=axis)
-        said[:, axis - 1] = (yes & no).reshape(len(inputs), -1).any(axis=1)
-    return _tuples([tuple(n for n, told in zip(absent, row, strict=True) if told) for row in said])
-
-
-def _rows_alike(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each row which distinct row it is, and where each stands first; diameters of one class of size are alike."""
-    codes = [
-        np.searchsorted(_EDGES, table[name].to_numpy(dtype=float), side="left")
-        if table[name].dtype == float
-        else pd.factorize(table[name], use_na_sentinel=False)[0]
-        for name in table
-    ]
-    return alike(codes)
 
 
 def alike(codes: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -250,10 +166,3 @@ def _shown(word: str | None, noun: Noun, *, given: object) -> str:
 
 def _said(words: list[str]) -> NDArray[np.object_]:
     return np.array([*words, None], dtype=object)[:-1]
-
-
-def _tuples(rows: list[tuple[str, ...]]) -> NDArray[np.object_]:
-    """An array of tuples; numpy would make a matrix of them."""
-    found = np.empty(len(rows), dtype=object)
-    found[:] = rows
-    return found

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from onlm_lab.cohort.centrality import central_location
-from onlm_lab.cohort.deciding import states
 from onlm_lab.cohort.eligibility import quantities_of, standing
+from onlm_lab.cohort.kleene import states
 from onlm_lab.cohort.quantities import FALSE, OPEN, TRUE
 from onlm_lab.cohort.rules import Rule, limits_of, require_rules, with_limit
 from onlm_lab.cohort.table import Cohort
