@@ -82,7 +82,7 @@ def _virtual(words: argparse.Namespace) -> None:
         words.folder, n_patients=words.patients, n_centres=words.centres, seed=words.seed,
         tables_only=words.tables_only, progress=True,
     )  # fmt: skip
-    say(f"Made-up trial of {words.patients} patients in {folder}. Go on with: onlm run {_typed(folder)}")
+    say(f"Made-up trial of {words.patients} patients in '{folder}'. Go on with: onlm run {_typed(folder)}")
 
 
 def _run(words: argparse.Namespace) -> None:
@@ -160,12 +160,12 @@ def _summary(words: argparse.Namespace) -> None:
 
 
 def _compare(words: argparse.Namespace) -> None:
-    from onlm_lab import summarising
+    from onlm_lab import comparing
     from onlm_lab.cohort.export import writable
 
     if words.out:
         writable(words.out)
-    found = summarising.compare_versions(words.old, words.new)
+    found = comparing.compare_versions(words.old, words.new)
     say(f"{found.sentence}\nChanges: {found.write(words.out)}" if words.out else found.text())
 
 
@@ -249,7 +249,7 @@ def _init(words: argparse.Namespace) -> None:
     from onlm_lab import starting
 
     folder = starting.init_study(words.folder, name=words.name, centre=words.centre, images=words.images)
-    say(f"Empty study in {folder}. Read {folder / 'README.md'}, fill the tables, then: onlm check {_typed(folder)}")
+    say(f"Empty study in '{folder}'. Read {folder / 'README.md'}, fill the tables, then: onlm check {_typed(folder)}")
 
 
 def _merge(words: argparse.Namespace) -> int:
@@ -269,7 +269,7 @@ def _merge(words: argparse.Namespace) -> int:
         say(f"To look at between sites: {n_pairs}, in {words.out / 'faults' / 'between_sites.csv'}")
     if merged.complete:
         sites = f"All {len(merged.sites)} sites are" if len(merged.sites) > 1 else "The site is"
-        say(f"{sites} in {words.out}. Go on with: onlm check {_typed(words.out)}")
+        say(f"{sites} in '{words.out}'. Go on with: onlm check {_typed(words.out)}")
         return 0
     say(
         f"INCOMPLETE: {n_left} of {len(merged.sites)} sites left out. Send back {words.out / 'faults'}/<site>.csv or "
@@ -288,7 +288,7 @@ def _radiogenomics(words: argparse.Namespace) -> None:
         found = linking.link_images(folder, ct=words.ct)
         n = int(found["linked"].sum())
         say(f"{n} of {len(found)} patients have a CT with its segmentation; why the others have none: images.csv")
-    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
+    say(f"Study in '{folder}'; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
 
 
 def _tcga(words: argparse.Namespace) -> None:
@@ -299,7 +299,7 @@ def _tcga(words: argparse.Namespace) -> None:
         raise OnlmError("wanted at least one biotab file, and the folder to write: onlm tcga BIOTAB --cdr FILE DIR.")
     *biotab, folder = paths
     tcga.write_study(biotab, folder, cdr=words.cdr[0] if words.cdr else None, edition=words.edition)
-    say(f"Study in {folder}; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
+    say(f"Study in '{folder}'; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
 
 
 CALLS = {

@@ -17,6 +17,7 @@ runs/<id>/
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,8 @@ def open_run(path: str | Path) -> Run:
         return Run(path)
     runs = list_runs(path)
     if not runs:
-        raise OnlmError(f"'{path.name}' holds no run. Make one with `onlm run {path.name}`, or name runs/<id>.")
+        name = path.resolve().name
+        raise OnlmError(f"'{name}' holds no run. Make one with `onlm run {shlex.quote(name)}`, or name runs/<id>.")
     return runs[-1]
 
 

@@ -261,17 +261,17 @@ def _toml(value: Any) -> str:
 
 def _refuse_taken(folder: Path, *, files: dict[str, bytes]) -> None:
     if folder.exists() and not folder.is_dir():
-        raise StudyError(f"'{folder.name}' is a file; wanted a folder for the study. Name another.")
+        raise StudyError(f"'{folder.resolve().name}' is a file; wanted a folder for the study. Name another.")
     taken = [file for file in files if (folder / file).exists()]
     if "study.toml" in taken:
         raise StudyError(
-            f"'{folder.name}' has a study.toml; nothing is overwritten. Name a new folder, or go on with "
+            f"'{folder.resolve().name}' has a study.toml; nothing is overwritten. Name a new folder, or go on with "
             f"`onlm check {shlex.quote(str(folder))}`."
         )
     if taken:
         raise StudyError(
-            f"'{folder.name}' has {', '.join(taken)} already; nothing is overwritten. Name a new folder, or move "
-            f"{'it' if len(taken) == 1 else 'them'} away first."
+            f"'{folder.resolve().name}' has {', '.join(taken)} already; nothing is overwritten. Name a new folder, or "
+            f"move {'it' if len(taken) == 1 else 'them'} away first."
         )
 
 

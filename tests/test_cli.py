@@ -298,3 +298,18 @@ def test_every_verb_says_what_each_of_its_words_is():
     assert set(verbs) == set(cli.CALLS)
     silent = [(name, a.dest) for name, verb in verbs.items() for a in verb._actions if not a.help]
     assert not silent
+
+
+def two_sites(folder):
+    for name in ("a", "b"):
+        virtual.write_trial(folder / name, n_patients=3, n_centres=1, seed=1, tables_only=True)
+    return folder / "a", folder / "b"
+
+
+def test_the_folder_one_stands_in_is_named_in_messages(tmp_path, capsys, monkeypatch):
+    (tmp_path / "ward").mkdir()
+    monkeypatch.chdir(tmp_path / "ward")
+    assert "'ward' holds no run. Make one with `onlm run ward`" in refused(capsys, "dashboards", ".")
+    assert cli.main(["init", "."]) == 0
+    assert "'ward' has a study.toml" in refused(capsys, "init", ".")
+    assert "'ward' holds a study that no merge wrote" in refused(capsys, "merge", *two_sites(tmp_path), "--out", ".")

@@ -115,11 +115,13 @@ def _refuse_inside(out: Path, *, named: Mapping[str, Path]) -> None:
     """The merged study is a folder of its own."""
     whole = out.resolve()
     if whole.exists() and not whole.is_dir():
-        raise StudyError(f"'{out.name}' is a file; wanted a folder for the merged study. Name another.")
+        raise StudyError(f"'{out.resolve().name}' is a file; wanted a folder for the merged study. Name another.")
     for name, path in named.items():
         site = path.resolve()
         if whole == site or site in whole.parents:
-            raise StudyError(f"'{out.name}' lies in the site '{name}'; wanted a folder outside of it. Name another.")
+            raise StudyError(
+                f"'{out.resolve().name}' lies in the site '{name}'; wanted a folder outside of it. Name another."
+            )
 
 
 def _earlier_study(out: Path) -> Study | None:
@@ -132,11 +134,14 @@ def _earlier_study(out: Path) -> Study | None:
     edited = [name for name in edited_files(out) if name != "study.toml"]
     if edited:
         raise StudyError(
-            f"'{out.name}': {', '.join(edited)} changed since the last merge; nothing was overwritten. Corrections "
-            "belong into the tables of the sites. Move the changed files away, or name another folder, and merge again."
+            f"'{out.resolve().name}': {', '.join(edited)} changed since the last merge; nothing was overwritten. "
+            "Corrections belong into the tables of the sites. Move the changed files away, or name another "
+            "folder, and merge again."
         )
     if (out / "study.toml").exists() and "study.toml" not in owned:
-        raise StudyError(f"'{out.name}' holds a study that no merge wrote; nothing was overwritten. Name a new folder.")
+        raise StudyError(
+            f"'{out.resolve().name}' holds a study that no merge wrote; nothing was overwritten. Name a new folder."
+        )
     return load_study(out) if "study.toml" in owned and (out / "study.toml").is_file() else None
 
 

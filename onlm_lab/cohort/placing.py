@@ -42,7 +42,7 @@ def _note(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         pass
     raise StudyError(
-        f"{NOTE} in '{folder.name}' is damaged: which files are whose is not known. Merge into a new folder."
+        f"{NOTE} in '{folder.resolve().name}' is damaged: which files are whose is not known. Merge into a new folder."
     )
 
 
@@ -72,8 +72,8 @@ def place_files(
     strange = [name for name in files if name not in owned and (folder / name).exists()]
     if strange:
         raise StudyError(
-            f"'{folder.name}' has {', '.join(sorted(strange))}, which this command did not write; nothing was "
-            "overwritten. Name a new folder."
+            f"'{folder.resolve().name}' has {', '.join(sorted(strange))}, which this command did not write; nothing "
+            "was overwritten. Name a new folder."
         )
     edited = set(edited_files(folder))
     new = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

@@ -107,7 +107,7 @@ def write_folder(
 def _refuse_another(folder: Path, *, files: Sequence[str], licence: str) -> None:
     """Only what was written from the same source is replaced."""
     if folder.exists() and not folder.is_dir():
-        raise StudyError(f"'{folder.name}' is a file; wanted a folder for the study. Name another.")
+        raise StudyError(f"'{folder.resolve().name}' is a file; wanted a folder for the study. Name another.")
     taken = [name for name in files if (folder / name).exists()]
     if not taken:
         return
