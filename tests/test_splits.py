@@ -79,7 +79,42 @@ def test_a_patient_twice_is_refused_before_anything_is_split(rows):
         make_folds(pd.concat([rows, rows.iloc[:1]]), n_folds=5, seed=1)
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "category", "object"])
+def test_the_type_of_a_column_and_its_index_change_nothing(years, dtype):
+    how = {"locked_fraction": 0.2, "external_centres": ["D"], "temporal_from_year": 2023, "seed": 1}
+    strange = years.astype({"onlm": int}).astype({"onlm": dtype, "centre": "category", "patient_id": "category"})
+    strange = strange.set_index(pd.Index([0] * len(years)))
+    before = strange.copy()
+    assert hold_out(strange, **how).to_numpy().tolist() == hold_out(years, **how).to_numpy().tolist()
+    assert make_folds(strange, seed=1).to_numpy().tolist() == make_folds(years, seed=1).to_numpy().tolist()
+    pd.testing.assert_frame_equal(strange, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"onlm": 2}, "onlm is neither 1 nor 0 nor missing in 97 of 97 rows"),
+        ({"onlm": "1"}, "onlm is neither 1 nor 0 nor missing"),
+        ({"patient_id": None}, "patient_id is missing or no text in 97 of 97 rows"),
+        ({"patient_id": 7}, r"have more \(7\)"),
+        ({"centre": None}, "97 of 97 have none"),
+    ],
+)
+def test_rows_that_cannot_be_dealt_are_counted(rows, change, said):
+    with pytest.raises(OnlmError, match=said):
+        make_folds(rows.iloc[:97].assign(**change), seed=1, scheme="leave_one_centre_out")
+
+
+def test_a_year_that_is_text_is_refused(years):
+    with pytest.raises(OnlmError, match="needs treatment_year as numbers"):
+        hold_out(years.astype({"treatment_year": str}), temporal_from_year=2023, seed=1)
+
+
 def test_impossible_splits_say_what_was_wanted(rows):
+    with pytest.raises(OnlmError, match="n_repeats is 0"):
+        make_folds(rows, n_repeats=0, seed=1)
+    with pytest.raises(OnlmError, match=r"n_folds is 2\.5"):
+        make_folds(rows, n_folds=2.5, seed=1)
     with pytest.raises(OnlmError, match="n_folds is 5; wanted at least 2 and at most the 3 patients"):
         make_folds(rows.iloc[:3], n_folds=5, seed=1)
     with pytest.raises(OnlmError, match="at least 2 centres; there is 1"):

@@ -385,7 +385,7 @@ def _alike_ids(rows: pd.DataFrame) -> np.ndarray:
 
     Two centres may both count their patients from 1: "P1" of one and "P001" of the other are two persons.
     """
-    spelled = rows["patient_id"].map(spelling)
+    spelled = rows["patient_id"].astype(object).map(spelling)
     spelled += "\0" + rows["centre"].astype(str) if "centre" in rows else ""
     shared = spelled[spelled.duplicated(keep=False)]
     groups = [same.index for _, same in shared.groupby(shared, sort=False)]

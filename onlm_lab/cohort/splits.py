@@ -68,18 +68,35 @@ def hold_out(
 
 
 def _one_row_each(patients: pd.DataFrame) -> pd.DataFrame:
-    """The rows by patient_id, each patient once."""
+    """The rows by patient_id, each patient once, the label as 1.0, 0.0 or NaN."""
     missing = [name for name in ("patient_id", "centre", "onlm") if name not in patients]
     if missing:
         raise OnlmError(f"A split needs patient_id, centre and onlm; {', '.join(missing)} not found.")
-    rows = patients.sort_values("patient_id", kind="stable").reset_index(drop=True)
+    ids = patients["patient_id"].astype(object)
+    if ids.isna().any() or ids.map(type).nunique() > 1:
+        n = int((~ids.map(lambda name: isinstance(name, str))).sum())
+        raise OnlmError(
+            f"patient_id is missing or no text in {n} of {len(ids)} rows; a split is by patient. Fill it in."
+        )
+    plain = patients.assign(patient_id=ids, centre=patients["centre"].astype(object), onlm=_known_labels(patients))
+    rows = plain.sort_values("patient_id", kind="stable", ignore_index=True)
     doubled = rows.loc[rows["patient_id"].duplicated(), "patient_id"].unique()
     if len(doubled):
         raise OnlmError(
             f"A split is by patient: wanted one row each, but {len(doubled)} patients have more "
-            f"({', '.join(doubled[:5])}). Keep one row of each."
+            f"({', '.join(map(str, doubled[:5]))}). Keep one row of each."
         )
     return rows
+
+
+def _known_labels(patients: pd.DataFrame) -> pd.Series:
+    """onlm as 1.0, 0.0 or NaN, whatever type the column has."""
+    given = patients["onlm"].astype(object)
+    found = given.map(lambda label: float(label) if label in (0, 1) else np.nan, na_action="ignore").astype(float)
+    strange = int((found.isna() & given.notna()).sum())
+    if strange:
+        raise OnlmError(f"onlm is neither 1 nor 0 nor missing in {strange} of {len(given)} rows. Correct it.")
+    return found
 
 
 def _external(rows: pd.DataFrame, *, centres: list[str]) -> pd.Series:
@@ -101,6 +118,8 @@ def _external(rows: pd.DataFrame, *, centres: list[str]) -> pd.Series:
 def _late(rows: pd.DataFrame, *, among: pd.Series, year: int) -> pd.Series:
     """Who of `among` was treated in that year or later."""
     treated = rows["treatment_year"] if "treatment_year" in rows else pd.Series(np.nan, index=rows.index)
+    if not pd.api.types.is_numeric_dtype(treated):
+        raise OnlmError(f"[split] temporal_from_year = {year} needs treatment_year as numbers; the column is text.")
     unknown = rows.loc[among & treated.isna(), "patient_id"]
     if len(unknown):
         more = ", ..." if len(unknown) > 5 else ""
@@ -195,6 +214,11 @@ def make_folds(
     if "part" in rows:
         rows = rows[rows["part"] == DEVELOPMENT].reset_index(drop=True)
     if scheme == "leave_one_centre_out":
+        nowhere = int(rows["centre"].isna().sum())
+        if nowhere:
+            raise OnlmError(
+                f"Leaving one centre out needs the centre of each patient; {nowhere} of {len(rows)} have none. Fill it."
+            )
         centres = sorted(rows["centre"].unique())
         if len(centres) < 2:
             raise OnlmError(
@@ -204,7 +228,9 @@ def make_folds(
         return pd.DataFrame({"patient_id": rows["patient_id"], "repeat": 0, "fold": fold.astype("int64")})
     if scheme != "stratified":
         raise OnlmError(f"scheme '{scheme}' is not known; wanted 'stratified' or 'leave_one_centre_out'.")
-    if n_folds is None or not 2 <= n_folds <= len(rows):
+    if n_repeats < 1 or seed < 0:
+        raise OnlmError(f"n_repeats is {n_repeats} and seed {seed}; wanted at least 1, and at least 0.")
+    if not isinstance(n_folds, int | np.integer) or not 2 <= n_folds <= len(rows):
         raise OnlmError(f"n_folds is {n_folds}; wanted at least 2 and at most the {len(rows)} patients.")
     repeats = []
     for repeat in range(n_repeats):
