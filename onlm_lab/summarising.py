@@ -11,12 +11,14 @@ import pandas as pd
 from onlm_lab import analysis, cohort, schema
 from onlm_lab.cohort import locked, splits
 from onlm_lab.cohort.parameters import candidate_parameters
+from onlm_lab.cohort.table_words import column_words
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import FollowUp, SampleSize, TestingSampleSize
 from onlm_lab.schema import Column
 from onlm_lab.study import Study, load_study
 
 MOST_PATTERNS = 15
+MOST_EMPTY = 30
 NOT_NAMED = (
     "How well the model is expected to do was not named, so no size is told: name it with --c-statistic, "
     "--r2-nagelkerke or --r2-cox-snell."
@@ -160,11 +162,8 @@ def _flow(flow: pd.DataFrame, *, protocol: str) -> pd.DataFrame:
 
 def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFrame:
     """A row a column that is missing in some: the number over all, fractions in each centre."""
-    recorded = [
-        c
-        for c in map(str, patients.columns)
-        if _asked_for(schema.column(c, extra_columns=extra)) and patients[c].notna().any()
-    ]
+    asked = [c for c in map(str, patients.columns) if _asked_for(schema.column(c, extra_columns=extra))]
+    recorded = [c for c in asked if patients[c].notna().any()]
     of_surgery = [c for c in recorded if _after_surgery(schema.column(c, extra_columns=extra))]
     surgery = patients[(patients["arm"] == "surgery") & (patients["part"] != splits.LOCKED)]
     found = pd.concat([
@@ -179,10 +178,17 @@ def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFra
     table = table[table["n_missing"] > 0].reset_index(drop=True)
     table.attrs["percent"] = tuple(groups)
     table.attrs["notes"] = (
-        f"{len(names) - len(table)} further columns are complete. Columns that nobody has are left out. What is known "
-        "only from surgery is counted in the surgery arm.",
+        f"{len(names) - len(table)} further columns are complete. What is known only from surgery is counted in the "
+        "surgery arm.",
+        *_nobody_has([column_words(c) for c in asked if c not in recorded]),
     )
     return table
+
+
+def _nobody_has(names: list[str]) -> tuple[str, ...]:
+    """The columns that are empty in every patient, for a note."""
+    more = f" and {len(names) - MOST_EMPTY} more" if len(names) > MOST_EMPTY else ""
+    return (f"Nobody has: {'; '.join(names[:MOST_EMPTY])}{more}.",) if names else ()
 
 
 def _after_surgery(spec: Column | None) -> bool:
@@ -219,7 +225,8 @@ def _follow_up(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
             found: FollowUp = analysis.follow_up(patients, by=by)
         except OnlmError as refusal:
             empty = pd.DataFrame(columns=["group", "n", "n_deaths", "median_days", "low", "high"])
-            empty.attrs["notes"] = (str(refusal),)
+            said = str(refusal)
+            empty.attrs["notes"] = (said[:1].upper() + said[1:],)
             tables[f"Follow-up, by {by}"] = empty
             continue
         table = found.table.drop(columns="completeness")
@@ -290,55 +297,3 @@ def _testing(patients: pd.DataFrame, *, prevalence: float, c_statistic: float) -
         "Riley et al., Stat Med 2021, doi:10.1002/sim.9025.",
     )  # fmt: skip
     return criteria
-
-
-@dataclass(frozen=True, eq=False)
-class Versions:
-    """What changed between two versions, ready to be read or written."""
-
-    sentence: str
-    tables: dict[str, pd.DataFrame]
-    changes: pd.DataFrame
-    made_up: bool = False
-
-    def text(self) -> str:
-        """Lines for a terminal: the sentence and the counts."""
-        parts = (cohort.tables_text({}, made_up=self.made_up), self.sentence, cohort.tables_text(self.tables))
-        return "\n\n".join(part for part in parts if part)
-
-    def write(self, path: str | Path) -> Path:
-        """Every change: .csv holds the list alone, .xlsx and .html the counts too."""
-        if Path(path).suffix.lower() == ".csv":
-            return cohort.write_tables(self.changes, path, title="Changes", made_up=self.made_up)
-        tables = self.tables | {"Changes": self.changes}
-        return cohort.write_tables(tables, path, title="What changed", made_up=self.made_up)
-
-
-def compare_versions(old: Study | str | Path, new: Study | str | Path) -> Versions:
-    """What changed between two versions of a study's data.
-
-    Eligibility is compared where the new version is a study: both are screened by its protocol.
-
-    Args:
-        old, new: studies, their folders, or clinical files.
-
-    Raises:
-        DataError: every fault of the files of one of them.
-    """
-    before, after = cohort.load_cohort(old), cohort.load_cohort(new)
-    is_study = isinstance(new, Study) or Path(new).is_dir() or Path(new).suffix == ".toml"
-    protocol = (new if isinstance(new, Study) else load_study(new)).protocol if is_study else None
-    found = cohort.compare_cohorts(before, after, protocol=protocol)
-    by_kind = pd.DataFrame({"change": list(found.n_changes), "n": list(found.n_changes.values())})
-    tables = {"Changes by kind": by_kind, "By column": found.by_column, "By centre": found.by_centre,
-              "Labels": _counted(found.labels, ["reason_before", "reason_after"]),
-              "Eligibility": _counted(found.status, ["before", "after", "rule_before", "rule_after"])}  # fmt: skip
-    tables = {name: table for name, table in tables.items() if len(table)} if found.n_changes else {}
-    sentence = " ".join([found.sentence, *found.notes])
-    return Versions(sentence=sentence, tables=tables, changes=found.changes, made_up=before.made_up or after.made_up)
-
-
-def _counted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """How many patients made each move; the patients themselves are in the list of changes."""
-    moved = table[columns].astype(object).where(table[columns].notna(), "labelled" if "reason_after" in columns else "")
-    return moved.value_counts(sort=True).rename("n").reset_index()

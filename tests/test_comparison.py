@@ -151,3 +151,16 @@ def test_renames_are_told_only_where_one_patient_fits_and_enough_is_known():
     twins = pd.concat([_clinical().iloc[[0]]] * 2).assign(patient_id=["P1", "P2"])
     c, d = (_cohort(twins.assign(patient_id=ids), _followup().iloc[:0]) for ids in (["P1", "P2"], ["Q1", "Q2"]))
     assert "patient renamed" not in c.compare(d).n_changes
+
+
+def test_a_column_declared_with_another_type_is_a_setting_that_changed_and_no_cell():
+    def with_score(values, **type_):
+        return _cohort(_clinical().assign(score=values), extra=(NOTE, Column("score", "clinical", **type_)))
+
+    was = with_score(1.0, type="number")
+    found = was.compare(with_score("1", type="category", allowed=("1", "2")))
+    assert found.changes.empty and found.notes[0] == "The type of 'score' was number and is category."
+    assert not found.same
+    one = was.compare(with_score(["2"] + ["1"] * 7, type="category", allowed=("1", "2")))
+    assert one.changes[["patient_id", "column", "before", "after"]].to_numpy().tolist() == [["P0", "score", "1", "2"]]
+    assert "1 cell of 1 patient changed" in one.sentence

@@ -117,7 +117,7 @@ def test_compare_tells_what_changed_between_two_studies(study, tmp_path, capsys)
     out = tmp_path / "changes.csv"
     assert main(["compare", str(study), str(copy), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "300 patients became 299; 1 removed; 1 cell of 1 patients changed; 1 eligibility decision changed." in said
+    assert "300 patients became 299; 1 removed; 1 cell of 1 patient changed; 1 eligibility decision changed." in said
     changes = pd.read_csv(out, encoding="utf-8-sig", skiprows=1, keep_default_na=False)
     cell = changes[changes["change"] == "cell"].iloc[0]
     assert (cell["patient_id"], cell["column"], cell["after"]) == (eligible, "age_years", "17")
@@ -144,3 +144,12 @@ def test_external_centres_are_held_against_the_size_that_a_test_needs(study, tmp
     assert table.attrs["notes"][1] == (
         f"External testing has {known} labelled patients: not enough, {needed - known:,} more are needed."
     )
+
+
+def test_a_column_that_nobody_has_is_named_and_not_counted_as_complete(study, tmp_path):
+    copy = shutil.copytree(study, tmp_path / "empty")
+    table = pd.read_csv(copy / "clinical.csv", dtype=str, keep_default_na=False).assign(suv_max="")
+    table.to_csv(copy / "clinical.csv", index=False)
+    found = summarising.summarise(copy).table("Missing, by centre")
+    assert any("Nobody has:" in note and "SUVmax of the tumour on PET" in note for note in found.attrs["notes"])
+    assert "suv_max" not in found["column"].tolist()

@@ -11,19 +11,16 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
+from onlm_lab.cohort.changed_cells import RECORDED, change_rows, changed_cells, differ, file_name
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import result
-from onlm_lab.schema.shown import shown
 
 if TYPE_CHECKING:
     from onlm_lab.cohort.table import Cohort
     from onlm_lab.study import Protocol
 
-RECORDED = "recorded_"  # how a cohort keeps the days of followup.csv that share an endpoint's name
 FEWEST_ALIKE = 5  # known cells that must agree before two ids are taken for one renamed patient
-HIDDEN = "(a text)"
 SHOWN = 12
-_HEAD = ["change", "patient_id", "centre", "column", "before", "after"]
 
 
 @result
@@ -91,25 +88,25 @@ def compare_cohorts(before: Cohort, after: Cohort, *, protocol: Protocol | None 
     pairs = _renamed(old.loc[gone], new.loc[come], [n for n in names if n not in (*added, *removed)])
     gone, come = gone.difference(list(pairs), sort=False), come.difference(list(pairs.values()), sort=False)
     parts = [
-        _rows("patient added", patient_id=come, centre=new.loc[come, "centre"]),
-        _rows("patient removed", patient_id=gone, centre=old.loc[gone, "centre"]),
-        _rows("patient renamed", patient_id=pairs.values(), centre=new.loc[list(pairs.values()), "centre"],
+        change_rows("patient added", patient_id=come, centre=new.loc[come, "centre"]),
+        change_rows("patient removed", patient_id=gone, centre=old.loc[gone, "centre"]),
+        change_rows("patient renamed", patient_id=pairs.values(), centre=new.loc[list(pairs.values()), "centre"],
               column=["patient_id"] * len(pairs), before=pairs.keys(), after=pairs.values()),
-        _rows("column added", column=[_file_name(c) for c in added]),
-        _rows("column removed", column=[_file_name(c) for c in removed]),
+        change_rows("column added", column=[file_name(c) for c in added]),
+        change_rows("column removed", column=[file_name(c) for c in removed]),
     ]  # fmt: skip
     a, b = old.loc[both], new.loc[both]
-    cells, by_column = _cells(a, b, names=names, listed=[n for n in names if n not in (*added, *removed)],
+    cells, by_column = changed_cells(a, b, names=names, listed=[n for n in names if n not in (*added, *removed)],
                               specs={c.name: c for c in (*before.extra_columns, *after.extra_columns)})  # fmt: skip
     labels, endpoints, endpoint_rows = _labels(a, b), _endpoints(a, b, old, new), _endpoint_rows(a, b)
     status = _status(before, after, protocol) if protocol is not None and len(both) else _no_status()
     parts += [
         cells,
-        _rows("label", patient_id=labels["patient_id"], centre=b.loc[labels["patient_id"], "centre"],
+        change_rows("label", patient_id=labels["patient_id"], centre=b.loc[labels["patient_id"], "centre"],
               column=["onlm"] * len(labels), before=labels["before"].map(_label_text),
               after=labels["after"].map(_label_text)),
         endpoint_rows,
-        _rows("eligibility", patient_id=status["patient_id"], centre=new["centre"].reindex(status["patient_id"]),
+        change_rows("eligibility", patient_id=status["patient_id"], centre=new["centre"].reindex(status["patient_id"]),
               column=[b or a for a, b in zip(status["rule_before"], status["rule_after"], strict=True)],
               before=status["before"], after=status["after"]),
     ]  # fmt: skip
@@ -145,10 +142,6 @@ def _is_recorded(name: str, cohort: Cohort) -> bool:
     return spec is None or (spec.table in ("clinical", "followup") and not endpoint)
 
 
-def _file_name(column: str) -> str:
-    return column.removeprefix(RECORDED)
-
-
 def _columns(old: pd.DataFrame, new: pd.DataFrame, names: Iterable[str]) -> tuple[list[str], list[str]]:
     """Columns that only one version has, or in which only one holds anything."""
     if not len(old) or not len(new):
@@ -158,13 +151,6 @@ def _columns(old: pd.DataFrame, new: pd.DataFrame, names: Iterable[str]) -> tupl
     added = [n for n in names if there[n] == (False, True) or (held[n] == (False, True) and n in old)]
     removed = [n for n in names if there[n] == (True, False) or (held[n] == (True, False) and n in new)]
     return added, removed
-
-
-def _rows(change: str, **columns: Iterable[object]) -> pd.DataFrame:
-    data = {name: list(values) for name, values in columns.items()}
-    size = max((len(v) for v in data.values()), default=0)
-    filled = {name: data.get(name, [""] * size) for name in _HEAD[1:]}
-    return pd.DataFrame({"change": [change] * size, **filled}, columns=_HEAD).astype(object)
 
 
 def _renamed(gone: pd.DataFrame, come: pd.DataFrame, names: list[str]) -> dict[str, str]:
@@ -183,60 +169,12 @@ def _renamed(gone: pd.DataFrame, come: pd.DataFrame, names: list[str]) -> dict[s
     return dict(zip(found.index, ids.loc[found.to_numpy()], strict=True))
 
 
-def _differ(a: pd.Series, b: pd.Series) -> np.ndarray:
-    empty = a.isna().to_numpy(), b.isna().to_numpy()
-    unequal = (a.to_numpy(dtype=object) != b.to_numpy(dtype=object)) if a.dtype == object or b.dtype == object \
-        else (a.to_numpy() != b.to_numpy())  # fmt: skip
-    return np.asarray(unequal, dtype=bool) & ~(empty[0] & empty[1])
-
-
-def _cells(
-    a: pd.DataFrame, b: pd.DataFrame, *, names: list[str], listed: list[str], specs: dict[str, schema.Column]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Changed cells of patients who are in both versions, and their counts by column (most changed first)."""
-    parts, counts = [], []
-    nothing = pd.Series([None] * len(a), index=a.index, dtype=object)
-    for name in names:
-        x, y = a[name] if name in a else nothing, b[name] if name in b else nothing
-        changed = _differ(x, y)
-        if not changed.any():
-            continue
-        was, now = x.notna().to_numpy() & changed, y.notna().to_numpy() & changed
-        counts.append((_file_name(name), int(changed.sum()), int((now & ~was).sum()), int((was & ~now).sum()),
-                       int((was & now).sum())))  # fmt: skip
-        if name in listed:
-            spec = specs.get(name) or schema.column(name)
-            free = spec is None or (spec.type == "text" and name in specs)
-            parts.append(_rows(
-                "cell", patient_id=a.index[changed], centre=b.loc[changed, "centre"],
-                column=[_file_name(name)] * int(changed.sum()), before=_told(x[changed], free),
-                after=_told(y[changed], free),
-            ))  # fmt: skip
-    table = pd.DataFrame(counts, columns=["column", "n_changed", "n_filled", "n_emptied", "n_altered"])
-    table = table.sort_values(["n_changed", "column"], ascending=[False, True], ignore_index=True)
-    return (pd.concat(parts, ignore_index=True) if parts else _rows("cell")), table
-
-
-def _told(values: pd.Series, free: bool) -> list[str]:
-    """Cells as text; of free text only that there is some."""
-    known = values.notna()
-    if free:
-        return ["" if not k else f"{v:g}" if isinstance(v, int | float) else HIDDEN
-                for v, k in zip(values.tolist(), known, strict=True)]  # fmt: skip
-    words = {v: _exact(v) for v in pd.unique(values[known])}
-    return [words[v] if k else "" for v, k in zip(values.tolist(), known, strict=True)]
-
-
-def _exact(value: object) -> str:
-    return repr(float(value)).removesuffix(".0") if isinstance(value, int | float) else shown(value)
-
-
 def _label_text(value: float) -> str:
     return "" if pd.isna(value) else f"{value:g}"
 
 
 def _labels(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    changed = _differ(a["onlm"], b["onlm"]) | _differ(a["onlm_missing_reason"], b["onlm_missing_reason"])
+    changed = differ(a["onlm"], b["onlm"]) | differ(a["onlm_missing_reason"], b["onlm_missing_reason"])
     x, y = a[changed], b[changed]
     return pd.DataFrame({
         "patient_id": x.index.to_numpy(dtype=object), "before": x["onlm"].to_numpy(float),
@@ -247,7 +185,7 @@ def _labels(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
 
 
 def _endpoint_changes(a: pd.DataFrame, b: pd.DataFrame, name: str, kind: str) -> np.ndarray:
-    return _differ(a[f"{name}_days"], b[f"{name}_days"]) | _differ(a[f"{name}_{kind}"], b[f"{name}_{kind}"])
+    return differ(a[f"{name}_days"], b[f"{name}_days"]) | differ(a[f"{name}_{kind}"], b[f"{name}_{kind}"])
 
 
 def _endpoints(a: pd.DataFrame, b: pd.DataFrame, old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -266,9 +204,9 @@ def _endpoint_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         if changed.any():
             said = [[_outcome(d, s) for d, s in zip(f.loc[changed, f"{name}_days"], f.loc[changed, f"{name}_{kind}"],
                                                     strict=True)] for f in (a, b)]  # fmt: skip
-            parts.append(_rows("endpoint", patient_id=a.index[changed], centre=b.loc[changed, "centre"],
+            parts.append(change_rows("endpoint", patient_id=a.index[changed], centre=b.loc[changed, "centre"],
                                column=[name] * int(changed.sum()), before=said[0], after=said[1]))  # fmt: skip
-    return pd.concat(parts, ignore_index=True) if parts else _rows("endpoint")
+    return pd.concat(parts, ignore_index=True) if parts else change_rows("endpoint")
 
 
 def _outcome(days: float, state: float) -> str:
@@ -318,6 +256,8 @@ def _settings(before: Cohort, after: Cohort) -> list[str]:
     for name in was.keys() & now.keys():
         if was[name].timing != now[name].timing:
             notes.append(f"The timing of '{name}' was {was[name].timing} and is {now[name].timing}.")
+        if was[name].type != now[name].type:
+            notes.append(f"The type of '{name}' was {was[name].type} and is {now[name].type}.")
     return sorted(notes)
 
 
@@ -329,7 +269,8 @@ def _sentence(before: Cohort, after: Cohort, counts: dict[str, int], *, cells: p
         if n := counts.get(f"patient {kind}"):
             said.append(f"{n:,} {kind}")
     if n := counts.get("cell"):
-        said.append(f"{n:,} cell{'s' * (n > 1)} of {cells['patient_id'].nunique():,} patients changed")
+        of = cells["patient_id"].nunique()
+        said.append(f"{n:,} cell{'s' * (n > 1)} of {of:,} patient{'s' * (of > 1)} changed")
     words = {"label": "label", "endpoint": "endpoint", "eligibility": "eligibility decision", "column added": "column",
              "column removed": "column"}  # fmt: skip
     done = {"column added": "added", "column removed": "removed"}
