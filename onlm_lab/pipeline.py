@@ -160,14 +160,15 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
         ready = readiness.require_ready(study)
     except DataError as error:
         steps.write_text(listed, fault_list_csv(error.details, study=study))
-        say(f"  every cell that is wrong: {listed.relative_to(study.folder)}")
+        say(f"  the list of faults, cell by cell: {listed.relative_to(study.folder)}")
         raise
     patients = ready.cohort.patients
     for line in ready.cohort.notes:
         say(f"  {line}")
     n_centres = int(patients["centre"].nunique())
     said = "1 centre" if n_centres == 1 else f"{n_centres} centres"
-    say(f"  {len(patients)} patients, {said}: tables fit the schema")
+    people = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
+    say(f"  {people}, {said}: tables fit the schema")
     facts = {"n_patients": len(patients), "n_centres": n_centres, "notes": list(ready.cohort.notes)}
     facts |= {} if ready.n_annotated is None else {"n_annotated": ready.n_annotated}
     out = work_file(study, "checked.json")
@@ -296,7 +297,8 @@ def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
     handle, notes = _begin(study)
     say(f"  runs/{handle.id}: {_roles(handle)}")
     if n_opened and study.split.locked_fraction:
-        notes += (f"the locked test set of this study has been opened {n_opened} times before this training",)
+        times = "once" if n_opened == 1 else f"{n_opened} times"
+        notes += (f"the locked test set of this study has been opened {times} before this training",)
     for note in notes:
         say(f"  {note}")
     command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]

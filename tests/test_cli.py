@@ -300,6 +300,11 @@ def test_every_verb_says_what_each_of_its_words_is():
     assert not silent
 
 
+def test_a_table_without_a_centre_is_told_where_the_hospital_can_be_named(study, capsys):
+    change(study, "clinical.csv", lambda t: t.drop(columns="centre"))
+    assert "Add it, or name the one hospital in study.toml under [mapping.constants]" in refused(capsys, "check", study)
+
+
 def two_sites(folder):
     for name in ("a", "b"):
         virtual.write_trial(folder / name, n_patients=3, n_centres=1, seed=1, tables_only=True)

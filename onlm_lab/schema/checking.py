@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+_OR_SAY_IT = {"centre": ", or name the one hospital in study.toml under [mapping.constants]"}
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -281,7 +283,7 @@ def header_faults(
     lacking = [name for name, wanted in known.items() if wanted.required and name not in header]
     for name in lacking:
         if name not in near_to:
-            said = f"{file}: column '{name}' is missing ({known[name].description}). Add it."
+            said = f"{file}: column '{name}' is missing ({known[name].description}). Add it{_OR_SAY_IT.get(name, '')}."
             faults.append(Fault(said, file=file, column=name, wanted="the column"))
     return faults, frozenset({*near_to, *lacking})
 
