@@ -130,8 +130,6 @@ def _images(study: Study, *, patients: pd.DataFrame) -> tuple[pd.DataFrame | Non
         annotations = read_annotations(study, patients=patients)
     except DataError as error:
         faults += error.details
-    except StudyError as error:
-        faults.append(Fault(str(error)))
     return annotations, faults
 
 
@@ -154,29 +152,37 @@ def _annotation_faults(study: Study) -> list[Fault]:
 
 
 def read_annotations(study: Study, *, patients: pd.DataFrame) -> pd.DataFrame:
-    """Where each tumour is; every row belongs to a patient of the cohort."""
+    """Where each tumour is; every row belongs to a patient of the cohort.
+
+    Raises:
+        DataError: every fault of the file at once.
+    """
     from onlm_lab.cohort.tables import read_annotation_table
 
     reading = read_annotation_table(study)
-    table = reading.frame
-    strangers = sorted(set(table["patient_id"]) - set(patients["patient_id"]))
-    if strangers:
-        raise StudyError(
-            f"{study.data.annotations}: {len(strangers)} rows name patients that {study.data.clinical} does not have "
-            f"({', '.join(strangers[:5])}). Correct the ids, or add the patients."
-        )
-    _refuse_shared_series(table, rows=reading.rows, file=study.data.annotations)
+    table, file = reading.frame, study.data.annotations
+    faults = schema.unknown_patients(
+        table, patients=patients["patient_id"], file=file, of=study.data.clinical, rows=reading.rows
+    )
+    faults += _shared_series(table, rows=reading.rows, file=file)
+    if faults:
+        raise DataError(faults)
     return table
 
 
-def _refuse_shared_series(annotations: pd.DataFrame, *, rows: Sequence[int], file: str) -> None:
+def _shared_series(annotations: pd.DataFrame, *, rows: Sequence[int], file: str) -> list[Fault]:
     """One scan under two names would stand on both sides of a split."""
     empty = pd.Series(None, index=annotations.index, dtype=object)
     series = annotations.get("series_uid", empty).fillna(annotations.get("series_path", empty))
-    shared = annotations[series.notna() & series.duplicated(keep=False)]
-    if len(shared):
-        named = ", ".join(f"row {rows[i]} {p}" for i, p in shared["patient_id"].head(4).items())
-        raise StudyError(
-            f"{file}: {len(shared)} of {len(annotations)} rows name a CT series that another row names too ({named}); "
-            "a scan belongs to one patient. Correct series_uid or series_path."
-        )
+    shared = annotations.loc[series.notna() & series.duplicated(keep=False), "patient_id"]
+    if shared.empty:
+        return []
+    named = ", ".join(f"row {rows[i]} {p}" for i, p in shared.head(4).items())
+    said = (
+        f"{file}: {len(shared)} of {len(annotations)} rows name a CT series that another row names too ({named}); "
+        "a scan belongs to one patient. Correct series_uid or series_path."
+    )
+    return [Fault(
+        said, file=file, column="series_uid and series_path", rows=tuple(int(rows[i]) for i in shared.index),
+        patients=tuple(shared), wanted="a series of one patient",
+    )]  # fmt: skip

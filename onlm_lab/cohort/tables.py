@@ -154,7 +154,7 @@ def _wanted(given: StudyOrPaths) -> _Wanted:
 
 
 def _is_study(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() in ("", ".toml")
+    return path.is_dir() or path.suffix.lower() == ".toml" or (not path.suffix and not path.is_file())
 
 
 def _paths(wanted: _Wanted) -> dict[str, Path]:
