@@ -85,3 +85,17 @@ def test_a_column_that_is_not_there_is_refused_with_the_nearest(rows):
         missing_by(rows, by="center")
     with pytest.raises(OnlmError, match="1200 groups; wanted at most 1000"):
         missing_by(pd.DataFrame({"centre": range(1200), "x": 1}))
+
+
+def test_centres_keep_their_exact_names_and_columns_are_counted_once():
+    rows = pd.DataFrame({"centre": [1_000_000.0, 1_000_001.0, 1_000_000.0], "x": [1.0, np.nan, 2.0]})
+    found = missing_by(rows, columns=["x", "x"])
+    assert found[["group", "n", "n_missing"]].to_numpy().tolist() == [
+        ["all", 3, 1], ["1000000", 2, 0], ["1000001", 1, 1],
+    ]  # fmt: skip
+    with pytest.raises(OnlmError, match="'centre' holds both a number and a text that read '1'"):
+        missing_by(rows.assign(centre=pd.Series([1, "1", 2], dtype=object)))
+    with pytest.raises(OnlmError, match="the column 'x' is there 2 times"):
+        missing_by(pd.concat([rows, rows[["x"]]], axis=1))
+    with pytest.raises(OnlmError, match="wanted a list of columns, got the text 'x'"):
+        missing_by(rows, columns="x")

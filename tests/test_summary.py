@@ -82,3 +82,10 @@ def test_accrual_says_when_and_how_long_by_centre(rows):
         "all", ["n", "first_year", "last_year", "followup_days_min", "followup_days_max", "n_lost"]
     ].tolist() == [8, 2019, 2021, 10, 70, 1]
     assert table.loc["X", "n_followup_missing"] == 1
+
+
+def test_accrual_of_a_table_without_dates_and_with_a_centre_called_all():
+    table = accrual(pd.DataFrame({"centre": ["all", "B", "B"], "treatment_year": [2019.0, 2020.0, None]}))
+    assert table[["centre", "n", "n_year_missing", "n_followup_missing"]].to_numpy().tolist() == [
+        ["all", 3, 1, 3], ["B", 2, 1, 2], ["centre = all", 1, 0, 1],
+    ]  # fmt: skip

@@ -144,17 +144,17 @@ def _groups(patients: pd.DataFrame, *, by: str | None) -> tuple[np.ndarray, list
             f"Table 1 by '{by}' would have {len(levels)} groups in {len(patients)} patients; wanted at most "
             f"{MOST_GROUPS}. Cut the column into groups first, for example with pandas.cut."
         )
-    names = _told_apart(levels, of=by)
+    names = told_apart(levels, of=by, what="Table 1")
     taken = [n in FIXED or not n.strip() or n.startswith(("n_missing: ", "smd: ")) for n in names]
     return codes, [f"{by} = {n if n.strip() else repr(n)}" if t else n for n, t in zip(names, taken, strict=True)]
 
 
-def _told_apart(levels: Iterable[object], *, of: str) -> list[str]:
-    """The levels as texts; refused where two of them, such as the number 1 and the text "1", would read the same."""
+def told_apart(levels: Iterable[object], *, of: str, what: str) -> list[str]:
+    """The levels of a column as texts; refused where two, such as the number 1 and the text "1", read the same."""
     texts = [level_text(v) for v in levels]
     twice = next((t for t in texts if texts.count(t) > 1), None)
     if twice is not None:
-        raise OnlmError(f"Table 1: '{of}' holds both a number and a text that read '{twice}'. Write all of it as text.")
+        raise OnlmError(f"{what}: '{of}' holds both a number and a text that read '{twice}'. Write all of it as text.")
     return texts
 
 
@@ -248,7 +248,7 @@ def _counted(
     if kind == "boolean":
         strange = np.array([v not in (0, 1) for v in levels] + [False], dtype=bool)
         _refuse(series, wrong=strange[codes], wanted="0 or 1")
-    texts = _told_apart(levels, of=str(series.name))
+    texts = told_apart(levels, of=str(series.name), what="Table 1")
     wanted: list[object] = [0.0, 1.0] if kind == "boolean" else list(spec.allowed) if spec else []
     if kind == "category" and wanted:
         levels = list(texts)  # allowed words are texts: the number 1 is the level "1"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import schema
+from onlm_lab.cohort.baseline import told_apart
 from onlm_lab.errors import OnlmError
 
 ALL = "all"
@@ -49,7 +50,7 @@ def missing_by(patients: pd.DataFrame, *, by: str = "centre", columns: Sequence[
     codes, levels = pd.factorize(patients[by], sort=True)
     if len(levels) > MOST_GROUPS:
         raise OnlmError(f"Missing values by '{by}': {len(levels)} groups; wanted at most {MOST_GROUPS}. Cut it first.")
-    groups = [str(f"{v:g}" if isinstance(v, float) else v) for v in levels]
+    groups = told_apart(levels, of=by, what="Missing values")
     groups = [f"{by} = {g}" if g in (ALL, NO_GROUP) else g for g in groups]
     if (codes < 0).any():
         codes, groups = np.where(codes < 0, len(groups), codes), [*groups, NO_GROUP]
@@ -93,10 +94,12 @@ def missing_patterns(patients: pd.DataFrame, *, columns: Sequence[str] | None = 
 
 def _named(patients: pd.DataFrame, columns: Iterable[str] | None) -> list[str]:
     present = [str(c) for c in patients.columns]
-    if columns is None:
-        return present
-    names = list(columns)
+    if isinstance(columns, str):
+        raise OnlmError(f"Missing values: wanted a list of columns, got the text '{columns}'. Write ['{columns}'].")
+    names = present if columns is None else list(dict.fromkeys(columns))
     for name in names:
+        if present.count(name) > 1:
+            raise OnlmError(f"Missing values: the column '{name}' is there {present.count(name)} times. Keep one.")
         if name not in present:
             near = schema.nearest(str(name), present)
             hint = f"; did you mean {near!r}?" if near else "."

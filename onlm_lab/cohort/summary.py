@@ -255,18 +255,20 @@ def _share(count: int, n: int) -> str:
 def accrual(patients: pd.DataFrame) -> pd.DataFrame:
     """When and how long patients were followed, by centre and for all.
 
-    The median follow-up is not here: it needs the reverse Kaplan-Meier estimate (analysis.follow_up).
+    An absent column counts as not known. The median follow-up is not here: it needs the reverse Kaplan-Meier estimate
+    (analysis.follow_up).
 
     Returns:
         centre, n, first_year, last_year, n_year_missing, followup_days_min, followup_days_max, n_followup_missing,
         n_lost.
     """
     numbers = pd.DataFrame({
-        name: pd.to_numeric(patients[name], errors="coerce").to_numpy(float, na_value=np.nan)
-        for name in ("treatment_year", "followup_days", "lost_to_followup")
+        name: pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+        for name, column in patients.reindex(columns=["treatment_year", "followup_days", "lost_to_followup"]).items()
     })  # fmt: skip
     codes, centres = pd.factorize(patients["centre"], sort=True)
-    groups = [("all", numbers), *((c, numbers[codes == i]) for i, c in enumerate(centres))]
+    names = ["centre = all" if c == "all" else c for c in centres]
+    groups = [("all", numbers), *((c, numbers[codes == i]) for i, c in enumerate(names))]
     rows = []
     for centre, part in groups:
         year, days = part["treatment_year"], part["followup_days"]
