@@ -13,6 +13,7 @@ from onlm_lab import imaging, schema
 from onlm_lab.cohort import load_cohort
 from onlm_lab.errors import OnlmError
 from onlm_lab.imaging.privacy import digest_text, find_path, identifying_texts, safe_path
+from onlm_lab.steps import write_text
 from onlm_lab.study import starter_toml
 
 _TAGS = ("Modality", "SeriesInstanceUID", "PatientID", "PatientName", "ReferencedSeriesSequence")
@@ -114,4 +115,4 @@ def _renew(path: Path, *, ct: str) -> None:
         "analysis": {"primary_model": "fused"},
     }
     sections = {**said, **{name: {**said.get(name, {}), **values} for name, values in changes.items()}}
-    path.write_text(starter_toml(name=said["study"]["name"], sections=sections), encoding="utf-8")
+    write_text(path, starter_toml(name=said["study"]["name"], sections=sections))

@@ -289,6 +289,10 @@ def test_only_a_study_of_the_same_source_is_replaced(tmp_path):
     table = made_up(tmp_path / "t.csv", {}, {"Pathological N stage": "N1"})
     written = nsclc_radiogenomics.write_study(table, tmp_path / "a")
     assert nsclc_radiogenomics.write_study(table, tmp_path / "a") == written
+    for file in ("clinical.csv", "unmapped.csv"):  # as a killed command leaves it
+        (written / file).unlink()
+    nsclc_radiogenomics.write_study(table, tmp_path / "a")
+    assert (written / "clinical.csv").is_file() and (written / "unmapped.csv").is_file()
     for file, text in (("study.toml", "[study]\nname = 'ours'\n"), ("clinical.csv", "patient_id\n7\n")):
         folder = tmp_path / file[:3]
         folder.mkdir()

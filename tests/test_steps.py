@@ -28,6 +28,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_text(path, "new \ud800")
     assert path.read_text(encoding="utf-8") == "old"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        write_text(tmp_path / "folder", "text")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_digest_follows_the_content_of_a_file_and_not_its_name(tmp_path):

@@ -14,6 +14,7 @@ from onlm_lab.cohort.public_table import PublicTable
 from onlm_lab.cohort.table import Cohort, build_cohort
 from onlm_lab.errors import DataError, StudyError
 from onlm_lab.schema import Column
+from onlm_lab.steps import write_text
 from onlm_lab.study import starter_toml
 
 Rules = Sequence[tuple[str, Callable[[pd.DataFrame], pd.Series]]]
@@ -98,9 +99,9 @@ def write_folder(
         },
     }  # fmt: skip
     text = starter_toml(name=name, sections={key: dict(value) for key, value in said.items()})
+    write_text(folder / "study.toml", text)  # first: a study that was cut short is known as this source's, and replaced
     for file, frame in {"clinical.csv": clinical, "followup.csv": followup, **reports}.items():
         schema.write_table(frame, folder / file, extra_columns=extra)
-    (folder / "study.toml").write_text(text, encoding="utf-8")
     return folder
 
 
