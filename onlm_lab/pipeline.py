@@ -353,8 +353,8 @@ def _auc_words(said: dict[str, Any]) -> str:
         return f"no AUC: {said['not_done']['roc']}"
     auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
     if auc["value"] is None or auc["low"] is None or auc["high"] is None:
-        value = "no AUC" if auc["value"] is None else f"AUC {auc['value']:.3f}, no interval"
-        return f"{value} ({auc.get('note') or 'too few patients of a class'})"
+        value = "no AUC" if auc["value"] is None else f"AUC {auc['value']:.3f}"
+        return f"{value} ({auc.get('note') or 'no interval: too few patients of a class'})"
     return f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']})"
 
 

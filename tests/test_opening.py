@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tomllib
 
+import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
 
-from onlm_lab import analysis, opening, pipeline, runs, schema, split_files
+from onlm_lab import analysis, app, opening, pipeline, runs, schema, split_files
 from onlm_lab.analysis import battery
 from onlm_lab.cohort.locked import close_rows, hidden_columns, read_openings
 from onlm_lab.cohort.splits import hold_out, make_folds
@@ -125,6 +126,21 @@ def test_later_years_are_a_testing_set_of_their_own_on_the_pages_as_in_the_resul
     assert patients.splits_of(rows) == ("oof", "external", "temporal") == tuple(battery.testing_sets(rows))
     assert patients.tested(rows, split="temporal")["patient_id"].tolist() == ["e", "f"]
     assert patients.tested(rows, split="external")["patient_id"].tolist() == ["c", "d"]
+
+
+def test_the_page_says_how_often_the_set_was_opened(study):
+    def said():
+        page = app.performance(runs.Run(study / "runs" / "run-a"))
+        return " ".join(w.value for w in walk(page) if isinstance(w, widgets.HTML))
+
+    def walk(widget):
+        return [widget, *(found for child in getattr(widget, "children", ()) for found in walk(child))]
+
+    assert "locked test set" not in said()
+    open_(study)
+    assert "the locked test set of this study was opened once." in said()
+    open_(study)
+    assert "opened 2 times: no longer an untouched test." in said()
 
 
 def test_a_second_opening_is_allowed_numbered_and_said_loudly(study):

@@ -55,6 +55,13 @@ def test_tiles_show_the_librarys_numbers_with_interval_and_n(tested):
     assert all("CI" in t.interval and any(c.isdigit() for c in t.note) for t in tiles.values())
 
 
+def test_a_tile_says_once_why_it_has_no_interval(tested):
+    positive = tested.index[tested["onlm"] == 1]
+    one = tested.drop(index=tested.index[tested["patient_id"].isin(tested.loc[positive, "patient_id"].unique()[1:])])
+    auc = performance.tiles(one, model="fused")[0]
+    assert auc.interval == "no interval: a variance needs at least two N+ and two N0 patients"
+
+
 def test_a_higher_threshold_finds_fewer_and_spares_more(tested):
     low, high = (performance.tiles(tested, model="fused", threshold=t) for t in (0.05, 0.4))
     number = (

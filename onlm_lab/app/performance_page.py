@@ -272,6 +272,10 @@ def _about_html(run: Run, view: View) -> str:
     lines = [f"Run {run.id}: {len(counted)} patients{f' ({arms})' if arms else ''}."]
     if view.study.label.surrogate:
         lines.append("Surrogate label: the table has no clinical N; pathological N stands alone.")
+    n_opened = len(run.openings)
+    if n_opened:
+        times = "once" if n_opened == 1 else f"{n_opened} times: no longer an untouched test"
+        lines.append(f"Internal test: the locked test set of this study was opened {times}.")
     if view.study.study.licence:
         lines.append(view.study.study.licence)
     lines.append("For research. Not a medical device; not for decisions about a patient.")

@@ -193,7 +193,8 @@ def _benefit(table: pd.DataFrame, *, names: Sequence[str]) -> pd.Series:
 
 def _interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = False) -> str:
     if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return f"no interval: {estimate.note}" if estimate.note else "no interval"
+        why = estimate.note.removeprefix("no interval").removeprefix(": ")
+        return f"no interval: {why}" if why else "no interval"
     scale, places = (100, 0) if as_percent else (1, digits)
     low, high = (theme.number(scale * v, digits=places) for v in (estimate.low, estimate.high))
     return f"{100 * estimate.level:.0f}{theme.PERCENT} CI {low} to {high}{theme.PERCENT if as_percent else ''}"
