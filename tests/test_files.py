@@ -460,3 +460,24 @@ def test_a_single_word_that_western_europe_does_not_write_so_is_doubted(saved, w
 def test_what_western_europe_does_write_is_read(saved, word):
     path = saved(f"patient_id,centre\n007,{word}\n", encoding="cp1252")
     assert schema.read(path, table="clinical").frame["centre"].tolist() == [word]
+
+
+NOTED = "patient_id,centre,note\n007,A,x\n8,A,{}\n9,A,z\nNA,A,y{}\n11,A,v\n"
+
+
+@pytest.mark.parametrize("quotes", [('"open', ""), ('"open', '"')], ids=["never closed", "closed three rows below"])
+def test_a_quotation_mark_that_swallows_rows_is_told_even_in_a_column_that_nobody_wants(saved, quotes):
+    path = saved(NOTED.format(*quotes))
+    said = only_fault(path, mapping=Mapping(ignore=("note",)))
+    assert 'a quotation mark (") is opened' in said and "row 3" in said
+
+
+def test_a_text_of_several_lines_between_quotation_marks_swallows_nothing(saved):
+    path = saved(NOTED.format('"two, or\nthree, lines"', ""))
+    frame = schema.read(path, table="clinical", mapping=Mapping(ignore=("note",))).frame
+    assert frame["patient_id"].tolist() == ["007", "8", "9", "NA", "11"]
+
+
+def test_a_zero_is_a_zero_whatever_its_sign(saved):
+    cohorts = [load_cohort(saved(f"patient_id,centre,cea_ng_ml\n007,A,{zero}\n")) for zero in ("0", "-0", "-0.0")]
+    assert len({cohort.sha256 for cohort in cohorts}) == 1

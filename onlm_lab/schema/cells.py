@@ -73,7 +73,7 @@ def as_number(word: str, *, decimal: Decimal = ".") -> float | None:
         word = word[len(ROUNDED) :]
     if decimal == ",":
         word = word.replace(".", "x").replace(",", ".")
-    return float(word) if _NUMBER.fullmatch(word) else None
+    return float(word) + 0.0 if _NUMBER.fullmatch(word) else None  # -0 is 0
 
 
 def excel_fault(word: str, *, spec: Column) -> str:

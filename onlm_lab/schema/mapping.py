@@ -135,7 +135,7 @@ def _renamed(
             )
         column = sheet.columns[theirs[0]]
         renamed += target != called[0]
-        told = column.where(lambda w: w.startswith(TOLD))
+        told = column.where(lambda w: w.startswith(TOLD)) | (len(theirs) > 1)
         done.cells[target] = Cells(
             target if called[0] == target else f"{called[0]} ({target})", column, column,
             told=told if told.any() else None,

@@ -158,7 +158,8 @@ def try_source(
     unknown = [n for n in done.unknown if not {n, source.names.get(n, n)} & {one.near for one in lost}]
     called = {our_name(n, mapping=mapping, names=source.names): source.names.get(n, n) for n in unknown}
     named, unsure = header_faults([*done.cells, *called], known=known, file=sheet.file, called=called)
-    sheet_faults = [f for f in sheet.faults if not (f.column and matches(f.column, mapping.ignore))]
+    twice_ignored = [f for f in sheet.faults if f.column and not f.rows and matches(f.column, mapping.ignore)]
+    sheet_faults = [f for f in sheet.faults if f not in twice_ignored]
     doubled = {fault.column for fault in sheet_faults if fault.column}
     absent = {one.target for one in lost} | doubled
     faults = _with_patients([*sheet_faults, *done.faults], source=source, mapping=mapping)

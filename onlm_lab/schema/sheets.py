@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from onlm_lab.study import Data
 
+_END = "\x02end"  # stands in the last row, unless an open quotation mark swallows it
 _HEAD = 200_000  # characters in which the first row ends
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
 
@@ -73,14 +74,9 @@ def open_sheet(path: str | Path, *, data: Data, sheet: str = "", table: str = ""
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(
-            [
-                Fault(
-                    f"{path.name}: there is no such file. Put it into the study's folder, or name it under [data].",
-                    file=path.name,
-                )
-            ]
-        )
+        without = ', or set followup = "" where there is none' if table == "followup" else ""
+        said = f"{path.name}: there is no such file. Put it into the study's folder, or name it under [data]{without}."
+        raise DataError([Fault(said, file=path.name)])
     raw = path.read_bytes()
     if raw[:4] == b"\xd0\xcf\x11\xe0":
         raise DataError(
@@ -121,16 +117,13 @@ def _separated(raw: bytes, *, file: str, data: Data, known: Collection[str]) -> 
         named, text = named or directive.group(1), text[directive.end() :]
     separator = named or _separator(text[:_HEAD], known=known)
     try:
-        lines = list(_records(text, separator))
+        *lines, last = _records(f"{text}\n{_END}", separator)
     except csv.Error:  # a cell longer than any cell of a table
-        raise DataError(
-            [
-                Fault(
-                    f'{file}: a quotation mark (") is opened and never closed. Close it or take it out.',
-                    file=file,
-                )
-            ]
-        ) from None
+        lines, last = [], []
+    if last != [_END]:
+        near = f" in row {len(lines) + 1} or above it" if lines else ""
+        said = f'{file}: a quotation mark (") is opened and never closed{near}. Close it or take it out.'
+        raise DataError([Fault(said, file=file, rows=(len(lines) + 1,) if lines else ())])
     numbers = [i + 1 for i, line in enumerate(lines) if any(map(bare, line))]
     if not numbers:
         raise DataError([Fault(f"{file}: the file is empty; wanted column names in the first row.", file=file)])
@@ -223,6 +216,7 @@ def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
             stripped += int(np.isin(column.codes, changed).sum())
             named.append(name)
         column = column.replaced(words)
+        faults += _swallowed(column, name, grid=grid, width=width, rows=rows, file=file)
         if not name:
             faults += _nameless(column, position=position, rows=rows, file=file)
         elif header.count(name) == 1:
@@ -247,6 +241,23 @@ def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
         file=file, columns=columns, rows=np.array(rows, dtype=int), separator=grid.separator, notes=tuple(notes),
         faults=tuple(faults), ragged_ids=ids_,
     )  # fmt: skip
+
+
+def _swallowed(column: Texts, name: str, *, grid: _Grid, width: int, rows: Sequence[int], file: str) -> list[Fault]:
+    """Cells that hold whole rows, because a quotation mark was opened in one row and the next one stands far below."""
+    if not grid.separator or width < 3:
+        return []
+    hit = column.where(
+        lambda w: "\n" in w and any(line.count(grid.separator) >= width - 1 for line in w.splitlines()[1:])
+    )
+    numbers = [rows[i] for i in hit.nonzero()[0]]
+    if not numbers:
+        return []
+    said = (
+        f"{file}: {shown(name)} in row {few(numbers)} holds what looks like whole rows of the table: a quotation mark "
+        '(") is opened there and not closed. Close it or take it out.'
+    )
+    return [Fault(said, file=file, column=name, rows=tuple(numbers), wanted="one cell")]
 
 
 def _strays(strays: Sequence[tuple[int, list[str]]], *, header: Sequence[str], file: str) -> list[Fault]:
