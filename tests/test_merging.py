@@ -503,6 +503,16 @@ def test_a_long_list_is_whole_in_the_spreadsheet_and_short_on_the_page():
     assert "kps is empty. Fill it." in page
 
 
+def test_a_page_says_what_to_do_once_and_offers_no_stage_at_random(sites, tmp_path):
+    change(sites[0] / "clinical.csv", {2: {"pathological_n": "N4"}, 3: {"sex": "femal"}})
+    change(sites[0] / "followup.csv", {4: {"patient_id": "GHOST"}})
+    merge_sites(sites, out=tmp_path / "all")
+    page = (tmp_path / "all" / "faults" / "alpha.html").read_text(encoding="utf-8")
+    assert page.count("Correct the id or add the patient.") == 1
+    hints = {line["value"]: line["hint"] for line in rows_of(tmp_path / "all" / "faults" / "alpha.csv")}
+    assert hints["N4"] == "" and hints["femal"] == "did you mean 'female'?"
+
+
 def test_the_list_of_sites_is_a_table(sites, tmp_path):
     table = merge_sites(sites, out=tmp_path / "all").sites
     assert isinstance(table, pd.DataFrame) and table["sha256"].str.fullmatch("[0-9a-f]{64}").all()

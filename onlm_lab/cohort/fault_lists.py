@@ -125,4 +125,5 @@ def _told(fault: Fault, cells: list[dict[str, str]]) -> str:
     said = _without_file(fault)
     if not cells:
         return said
-    return f"{_head(said)} {cells[0]['what_to_do']}" if cells[0]["what_to_do"] != said else said
+    head, todo = _head(said), cells[0]["what_to_do"]
+    return head if head.endswith(todo) else f"{head} {todo}"

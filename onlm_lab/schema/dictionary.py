@@ -242,10 +242,16 @@ def declared(found: Mapping[str, Any] | Iterable[Column]) -> tuple[Column, ...]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word nearest to `word` (case does not count), or '' where none is near."""
+    """The known word nearest to `word` (case does not count), or '' where none is near, or several short ones alike."""
     by_case = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(word.lower(), list(by_case), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word.lower(), list(by_case), n=2, cutoff=0.5)
+    if len(word) <= 3 and len(near) > 1 and len({_alike(word.lower(), k) for k in near}) == 1:
+        return ""  # N4 is as near to N0 as to N3: any of them would be a guess
     return by_case[near[0]] if near else ""
+
+
+def _alike(word: str, known: str) -> float:
+    return difflib.SequenceMatcher(None, known, word).ratio()
 
 
 def meant(word: str, known: Iterable[str]) -> str:
