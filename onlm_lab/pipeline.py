@@ -28,7 +28,6 @@ from onlm_lab.study import Analysis, Study, load_study
 if TYPE_CHECKING:
     from onlm_lab.cohort.locked import Opening
 
-DRAW = "locked.json"  # with the study: who is locked stays locked when patients, seeds or models change
 OPENINGS = "openings.csv"  # with the study: a new run must not forget that the locked test set was opened before
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 ELSEWHERE = {"model_id": "model", "split": "external", "repeat": 0}  # what a table from elsewhere may leave out
@@ -266,10 +265,10 @@ def _begin(study: Study) -> tuple[Run, tuple[str, ...]]:
     handle = run_of(study)
     names = ("cohort.csv", "status.csv", "prepared.csv")
     cohort, status, prepared = (runs.read_csv(work_file(study, name)) for name in names)
-    before = locked.read_draw(study.path(DRAW))
+    before = locked.read_draw(study.path(locked.DRAW))
     dealt = dealing.deal(study, cohort=cohort, status=status, prepared=prepared, draw=before)
     if dealt.draw is not None and dealt.draw != before:
-        locked.write_draw(study.path(DRAW), dealt.draw)
+        locked.write_draw(study.path(locked.DRAW), dealt.draw)
     schema.write_table(dealt.patients, handle.folder / "patients.csv")
     split_files.write_split(handle.folder, folds=dealt.folds, parts=dealt.parts, facts=dealt.facts)
     write_study(study, handle.folder)

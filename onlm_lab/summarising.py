@@ -125,7 +125,7 @@ def _parted(patients: pd.DataFrame, *, study: Study) -> tuple[pd.DataFrame, str]
     rows = patients.assign(onlm=patients["onlm"].where(patients["arm"] != "sbrt"))
     if said.temporal_from_year is not None:
         rows = rows[rows["treatment_year"].notna()]
-    draw = locked.read_draw(study.path("locked.json"))
+    draw = locked.read_draw(study.path(locked.DRAW))
     found = splits.hold_out(
         rows, external_centres=said.external_centres, temporal_from_year=said.temporal_from_year,
         locked_fraction=said.locked_fraction, seed=study.seed, drawn=draw.drawn if draw else None,

@@ -10,6 +10,7 @@ import pytest
 
 from onlm_lab import analysis, cohort, summarising, virtual
 from onlm_lab.cli import main
+from onlm_lab.cohort import locked
 from onlm_lab.cohort.parameters import candidate_parameters
 from onlm_lab.errors import OnlmError
 from onlm_lab.study import load_study
@@ -89,6 +90,19 @@ def test_locked_patients_show_nothing_that_became_known_after_treatment(study, t
     assert endpoints[0] < endpoints[1]
     testing = found.table("Sample size of testing").attrs["notes"]
     assert testing[1].startswith("Locked testing has ") and "not enough" in testing[1]
+
+
+def test_who_was_drawn_by_an_earlier_run_is_who_is_closed(study, tmp_path):
+    copy = shutil.copytree(study, tmp_path / "drawn")
+    said = (copy / "study.toml").read_text(encoding="utf-8")
+    (copy / "study.toml").write_text(said + "\n[split]\nlocked_fraction = 0.3\n", encoding="utf-8")
+    labelled = cohort.load_cohort(study).patients.dropna(subset="onlm")
+    shut = labelled["patient_id"].tolist()[:40]
+    passed = labelled["patient_id"].tolist()[40:]
+    locked.write_draw(copy / locked.DRAW, locked.Draw(0.3, 5, tuple(shut), tuple(passed)))
+    one = summarising.summarise(copy, by="part", everyone=True).table("Table 1, by part").set_index("variable")
+    assert int(one.loc["patients", "locked"]) == 40
+    assert one.attrs["notes"][1].startswith("40 patients of the files are locked")
 
 
 def test_the_command_prints_and_writes(study, tmp_path, capsys):

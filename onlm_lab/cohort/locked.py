@@ -25,6 +25,7 @@ from filelock import FileLock
 from onlm_lab import schema, steps
 from onlm_lab.errors import OnlmError
 
+DRAW = "locked.json"  # with the study: who is locked stays locked when patients, seeds or models change
 REASON = "locked test set, not opened"
 KNOWN_BEFORE = ("id", "pre_treatment")
 
