@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from onlm_lab.errors import DataError, Fault
 from onlm_lab.schema import mapping as mappings
 from onlm_lab.schema.cells import decimal_of, parse_words
-from onlm_lab.schema.checking import Origin, header_faults, table_faults
+from onlm_lab.schema.checking import Origin, table_faults
 from onlm_lab.schema.dictionary import NUMERIC, Column, columns
+from onlm_lab.schema.header import header_faults
 from onlm_lab.schema.names import Cells, Mapped, every_column, our_name
 from onlm_lab.schema.redcap import ADMIN, matches
 from onlm_lab.schema.settings import plain_settings, settings_faults

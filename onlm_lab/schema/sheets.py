@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onlm_lab.errors import DataError, Fault
-from onlm_lab.schema.encodings import decode
+from onlm_lab.schema.separated import SEPARATORS, Grid, read_separated
 from onlm_lab.schema.shown import few, shown
 from onlm_lab.schema.texts import Texts, bare, texts
 
@@ -19,10 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from onlm_lab.study import Data
-
-_END = "\x02end"  # stands in the last row, unless an open quotation mark swallows it
-_HEAD = 200_000  # characters in which the first row ends
-_SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +40,6 @@ class Sheet:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-@dataclass
-class _Grid:
-    """Rows of cells before they are columns."""
-
-    header: list[str]
-    records: list[list[str]]
-    numbers: list[int]
-    notes: list[str] = field(default_factory=list)
-    separator: str = ""
 
 
 def open_sheet(path: str | Path, *, data: Data, sheet: str = "", table: str = "", known: Collection[str] = ()) -> Sheet:
@@ -92,7 +74,7 @@ def open_sheet(path: str | Path, *, data: Data, sheet: str = "", table: str = ""
         from onlm_lab.schema.workbooks import read_workbook
 
         book = read_workbook(path, sheet=sheet, table=table, decimal=data.decimal)
-        grid = _Grid(book.records[0] if book.records else [], book.records[1:], book.numbers[1:], list(book.notes))
+        grid = Grid(book.records[0] if book.records else [], book.records[1:], book.numbers[1:], list(book.notes))
         if book.records and book.numbers[0] > 1:
             grid.notes.append(f"{path.name}: {book.numbers[0] - 1} empty rows above the names were passed over.")
     elif sheet:
@@ -102,60 +84,11 @@ def open_sheet(path: str | Path, *, data: Data, sheet: str = "", table: str = ""
         )
         raise DataError([Fault(said, file="study.toml")])
     else:
-        grid = _separated(raw, file=path.name, data=data, known=known)
+        grid = read_separated(raw, file=path.name, data=data, known=known)
     return _columns(grid, file=path.name, known=known)
 
 
-def _separated(raw: bytes, *, file: str, data: Data, known: Collection[str]) -> _Grid:
-    """Header and records of a separated text file."""
-    text, note = decode(raw, file=file, encoding=data.encoding)
-    text = text.replace("\0", "\x01")  # as faulty, and not taken for the end of the text
-    notes = [note] if note else []
-    named = {"tab": "\t"}.get(data.separator, data.separator)
-    directive = re.match(r"sep=(.)\r?\n", text)  # Excel's own; Excel does not show it as a row
-    if directive:
-        named, text = named or directive.group(1), text[directive.end() :]
-    separator = named or _separator(text[:_HEAD], known=known)
-    try:
-        *lines, last = _records(f"{text}\n{_END}", separator)
-    except csv.Error:  # a cell longer than any cell of a table
-        lines, last = [], []
-    if last != [_END]:
-        near = f" in row {len(lines) + 1} or above it" if lines else ""
-        said = f'{file}: a quotation mark (") is opened and never closed{near}. Close it or take it out.'
-        raise DataError([Fault(said, file=file, rows=(len(lines) + 1,) if lines else ())])
-    numbers = [i + 1 for i, line in enumerate(lines) if any(map(bare, line))]
-    if not numbers:
-        raise DataError([Fault(f"{file}: the file is empty; wanted column names in the first row.", file=file)])
-    if separator != "," and not named:
-        notes.append(f"{file}: read as separated by {_SEPARATORS[separator]}.")
-    blank = numbers[-1] - len(numbers)
-    if blank:
-        notes.append(f"{file}: {blank} empty row{'s' if blank > 1 else ''} between the others passed over.")
-    kept = [lines[i - 1] for i in numbers]
-    return _Grid(kept[0], kept[1:], numbers[1:], notes, separator)
-
-
-def _records(text: str, separator: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-
-
-def _separator(text: str, *, known: Collection[str]) -> str:
-    """What stands between the names: the sign that gives the most known names, then the most names; else the comma."""
-    names = {bare(k) for k in known}
-    best, most = ",", (0, 1)
-    for sign in _SEPARATORS:
-        try:
-            first = next((r for r in _records(text, sign) if any(map(bare, r))), [])
-        except csv.Error:
-            continue
-        score = (sum(bare(name) in names for name in first), len(first))
-        if score > most:
-            best, most = sign, score
-    return best
-
-
-def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
+def _columns(grid: Grid, *, file: str, known: Collection[str]) -> Sheet:
     """Columns from rows: blanks at ends off, nameless empty columns off, every fault of the sheet told."""
     import numpy as np
 
@@ -196,7 +129,7 @@ def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
                 "and every quotation mark that is opened has to be closed."
                 if grid.separator in (",", "")
                 else f"{file}: {len(wrong)} of {n} rows do not have the {width} cells that the first row has "
-                f"(row {few(wrong)}). A {_SEPARATORS.get(grid.separator, 'separator').strip(chr(39))} inside a text "
+                f"(row {few(wrong)}). A {SEPARATORS.get(grid.separator, 'separator').strip(chr(39))} inside a text "
                 "needs quotation marks around that text, and every quotation mark that is opened has to be closed.",
                 file=file,
                 rows=tuple(wrong),
@@ -243,7 +176,7 @@ def _columns(grid: _Grid, *, file: str, known: Collection[str]) -> Sheet:
     )  # fmt: skip
 
 
-def _swallowed(column: Texts, name: str, *, grid: _Grid, width: int, rows: Sequence[int], file: str) -> list[Fault]:
+def _swallowed(column: Texts, name: str, *, grid: Grid, width: int, rows: Sequence[int], file: str) -> list[Fault]:
     """Cells that hold whole rows, because a quotation mark was opened in one row and the next one stands far below."""
     if not grid.separator or width < 3:
         return []
@@ -292,7 +225,7 @@ def _nameless(column: Texts, *, position: int, rows: Sequence[int], file: str) -
     ]
 
 
-def _refuse_title(header: list[str], grid: _Grid, *, file: str, known: Collection[str]) -> None:
+def _refuse_title(header: list[str], grid: Grid, *, file: str, known: Collection[str]) -> None:
     """A title above the names is told as such, and not as a table of unknown columns."""
     names = {bare(k) for k in known}
     if not names or any(name in names for name in header):
