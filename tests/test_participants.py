@@ -146,3 +146,13 @@ def test_labels_that_rest_on_few_nodes_are_counted_and_those_kept_locked_are_not
         text = _words(write_report(Run(tmp_path / "run"), work=tmp_path / "work").read_text(encoding="utf-8"))
     assert f"Label Patients N+ {known[1]} N0 {known[0] - 5} N0 uncertain 5" in text
     assert "N0 uncertain: fewer than 10 nodes known to be examined 5" in text
+
+
+def test_table_one_says_of_whom_nothing_later_is_shown(run, tmp_path):
+    patients = run.patients
+    closed = patients.index[patients["onlm"].notna()][:3]
+    assert "locked for testing" not in _words(_page(run, tmp_path / "open", patients))
+    patients.loc[closed, "onlm"] = np.nan
+    patients.loc[closed, "onlm_missing_reason"] = "locked test set, not opened"
+    text = _words(_page(run, tmp_path / "shut", patients))
+    assert "3 patients of this run are locked for testing: what became known of them after treatment counts" in text
