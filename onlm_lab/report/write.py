@@ -36,7 +36,7 @@ def write_report(run: Run, *, work: Path, progress: bool = False) -> Path:
 
     Args:
         run: a finished run.
-        work: the study's folder of files between steps (flow.csv, prepared.csv, series.csv, oracle.json); what is not
+        work: the folder of files between steps (flow.csv, undetermined.csv, rules.csv, prepared.csv, ...); what is not
             there is left out, in words.
         progress: show a bar, a step a section.
 
