@@ -175,10 +175,10 @@ def _analyse(words: argparse.Namespace) -> None:
             raise OnlmError("--clinical, --followup and --out go with a predictions.csv; a study knows its own files.")
         _step(words)
         return
-    from onlm_lab import pipeline
+    from onlm_lab import elsewhere
 
     out = words.out or Path("results.json")
-    pipeline.analyse_predictions(words.study, clinical=words.clinical, followup=words.followup, out=out)
+    elsewhere.analyse_predictions(words.study, clinical=words.clinical, followup=words.followup, out=out)
     say(f"Results: {out}")
 
 

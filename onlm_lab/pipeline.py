@@ -13,7 +13,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +22,13 @@ from onlm_lab import processes, readiness, runs, schema, split_files, steps
 from onlm_lab.errors import DataError, OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
-from onlm_lab.study import Analysis, Study, load_study
+from onlm_lab.study import Study, load_study
 
 if TYPE_CHECKING:
     from onlm_lab.cohort.locked import Opening
 
 OPENINGS = "openings.csv"  # with the study: a new run must not forget that the locked test set was opened before
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
-ELSEWHERE = {"model_id": "model", "split": "external", "repeat": 0}  # what a table from elsewhere may leave out
 
 
 def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False) -> Run:
@@ -177,54 +175,19 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
 
 def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
     """Who is in: the eligibility log, each patient's status, the flow; the cohort with label and endpoints."""
-    from onlm_lab import cohort as cohorts
+    from onlm_lab import screening
 
-    cohort = cohorts.load_cohort(study)
-    screening, patients = cohorts.screen(cohort, study.protocol), cohort.patients
-    least = {"min_nodes": study.label.min_nodes, "min_n2_stations": study.label.min_n2_stations}
-    protocol = study.protocol
-    tables = {
-        "decisions.csv": screening.decisions, "status.csv": screening.status, "flow.csv": screening.flow,
-        "rules.csv": screening.rules, "undetermined.csv": screening.undetermined, "cohort.csv": patients,
-        "label.csv": cohorts.label_table(patients, **least),
-        "disagreements.csv": cohorts.disagreements(
-            patients, trigger_mm=protocol.imaging_trigger_mm, min_kps=protocol.min_kps,
-            definition=protocol.central_definition,
-        ),
-    }  # fmt: skip
-    for name, table in tables.items():
-        schema.write_table(table, work_file(study, name), extra_columns=cohort.extra_columns)
-    counts = screening.status["status"].value_counts().to_dict()
-    notes = [*screening.notes, f"label: {cohorts.quality_rule(**least)}"]
-    say("  " + ", ".join(f"{counts.get(k, 0)} {k}" for k in ("eligible", "excluded", "undetermined")))
-    for line in notes:
-        say(f"    {line}")
-    disagreeing = tables["disagreements.csv"]
-    if len(disagreeing):
-        say(
-            f"  {disagreeing['patient_id'].nunique()} patients to look at again (disagreements.csv); "
-            f"it may decide who is in for {disagreeing.loc[disagreeing['matters'] == 1, 'patient_id'].nunique()}"
-        )
-    for line in _look_up(screening.undetermined):
-        say(line)
-    if not counts.get("eligible"):
+    found = screening.screen_study(study)
+    for name, table in found.tables.items():
+        schema.write_table(table, work_file(study, name), extra_columns=found.extra_columns)
+    for line in found.sentences:
+        say(f"  {line}")
+    if not found.counts["eligible"]:
         raise StudyError(
             "No patient is eligible. work/flow.csv says which rule each one meets first, work/undetermined.csv what "
             "is missing; fill that, or state the protocol that is meant under [protocol]."
         )
-    facts = {k: int(v) for k, v in counts.items()} | {"notes": notes}
-    return [work_file(study, name) for name in tables], facts
-
-
-def _look_up(undetermined: pd.DataFrame, *, most: int = 5) -> list[str]:
-    """What to look up for those whose status is open: columns, the most wanted first."""
-    if undetermined.empty:
-        return []
-    named = undetermined.assign(column=undetermined["missing"].str.split(", ")).explode("column")
-    counted = named.groupby("column")["patient_id"].nunique().sort_values(ascending=False, kind="stable")
-    told = ", ".join(f"{name} for {n}" for name, n in counted.head(most).items())
-    more = f" and {len(counted) - most} columns more" if len(counted) > most else ""
-    return [f"  to be looked up (undetermined.csv): {told}{more}"]
+    return [work_file(study, name) for name in found.tables], {**found.counts, "notes": list(found.notes)}
 
 
 def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
@@ -403,41 +366,6 @@ def _ask_oracle(study: Study, *, handle: Run) -> Path:
     out = work_file(study, "oracle.json")
     steps.write_text(out, json.dumps(answer, indent=1, sort_keys=True))
     return out
-
-
-def analyse_predictions(
-    path: Path, *, clinical: Path | None = None, followup: Path | None = None, out: Path
-) -> dict[str, Any]:
-    """Every statistic of a predictions.csv of any origin, as a results.json.
-
-    Args:
-        path: predictions.csv; at the least patient_id and risk.
-        clinical, followup: the cohort's tables, where the label and the outcomes stand.
-        out: the file to write.
-
-    Raises:
-        OnlmError: what is wrong with a table, or a patient without a row in the cohort.
-    """
-    from onlm_lab import cohort as cohorts
-    from onlm_lab.analysis import battery
-
-    rows = schema.read_table(path, table="predictions", defaults=ELSEWHERE)
-    if clinical is not None:
-        source = _beside(clinical, followup=followup)
-        rows = runs.join_rows(rows, patients=cohorts.load_cohort(source).patients)
-    elif followup is not None:
-        raise OnlmError("--followup needs --clinical: outcomes join through the clinical table.")
-    results = battery.analyse(rows, plan=Analysis(), progress=True)
-    battery.write_results(results, out)
-    return results
-
-
-def _beside(clinical: Path, *, followup: Path | None) -> Study:
-    """The two tables as a study; a study.toml beside them declares the hospital's own columns."""
-    folder = clinical.resolve().parent
-    study = load_study(folder) if (folder / "study.toml").is_file() else Study(folder=folder)
-    named = replace(study.data, clinical=clinical.name, followup=str(followup.resolve()) if followup else "")
-    return replace(study, data=named)
 
 
 def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:

@@ -52,8 +52,17 @@ class Data:
     separator: Literal["", ",", ";", "tab"] = ""  # empty: what the first row uses
     decimal: Literal["", ".", ","] = ""  # empty: a point; in a file separated by semicolons also a comma, with a note
     date_format: Literal[
-        "YYYY-MM-DD", "YYYY/MM/DD", "YYYY.MM.DD", "YYYYMMDD", "YYYY年MM月DD日", "DD.MM.YYYY", "DD/MM/YYYY",
-        "DD-MM-YYYY", "DD-MMM-YYYY", "MM/DD/YYYY", "MM-DD-YYYY",
+        "YYYY-MM-DD",
+        "YYYY/MM/DD",
+        "YYYY.MM.DD",
+        "YYYYMMDD",
+        "YYYY年MM月DD日",
+        "DD.MM.YYYY",
+        "DD/MM/YYYY",
+        "DD-MM-YYYY",
+        "DD-MMM-YYYY",
+        "MM/DD/YYYY",
+        "MM-DD-YYYY",
     ] = "YYYY-MM-DD"
     redcap_dictionary: str = ""  # the project's data dictionary: raw codes become the labels of their choices
 
