@@ -372,3 +372,14 @@ def test_in_a_browser_every_figure_is_drawn_saved_with_its_title_and_nothing_is_
     assert name == "fig-roc.svg"
     for words_on_it in ("How well does the risk tell N+ from N0?", "240 patients, 57 N+", "MADE-UP DATA"):
         assert words_on_it in picture
+
+
+def test_what_was_done_to_the_tables_on_the_way_in_is_said_and_escaped(tmp_path):
+    run = write_run(tmp_path / "run")
+    bare = write_report(run, work=tmp_path / "work").read_text(encoding="utf-8")
+    assert "How the tables were read" not in bare
+    (tmp_path / "work").mkdir()
+    notes = ["clinical.csv: 12 cells recoded (sex <12>).", "clinical.csv: 3 rows left out by [mapping.only]."]
+    (tmp_path / "work" / "checked.json").write_text(json.dumps({"n_patients": 5, "notes": notes}), encoding="utf-8")
+    software = section(write_report(run, work=tmp_path / "work").read_text(encoding="utf-8"), "software")
+    assert all(note in words(software) for note in notes) and "<12>" not in software

@@ -34,6 +34,7 @@ class Material:
         surrogate_flow, unmapped: how a public table became this study, and what of it could not be used; else empty.
         trained: what training wrote down about calibrators, thresholds and weights (calibration.json); else empty.
         oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
+        reading: what was done to the tables on the way in (encoding, words recoded, rows left out), a sentence each.
         mark: words across every figure; empty for real data.
     """
 
@@ -55,6 +56,7 @@ class Material:
     unmapped: pd.DataFrame
     trained: dict[str, Any]
     oracle: dict[str, dict[str, Any]]
+    reading: tuple[str, ...]
     mark: str
 
     @property
@@ -89,7 +91,7 @@ def gather(run: Run, *, work: Path) -> Material:
         series=_table(work / "series.csv"),
         surrogate_flow=_table(work.parent / "surrogate_flow.csv"), unmapped=_table(work.parent / "unmapped.csv"),
         trained=_json(run.folder / "calibration.json"), oracle=_json(work / "oracle.json") if study.made_up else {},
-        mark=theme.MADE_UP if study.made_up else "",
+        reading=tuple(_json(work / "checked.json").get("notes", ())), mark=theme.MADE_UP if study.made_up else "",
     )  # fmt: skip
 
 

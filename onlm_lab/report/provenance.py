@@ -17,8 +17,8 @@ from onlm_lab.report.standard import SURROGATE
 from onlm_lab.steps import file_digest
 
 FILES = (
-    "study.toml", "patients.csv", "split.csv", "weights.safetensors", "calibration.json", "predictions.csv",
-    "results.json",
+    "study.toml", "patients.csv", "split.csv", "parts.csv", "split.json", "weights.safetensors", "calibration.json",
+    "predictions.csv", "results.json",
 )  # fmt: skip
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "lifelines", "scikit-learn", "plotly", "pydicom")
 MODES = {
@@ -117,6 +117,11 @@ def software(material: Material) -> Section:
         table(pd.DataFrame(files, columns=["File", "SHA-256"]), caption="What this report stands on."),
         table(pd.DataFrame(versions, columns=["Software", "Version"]), caption="Software that wrote this report."),
     ]
+    if material.reading:
+        shown = pd.DataFrame({"What was done": material.reading})
+        blocks.append(
+            table(shown, caption="How the tables were read: nothing was changed in them but this.", folded=True)
+        )
     for name in ("environment.txt", "study.toml"):
         if (folder / name).is_file():
             blocks.append(Verbatim(name, (folder / name).read_text(encoding="utf-8")))
