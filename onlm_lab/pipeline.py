@@ -156,8 +156,9 @@ def check(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
     try:
         ready = readiness.require_ready(study)
     except DataError as error:
-        steps.write_text(listed, fault_list_csv(error.details, study=study))
-        say(f"  the list of faults, cell by cell: {listed.relative_to(study.folder)}")
+        if any(fault.rows for fault in error.details):
+            steps.write_text(listed, fault_list_csv(error.details, study=study))
+            say(f"  the list of faults, cell by cell: {listed.relative_to(study.folder)}")
         raise
     patients = ready.cohort.patients
     for line in ready.cohort.notes:
