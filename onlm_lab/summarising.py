@@ -167,8 +167,8 @@ def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFra
     of_surgery = [c for c in recorded if _after_surgery(schema.column(c, extra_columns=extra))]
     surgery = patients[(patients["arm"] == "surgery") & (patients["part"] != splits.LOCKED)]
     found = pd.concat([
-        cohort.missing_by(patients, columns=[c for c in recorded if c not in of_surgery]),
-        cohort.missing_by(surgery, columns=of_surgery),
+        cohort.missing_by(patients, columns=[c for c in recorded if c not in of_surgery], asked_only=True),
+        cohort.missing_by(surgery, columns=of_surgery, asked_only=True),
     ])  # fmt: skip
     groups = list(dict.fromkeys(found["group"]))
     names = list(dict.fromkeys(found["column"]))
@@ -179,7 +179,7 @@ def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFra
     table.attrs["percent"] = tuple(groups)
     table.attrs["notes"] = (
         f"{len(names) - len(table)} further columns are complete. What is known only from surgery is counted in the "
-        "surgery arm.",
+        "surgery arm, and a column that is asked of some only (SUVmax of those with PET/CT) among those.",
         *_nobody_has([column_words(c) for c in asked if c not in recorded]),
     )
     return table
@@ -196,9 +196,8 @@ def _after_surgery(spec: Column | None) -> bool:
 
 
 def _asked_for(spec: Column | None) -> bool:
-    """A column of the clinical table that is asked of every patient."""
-    of_some = ("patient_id", "centre", "adjuvant_start_days", "invasive_staging_positive", "histology_source")
-    return spec is not None and spec.table == "clinical" and spec.name not in of_some
+    """A column of the clinical table that somebody fills in."""
+    return spec is not None and spec.table == "clinical" and spec.name not in ("patient_id", "centre")
 
 
 def _patterns(patients: pd.DataFrame, *, study: Study) -> pd.DataFrame:

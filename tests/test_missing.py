@@ -99,3 +99,35 @@ def test_centres_keep_their_exact_names_and_columns_are_counted_once():
         missing_by(pd.concat([rows, rows[["x"]]], axis=1))
     with pytest.raises(OnlmError, match="wanted a list of columns, got the text 'x'"):
         missing_by(rows, columns="x")
+
+
+def test_a_column_is_missing_only_in_those_of_whom_it_is_asked():
+    table = pd.DataFrame({
+        "patient_id": list("abcdef"), "centre": list("AAABBB"),
+        "arm": ["surgery", "surgery", "sbrt", "surgery", "sbrt", None],
+        "pathological_n": ["N0", None, None, "N1", None, None], "died": [1, 1, 0, 0, np.nan, 1],
+        "death_cause": ["other", None, None, None, None, None], "pet_ct_done": [1, 0, 1, 1, np.nan, 1],
+        "suv_max": [2.0, np.nan, np.nan, 3.0, np.nan, 4.0],
+        "recurrence_site": ["regional;distant", "local", None, "unknown", None, None],
+        "recorded_regional_days": [np.nan, np.nan, np.nan, np.nan, np.nan, np.nan],
+        "distant_days": [300.0, np.nan, np.nan, np.nan, np.nan, np.nan], "kps": [80, np.nan, 90, 90, 90, np.nan],
+        "derived_t": ["T1a", None, None, None, None, None],
+    })  # fmt: skip
+    named = ["pathological_n", "death_cause", "suv_max", "recorded_regional_days", "distant_days", "kps"]
+    found = missing_by(table, columns=named, asked_only=True)
+    whole = found[found["group"] == "all"].set_index("column")
+    assert whole["n"].to_dict() == {
+        "pathological_n": 3, "death_cause": 3, "suv_max": 4, "recorded_regional_days": 1, "distant_days": 1, "kps": 6
+    }  # fmt: skip
+    assert whole["n_missing"].tolist() == [1, 2, 1, 1, 0, 2]
+    of_b = found[(found["group"] == "B") & (found["column"] == "distant_days")]
+    assert of_b["n"].item() == 0 and math.isnan(of_b["fraction"].item())
+    raw = missing_by(table, columns=named)
+    assert raw.loc[raw["group"] == "all", "n"].eq(6).all()
+    shown = missing_by(table, asked_only=True)["column"].unique().tolist()
+    assert "patient_id" not in shown and "derived_t" not in shown and "kps" in shown
+
+
+def test_without_the_column_that_says_of_whom_it_is_asked_of_everybody(rows):
+    plain, asked = missing_by(rows, columns=["suv_max"]), missing_by(rows, columns=["suv_max"], asked_only=True)
+    pd.testing.assert_frame_equal(plain, asked)

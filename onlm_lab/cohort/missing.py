@@ -15,6 +15,14 @@ from onlm_lab.errors import OnlmError
 ALL = "all"
 NO_GROUP = "(none)"
 MOST_GROUPS = 1000
+# Columns that are asked of some patients only: the column that says of whom, and its words for them.
+ASKED_OF: dict[str, tuple[str, tuple[object, ...]]] = {
+    "suv_max": ("pet_ct_done", (1.0,)), "invasive_staging_positive": ("invasive_staging_done", (1.0,)),
+    "pathological_n": ("arm", ("surgery",)), "nodes_examined": ("arm", ("surgery",)),
+    "n2_stations_examined": ("arm", ("surgery",)), "adjuvant_start_days": ("adjuvant", (1.0,)),
+    "death_cause": ("died", (1.0,)), "recurrence_days": ("recurred", (1.0,)), "recurrence_site": ("recurred", (1.0,)),
+    "histology_source": ("histology", ("adenocarcinoma", "squamous", "other_nsclc")),
+}  # fmt: skip
 
 
 def missingness(patients: pd.DataFrame, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -29,23 +37,54 @@ def missingness(patients: pd.DataFrame, *, columns: Sequence[str] | None = None)
     return table.sort_values(["n_missing", "column"], ascending=[False, True], ignore_index=True)
 
 
-def missing_by(patients: pd.DataFrame, *, by: str = "centre", columns: Sequence[str] | None = None) -> pd.DataFrame:
+def asked(patients: pd.DataFrame, *, column: str) -> np.ndarray:
+    """Of whom a column is asked, bool: a cause of death of the dead, nodes of the surgery arm; most of everybody.
+
+    A day of local, regional or distant recurrence is asked of those whose recurrence_site names that site. Where the
+    table does not say of whom, of everybody.
+    """
+    name = column.removeprefix("recorded_")
+    site = name.removesuffix("_days")
+    if site in schema.SITES and "recurrence_site" in patients:
+        return patients["recurrence_site"].astype(object).map(lambda said: _names(said, site)).to_numpy(dtype=bool)
+    decides, words = ASKED_OF.get(name, ("", ()))
+    if decides not in patients:
+        return np.ones(len(patients), dtype=bool)
+    return patients[decides].isin(words).to_numpy(dtype=bool)
+
+
+def _names(said: object, site: str) -> bool:
+    return isinstance(said, str) and site in said.split(";")
+
+
+def _recorded(name: str) -> bool:
+    """Whether a column was filled in by somebody, and is neither an identifier nor derived here."""
+    spec = schema.column(name)
+    return name != "patient_id" and (spec is None or spec.table != "derived" or name.startswith("recorded_"))
+
+
+def missing_by(
+    patients: pd.DataFrame, *, by: str = "centre", columns: Sequence[str] | None = None, asked_only: bool = False
+) -> pd.DataFrame:
     """How many cells of each column are empty in each group: the missingness map.
 
     Args:
         patients: one row a patient.
         by: a column that names the groups; patients without one are the group "(none)".
-        columns: which columns; None: all but `by` that hold anything, in the order of the table.
+        columns: which columns; None: all but `by` that hold anything, in the order of the table; with `asked_only`
+            only those that somebody filled in.
+        asked_only: counts a column among the patients of whom it is asked (see `asked`): a cause of death is not
+            missing in the living, nor a pathological N after SBRT.
 
     Returns:
-        column, group ("all" first, then the groups sorted), n, n_missing, fraction (NaN of an empty group).
+        column, group ("all" first, then the groups sorted), n, n_missing, fraction (NaN where n is 0).
 
     Raises:
         OnlmError: a column is absent (the nearest is named), or `by` has too many groups for a map.
     """
     names = _named(patients, columns)
     if columns is None:
-        names = [n for n in names if n != by and patients[n].notna().any()]
+        names = [n for n in names if n != by and patients[n].notna().any() and (not asked_only or _recorded(n))]
     _named(patients, [by])
     codes, levels = pd.factorize(patients[by], sort=True)
     if len(levels) > MOST_GROUPS:
@@ -54,17 +93,23 @@ def missing_by(patients: pd.DataFrame, *, by: str = "centre", columns: Sequence[
     groups = [f"{by} = {g}" if g in (ALL, NO_GROUP) else g for g in groups]
     if (codes < 0).any():
         codes, groups = np.where(codes < 0, len(groups), codes), [*groups, NO_GROUP]
-    empty = patients[names].isna().to_numpy(dtype=float) if names else np.zeros((len(patients), 0))
-    sizes = np.bincount(codes, minlength=len(groups))
-    counts = np.stack([np.bincount(codes, weights=empty[:, j], minlength=len(groups)) for j in range(len(names))]) \
-        if names else np.zeros((0, len(groups)))  # fmt: skip
-    sizes, counts = np.r_[len(patients), sizes], np.c_[counts.sum(axis=1), counts]
+    of_whom = [asked(patients, column=n) if asked_only else np.ones(len(patients), dtype=bool) for n in names]
+    sizes = [np.bincount(codes[here], minlength=len(groups)) for here in of_whom]
+    counts = [
+        np.bincount(codes[here & patients[n].isna().to_numpy(dtype=bool)], minlength=len(groups))
+        for n, here in zip(names, of_whom, strict=True)
+    ]
     table = pd.DataFrame({
         "column": np.repeat(np.array(names, dtype=object), len(groups) + 1), "group": [ALL, *groups] * len(names),
-        "n": np.tile(sizes, len(names)), "n_missing": counts.ravel().astype(int),
+        "n": _with_sum(sizes), "n_missing": _with_sum(counts),
     })  # fmt: skip
     fraction = np.divide(table["n_missing"], table["n"], out=np.full(len(table), np.nan), where=table["n"] > 0)
     return table.assign(fraction=fraction)
+
+
+def _with_sum(counts: list[np.ndarray]) -> np.ndarray:
+    """The counts of each column's groups, their sum before them, end to end."""
+    return np.concatenate([np.r_[part.sum(), part] for part in counts]) if counts else np.empty(0, dtype=int)
 
 
 def missing_patterns(patients: pd.DataFrame, *, columns: Sequence[str] | None = None) -> pd.DataFrame:

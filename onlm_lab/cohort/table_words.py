@@ -32,7 +32,8 @@ def worded(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = [_head(str(c), heads) for c in table.columns]
     columns = []
     for j, name in enumerate(table.columns):
-        cells = [_words(v, percent=name in percent, p=name == "p_value") for v in table.iloc[:, j].tolist()]
+        smd = name == "smd" or str(name).startswith("smd: ")
+        cells = [_words(v, percent=name in percent, p=name == "p_value", smd=smd) for v in table.iloc[:, j].tolist()]
         if name in NAMES:
             cells = [column_words(c) for c in cells]
         if name == "pattern":
@@ -72,18 +73,20 @@ def column_words(name: str) -> str:
     return f"{said} ({spec.unit})" if spec.unit else said
 
 
-def _words(value: object, *, percent: bool, p: bool) -> str:
+def _words(value: object, *, percent: bool, p: bool, smd: bool) -> str:
     if value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value)):
         return NOTHING
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):
-        return f"{int(value):,}" if abs(int(value)) >= 10_000 else str(int(value))
+        return f"{int(value):,}"
     if isinstance(value, float | np.floating):
         if percent:
             return f"{100 * value:.1f} %"
         if p:
             return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        if smd:
+            return f"{value:.3f}"
         if math.isinf(value):
             return "∞" if value > 0 else "-∞"
         if value == round(value):

@@ -28,7 +28,7 @@ def plot_missing(missing: pd.DataFrame, *, names: dict[str, str] | None = None, 
     names = names or {}
     columns = list(dict.fromkeys(missing["column"]))
     groups = list(dict.fromkeys(missing["group"]))
-    sizes = missing.drop_duplicates("group").set_index("group")["n"]
+    sizes = missing.groupby("group", sort=False)["n"].max()  # a column may be asked of some patients only
     fraction = missing.pivot(index="column", columns="group", values="fraction").loc[columns, groups]
     counted = missing.pivot(index="column", columns="group", values="n_missing").loc[columns, groups]
     whole = counted[ALL] if ALL in counted else counted.sum(axis=1)

@@ -28,16 +28,22 @@ _QUESTIONS = {
 }
 
 
+_LABELS = {
+    "cea_ng_ml": "CEA (ng/mL)", "suv_max": "SUVmax", "ctr": "Consolidation-to-tumour ratio", "pack_years": "Pack-years",
+    "pet_ct_done": "PET/CT done", "onlm": "Occult nodal metastasis",
+}  # fmt: skip
+_UNITS = {"_mm": "mm", "_years": "years", "_ng_ml": "ng/mL", "_ml": "mL", "_hu": "HU", "_days": "days"}
+_CAPITALS = ("kps", "ecog", "nsclc", "ct", "pet", "lvi", "os", "rfs", "t", "n", "m", "n2")
+_SHORT = {word: word.upper() for word in _CAPITALS} | {"followup": "follow-up"}
+
+
 def label_of(column: str) -> str:
     """A column's name as a reader would say it: 'total_diameter_mm' -> 'Total diameter (mm)'."""
-    if column == "cea_ng_ml":
-        return "CEA (ng/mL)"
-    units = {"_mm": "mm", "_years": "years", "_ng_ml": "ng/mL", "_ml": "mL", "_hu": "HU", "_days": "days"}
-    for suffix, unit in units.items():
-        if column.endswith(suffix):
-            return f"{column.removesuffix(suffix).replace('_', ' ').capitalize()} ({unit})"
-    short = {"kps": "KPS", "ecog": "ECOG", "suv_max": "SUVmax", "ctr": "Consolidation-to-tumour ratio"}
-    return short.get(column, column.replace("_", " ").capitalize())
+    if column in _LABELS:
+        return _LABELS[column]
+    unit = next((suffix for suffix in _UNITS if column.endswith(suffix)), "")
+    said = " ".join(_SHORT.get(word, word) for word in column.removesuffix(unit).split("_"))
+    return said[:1].upper() + said[1:] + (f" ({_UNITS[unit]})" if unit else "")
 
 
 def unit_words(unit: object) -> str:
