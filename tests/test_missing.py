@@ -128,6 +128,19 @@ def test_a_column_is_missing_only_in_those_of_whom_it_is_asked():
     assert "patient_id" not in shown and "derived_t" not in shown and "kps" in shown
 
 
+def test_an_endpoint_is_not_taken_for_the_recorded_day_of_its_name():
+    table = pd.DataFrame({
+        "patient_id": list("ab"), "centre": "A", "recurred": [1, 0], "recorded_recurrence_days": [200.0, np.nan],
+        "recurrence_days": [200.0, 900.0],
+    })  # fmt: skip
+    shown = missing_by(table, asked_only=True)
+    assert shown.loc[shown["group"] == "all", ["column", "n"]].to_numpy().tolist() == [
+        ["recurred", 2], ["recorded_recurrence_days", 1]
+    ]  # fmt: skip
+    named = missing_by(table, columns=["recurrence_days"], asked_only=True)
+    assert named["n"].tolist() == [2, 2]
+
+
 def test_without_the_column_that_says_of_whom_it_is_asked_of_everybody(rows):
     plain, asked = missing_by(rows, columns=["suv_max"]), missing_by(rows, columns=["suv_max"], asked_only=True)
     pd.testing.assert_frame_equal(plain, asked)

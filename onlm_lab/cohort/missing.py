@@ -43,6 +43,8 @@ def asked(patients: pd.DataFrame, *, column: str) -> np.ndarray:
     A day of local, regional or distant recurrence is asked of those whose recurrence_site names that site. Where the
     table does not say of whom, of everybody.
     """
+    if f"recorded_{column}" in patients:  # the endpoint of that name, which everybody has
+        return np.ones(len(patients), dtype=bool)
     name = column.removeprefix("recorded_")
     site = name.removesuffix("_days")
     if site in schema.SITES and "recurrence_site" in patients:
@@ -57,10 +59,12 @@ def _names(said: object, site: str) -> bool:
     return isinstance(said, str) and site in said.split(";")
 
 
-def _recorded(name: str) -> bool:
+def _recorded(patients: pd.DataFrame, name: str) -> bool:
     """Whether a column was filled in by somebody, and is neither an identifier nor derived here."""
     spec = schema.column(name)
-    return name != "patient_id" and (spec is None or spec.table != "derived" or name.startswith("recorded_"))
+    if name == "patient_id" or f"recorded_{name}" in patients:
+        return False
+    return spec is None or spec.table != "derived" or name.startswith("recorded_"))
 
 
 def missing_by(
@@ -84,7 +88,7 @@ def missing_by(
     """
     names = _named(patients, columns)
     if columns is None:
-        names = [n for n in names if n != by and patients[n].notna().any() and (not asked_only or _recorded(n))]
+        names = [n for n in names if n != by and patients[n].notna().any() and (not asked_only or _recorded(patients, n))]
     _named(patients, [by])
     codes, levels = pd.factorize(patients[by], sort=True)
     if len(levels) > MOST_GROUPS:
