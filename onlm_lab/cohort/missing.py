@@ -64,7 +64,7 @@ def _recorded(patients: pd.DataFrame, name: str) -> bool:
     spec = schema.column(name)
     if name == "patient_id" or f"recorded_{name}" in patients:
         return False
-    return spec is None or spec.table != "derived" or name.startswith("recorded_"))
+    return spec is None or spec.table != "derived" or name.startswith("recorded_")
 
 
 def missing_by(
@@ -88,7 +88,8 @@ def missing_by(
     """
     names = _named(patients, columns)
     if columns is None:
-        names = [n for n in names if n != by and patients[n].notna().any() and (not asked_only or _recorded(patients, n))]
+        names = [n for n in names if n != by and patients[n].notna().any()]
+        names = [n for n in names if not asked_only or _recorded(patients, n)]
     _named(patients, [by])
     codes, levels = pd.factorize(patients[by], sort=True)
     if len(levels) > MOST_GROUPS:
