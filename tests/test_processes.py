@@ -12,8 +12,10 @@ import pytest
 
 from onlm_lab.processes import run_child
 
+# A shell's background job hands its children a SIGINT that is ignored; this one is to hear it.
 START = """
-import sys, time
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from onlm_lab.processes import run_child
 run_child([sys.executable, "-c", "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)",
            sys.argv[1]])

@@ -185,7 +185,9 @@ def test_a_name_that_is_html_shows_as_text(page):
     assert page.evaluate("() => window.pwned === undefined")
     assert page.locator(".onlm img").count() == 0
     page.locator(".onlm-figure summary").first.click()
-    assert "<img src=x onerror=window.pwned=1>" in page.locator(".onlm-table").first.inner_text()
+    table = page.locator(".onlm-table").first
+    table.get_by_text("<img src=x onerror=window.pwned=1>").first.wait_for()  # it is filled once it is open
+    assert "<img src=x onerror=window.pwned=1>" in table.inner_text()
     assert page.evaluate("() => window.pwned === undefined")
 
 
