@@ -130,7 +130,8 @@ def sample_size_survival(
 
     def limits(size: float) -> tuple[float, float, float]:
         error = Z * math.sqrt(rate_per_year / (mean_followup_years * size))
-        return tuple(1 - math.exp(-(rate_per_year + k * error) * horizon_years) for k in (-1, 0, 1))  # type: ignore
+        low, middle, high = (1 - math.exp(-(rate_per_year + k * error) * horizon_years) for k in (-1, 0, 1))
+        return low, middle, high
 
     needed = {
         "shrinkage": _n_for_shrinkage(n_parameters, r2, shrinkage),
