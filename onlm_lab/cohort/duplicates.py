@@ -24,6 +24,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from onlm_lab.cohort.row_pairs import candidates, key, unique
 from onlm_lab.errors import DataError, Fault, OnlmError
 from onlm_lab.schema import nearest
 
@@ -31,10 +32,7 @@ MARGIN_BITS = 10.0
 CELL_DIFFERS = 1 / 16  # how often a cell of one person differs between two rows, by a slip or a second measurement
 EPISODE_DIFFERS = 1 / 2  # likewise for what belongs to one treatment, where the two rows have different arms
 NEAR_PENALTY_BITS = 2.0  # agreement within tolerance is likelier by chance and rarer in one person than equality
-ALL_PAIRS_UP_TO = 1500  # patients; above, only pairs that share two or three cells are compared
 LOOK_ALIKES = 10  # one person is in fewer rows than that, or in rows that are all the same
-STRONGEST = 8  # columns, by their bits, whose combinations are looked at
-PAIRS_A_BLOCK = 2  # at most that many pairs a patient from one combination of columns
 SHOWN = 20
 KINDS = ("alike ids", "same rows", "nearly the same rows")
 
@@ -98,12 +96,13 @@ def find_duplicates(patients: pd.DataFrame, *, distinct: Iterable[Sequence[str]]
     chance = float(np.log2(n * (n - 1) / 2))
     alike = _alike_ids(rows)
     alike = alike[_score(traits, pairs=alike, arm=arm, least=0.0)[0]]
-    pairs = _candidates(traits, n=n)
+    strength = {trait.name: float(np.mean(trait.exact_bits)) for trait in traits}
+    pairs = candidates({trait.name: trait.values for trait in traits}, bits=strength, n=n)
     pairs = pairs[_score(traits, pairs=pairs, arm=arm, least=chance)[0]]
-    pairs = _unique(np.concatenate([pairs, alike]), n=n)
+    pairs = unique(np.concatenate([pairs, alike]), n=n)
     bits = _score(traits, pairs=pairs, arm=arm, least=-np.inf)[1]
     n_differ = _n_differ(traits, pairs=pairs)
-    named = np.isin(_key(pairs, n=n), _key(alike, n=n))
+    named = np.isin(key(pairs, n=n), key(alike, n=n))
     stand_out = (n_differ == 0) | (bits > _look_alikes(pairs, bits=bits, n=n) + MARGIN_BITS)
     accused = ((bits > chance + MARGIN_BITS) & stand_out) | named
     pairs, bits, n_differ, named = pairs[accused], bits[accused], n_differ[accused], named[accused]
@@ -321,60 +320,6 @@ def _differing(rows: pd.DataFrame, *, pairs: np.ndarray) -> list[str]:
         differs = (a != b) & ~(np.isnan(a) & np.isnan(b))
         said[differs] += np.where(said[differs] == "", name, ", " + name)
     return said.tolist()
-
-
-# --- which pairs are compared ----------------------------------------------------------------------------------------
-
-
-def _key(pairs: np.ndarray, *, n: int) -> np.ndarray:
-    return pairs[:, 0] * n + pairs[:, 1]
-
-
-def _unique(pairs: np.ndarray, *, n: int) -> np.ndarray:
-    keys = np.sort(_key(pairs, n=n))  # np.unique hashes, which is far slower on millions
-    keys = keys[np.diff(keys, prepend=-1) > 0]
-    return np.column_stack([keys // n, keys % n])
-
-
-def _candidates(traits: list[_Column], *, n: int) -> np.ndarray:
-    """Pairs (i < j) that may be one person: all of a small table; of a large one those that share two or three cells.
-
-    Of each combination of columns the rarer shared values are taken, up to PAIRS_A_BLOCK pairs a patient.
-    """
-    if n <= ALL_PAIRS_UP_TO:
-        return np.column_stack(np.triu_indices(n, k=1)).astype(np.int64)
-    codes = {t.name: np.where(np.isnan(t.values), -1, np.unique(t.values, return_inverse=True)[1]) for t in traits}
-    strong = [t.name for t in sorted(traits, key=lambda t: -np.mean(t.exact_bits))[:STRONGEST]]
-    found, whole = [np.empty((0, 2), dtype=np.int64)], set()
-    for names in [*combinations(strong, 2), *combinations(strong, 3)]:
-        if any(pair in whole for pair in combinations(names, 2)):
-            continue
-        pairs, all_of_them = _block([codes[name] for name in names], limit=PAIRS_A_BLOCK * n)
-        found.append(pairs)
-        if all_of_them:
-            whole.add(names)
-    return _unique(np.concatenate(found), n=n)
-
-
-def _block(codes: list[np.ndarray], *, limit: int) -> tuple[np.ndarray, bool]:
-    """Pairs of rows that share these cells, the rarest combinations first up to a limit; and whether these are all."""
-    known = np.flatnonzero(np.all([c >= 0 for c in codes], axis=0))
-    key = np.zeros(len(known), dtype=np.int64)
-    for c in codes:
-        key = key * (int(c.max(initial=0)) + 1) + c[known].astype(np.int64)
-    order = np.argsort(key, kind="stable")
-    rows, key = known[order], key[order]
-    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if len(key) else np.empty(0, dtype=np.int64)
-    sizes = np.diff(np.r_[starts, len(key)])
-    by_size = np.bincount(sizes) if len(sizes) else np.zeros(1, dtype=np.int64)
-    n_pairs = np.cumsum(by_size * (np.arange(len(by_size)) * (np.arange(len(by_size)) - 1) // 2))
-    largest = int(np.searchsorted(n_pairs, limit, side="right")) - 1
-    pairs = [np.empty((0, 2), dtype=np.int64)]
-    for size in np.unique(sizes[(sizes >= 2) & (sizes <= largest)]):
-        members = rows[starts[sizes == size][:, None] + np.arange(size)]  # (groups, size)
-        i, j = np.triu_indices(size, k=1)
-        pairs.append(np.column_stack([members[:, i].ravel(), members[:, j].ravel()]))
-    return np.sort(np.concatenate(pairs), axis=1), largest >= len(by_size) - 1
 
 
 # --- ids -------------------------------------------------------------------------------------------------------------
