@@ -50,5 +50,5 @@ def races() -> Iterator[Race]:
 
 def _aalen_johansen(days: np.ndarray, state: np.ndarray) -> object:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it says that it jitters ties
+        warnings.simplefilter("ignore", Warning)  # it says that it jitters ties
         return AalenJohansenFitter(seed=1).fit(days, state, event_of_interest=1)
