@@ -7,12 +7,13 @@ first. A run killed at any point leaves only whole rows behind.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +28,34 @@ SPEC_FILE = "spec.json"
 PACK_FILE, PACK_INDEX = "pack.npy", "pack.json"
 
 
+# Which way a plane's rows, its columns and its neighbours run, as axes (z, y, x) of the patch.
+VIEWS = {"axial": (1, 2, 0), "coronal": (0, 2, 1), "sagittal": (0, 1, 2)}
+_OF_THE_CUBE = ("size_mm", "spacing_mm", "interpolation", "outside_hu")  # what its voxels depend on
+
+
 @dataclass(frozen=True)
 class PatchSpec:
-    """What a patch is: a cube around the tumour on the patient's axes.
+    """What a patch is: a cube around the tumour on the patient's axes, and the planes that are looked at in it.
 
     Attributes:
         size_mm: edge of the cube.
         spacing_mm: distance of voxel centres, the same along every axis.
         interpolation: "linear"; along axes that become coarser the CT is smoothed first.
         outside_hu: value beyond the scan.
+        views: planes through the centre, of "axial", "coronal", "sagittal".
+        neighbours: planes on each side of each of them.
+        gap_mm: distance of those neighbours.
+        windows: lowest and highest HU of each window; each gives its own set of views.
     """
 
     size_mm: float = 60.0
     spacing_mm: float = 1.0
     interpolation: str = "linear"
     outside_hu: int = -1024
+    views: tuple[str, ...] = tuple(VIEWS)
+    neighbours: int = 1
+    gap_mm: float = 3.0
+    windows: tuple[tuple[float, float], ...] = ((-1100.0, 300.0),)
 
     def __post_init__(self) -> None:
         if not (0 < self.spacing_mm <= self.size_mm < 1000):
@@ -51,6 +65,15 @@ class PatchSpec:
             )
         if self.interpolation != "linear":
             raise OnlmError(f"interpolation is '{self.interpolation}'; a patch is cut with 'linear'.")
+        object.__setattr__(self, "views", tuple(self.views))
+        object.__setattr__(self, "windows", tuple((float(low), float(high)) for low, high in self.windows))
+        strange = [view for view in self.views if view not in VIEWS]
+        if strange or not self.views or len(set(self.views)) < len(self.views):
+            raise OnlmError(f"views are {list(self.views)}; wanted each at most once, of {', '.join(VIEWS)}.")
+        if self.neighbours < 0 or not self.gap_mm > 0:
+            raise OnlmError(f"neighbours is {self.neighbours}, gap_mm {self.gap_mm:g}; wanted 0 or more, and above 0.")
+        if not self.windows or any(low >= high for low, high in self.windows):
+            raise OnlmError(f"windows are {list(self.windows)}; wanted at least one, each from a lower to a higher HU.")
 
     @property
     def n_voxels(self) -> int:
@@ -64,8 +87,14 @@ class PatchSpec:
 
     @property
     def digest(self) -> str:
-        """Stands for the spec; two specs with one digest give the same patch."""
+        """Stands for the spec; two specs with one digest give the same planes."""
         return _digest(_plain_spec(self))
+
+    @property
+    def cube_digest(self) -> str:
+        """Stands for what the cube's voxels depend on: other windows or views do not cut it anew."""
+        plain = _plain_spec(self)
+        return _digest({name: plain[name] for name in _OF_THE_CUBE})
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +146,27 @@ class PatchCache:
             raise OnlmError(f"The patch of patient {patient_id} has shape {patch.shape}, wanted {self.spec.shape}.")
         return patch.astype(np.float32)
 
+    def load_mask(self, patient_id: str) -> np.ndarray | None:
+        """The tumour on the patch of one patient, bool (z,y,x); None where there was only a point.
+
+        Raises:
+            OnlmError: the patient has no patch, or the mask's file is gone or damaged.
+        """
+        file = self._row(patient_id).get("beside", {}).get("mask")
+        if file is None:
+            return None
+        n = int(np.prod(self.spec.shape))
+        try:
+            bits = np.unpackbits(np.load(self.folder / file, allow_pickle=False), count=n)
+        except (OSError, ValueError, EOFError) as error:
+            raise OnlmError(f"The mask of patient {patient_id} cannot be read; prepare it again.") from error
+        return bits.reshape(self.spec.shape).astype(bool)
+
+    def sheet(self, patient_id: str) -> Path | None:
+        """The picture of a patient for the contact sheet, where there is one."""
+        file = self._row(patient_id).get("beside", {}).get("sheet")
+        return None if file is None else self.folder / file
+
     def array(self, patient_ids: Sequence[str] | None = None) -> np.ndarray:
         """The patches of several patients in the order given, int16 (n,z,y,x) in HU; None takes all.
 
@@ -149,6 +199,38 @@ class PatchCache:
         return np.load(self.folder / PACK_FILE, mmap_mode="r", allow_pickle=False)
 
 
+def cut_planes(patch: np.ndarray, spec: PatchSpec) -> np.ndarray:
+    """The planes of a patch, float32 (V,C,H,W) in [0,1]: V = windows x views, C = the plane and its neighbours.
+
+    Args:
+        patch: HU (z,y,x), as cut by `imaging.cut_patch` with this spec.
+        spec: views, neighbours, gap and windows.
+
+    Raises:
+        OnlmError: the patch is not of this spec, or its neighbours lie beyond the cube.
+    """
+    if patch.shape != spec.shape:
+        raise OnlmError(f"The patch has shape {patch.shape}; the spec wants {spec.shape}.")
+    if spec.neighbours * spec.gap_mm > spec.size_mm / 2:
+        raise OnlmError(
+            f"{spec.neighbours} neighbours of {spec.gap_mm:g} mm lie beyond a cube of {spec.size_mm:g} mm. Cut a "
+            "larger one, or look at fewer."
+        )
+    offsets = np.arange(-spec.neighbours, spec.neighbours + 1) * spec.gap_mm / spec.spacing_mm
+    places = np.clip((spec.n_voxels - 1) / 2 + offsets, 0, spec.n_voxels - 1)
+    below = np.minimum(np.floor(places).astype(int), max(spec.n_voxels - 2, 0))
+    part = (places - below).astype(np.float32)[:, None, None]
+    above = np.minimum(below + 1, spec.n_voxels - 1)
+    values = np.asarray(patch, dtype=np.float32)
+    shown = []
+    for view in spec.views:
+        rows, columns, normal = VIEWS[view]
+        turned = values.transpose(normal, rows, columns)
+        shown.append((1 - part) * turned[below] + part * turned[above])
+    stack = np.stack(shown)  # (views, C, H, W)
+    return np.concatenate([np.clip((stack - low) / (high - low), 0, 1) for low, high in spec.windows])
+
+
 def row_key(
     spec: PatchSpec,
     *,
@@ -157,10 +239,21 @@ def row_key(
     centre_mm: Sequence[float],
     mask_digest: str = "",
     reader_version: str,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """The key of one patch: it changes when anything changes that the patch, or a fact beside it, was made from."""
+    """The key of one patch: it changes when anything changes that the patch, or a fact beside it, was made from.
+
+    Args:
+        spec: of the patch; only what the cube's voxels depend on counts.
+        series_uid, files_digest: the series, and the state of its files.
+        centre_mm: x, y, z, or nothing where the mask gives it.
+        mask_digest: of the mask's content.
+        reader_version: of the reader.
+        settings: what else decides: treatments of faults, the solid cut, limits of quality.
+    """
     place = [repr(float(value)) for value in centre_mm]
-    return _digest([spec.digest, series_uid, files_digest, place, mask_digest, reader_version])
+    parts = [spec.cube_digest, series_uid, files_digest, place, mask_digest, reader_version]
+    return _digest([*parts, dict(settings)] if settings else parts)
 
 
 def create_cache(folder: str | os.PathLike, *, spec: PatchSpec) -> Path:
@@ -182,16 +275,18 @@ def create_cache(folder: str | os.PathLike, *, spec: PatchSpec) -> Path:
 
 def has_row(cache_dir: str | os.PathLike, *, patient_id: str, key: str) -> bool:
     """Whether the patch of a patient is there, whole, and made from exactly what the key stands for."""
-    row = _read_row(Path(cache_dir) / "rows" / f"{_file_name(patient_id)}.json")
+    row = _read_row(Path(cache_dir) / "rows" / f"{file_name(patient_id)}.json")
     if row is None or row["key"] != key or row["patient_id"] != patient_id:
         return False
     path = Path(cache_dir) / row["file"]
-    return path.exists() and path.stat().st_size == row["size_bytes"]
+    whole = path.exists() and path.stat().st_size == row["size_bytes"]
+    return whole and all((Path(cache_dir) / name).exists() for name in _files_of(row))
 
 
 def write_patch(
-    cache_dir: str | os.PathLike, *, patient_id: str, patch: np.ndarray, key: str, facts: Mapping[str, Any]
-) -> Path:
+    cache_dir: str | os.PathLike, *, patient_id: str, patch: np.ndarray, key: str, facts: Mapping[str, Any],
+    mask: np.ndarray | None = None, sheet: bytes | None = None,
+) -> Path:  # fmt: skip
     """Writes one patient's patch and facts so that a killed run leaves either all of the row or none; gives its file.
 
     Args:
@@ -200,38 +295,57 @@ def write_patch(
         patch: (z,y,x) in HU, rounded to whole HU; the shape must be the spec's.
         key: of `row_key`.
         facts: plain numbers, texts and None, kept beside the patch.
+        mask: bool (z,y,x), the tumour on the patch's voxels, where there is a mask.
+        sheet: a PNG to look at: the patient's row of the contact sheet.
 
     Raises:
-        OnlmError: the cache does not exist or the shape is not the spec's.
+        OnlmError: the cache does not exist or a shape is not the spec's.
     """
     cache_dir = Path(cache_dir)
     spec = _read_spec(cache_dir)
     if patch.shape != spec.shape:
         raise OnlmError(f"The patch of patient {patient_id} has shape {patch.shape}; the spec wants {spec.shape}.")
-    name = _file_name(patient_id)
+    if mask is not None and mask.shape != spec.shape:
+        raise OnlmError(f"The mask of patient {patient_id} has shape {mask.shape}; the spec wants {spec.shape}.")
+    name = file_name(patient_id)
     values = np.clip(np.rint(patch), -32768, 32767).astype(np.int16)
     file = f"patches/{name}-{key[:12]}.npy"
     path = cache_dir / file
-    temporary = _temporary(path)
-    with open(temporary, "wb") as stream:
-        np.save(stream, values, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    _write(path, npy_bytes(values))
+    beside = {}
+    if mask is not None:
+        beside["mask"] = f"patches/{name}-{key[:12]}-mask.npy"
+        _write(cache_dir / beside["mask"], npy_bytes(np.packbits(mask)))
+    if sheet is not None:
+        beside["sheet"] = f"patches/{name}-{key[:12]}.png"
+        _write(cache_dir / beside["sheet"], sheet)
     row = {
         "patient_id": patient_id,
         "file": file,
         "key": key,
         "size_bytes": path.stat().st_size,
         "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+        "beside": beside,
         "facts": {name: _plain_value(value) for name, value in facts.items()},
     }
     place = cache_dir / "rows" / f"{name}.json"
     before = _read_row(place)
     _write(place, json.dumps(row, indent=1, allow_nan=False).encode())
-    if before is not None and before["file"] != file:
-        (cache_dir / before["file"]).unlink(missing_ok=True)
+    for old in _files_of(before) - _files_of(row) if before is not None else ():
+        (cache_dir / old).unlink(missing_ok=True)
     return path
+
+
+def _files_of(row: Mapping[str, Any]) -> set[str]:
+    """Every file of a row but the row itself."""
+    return {row["file"], *row.get("beside", {}).values()}
+
+
+def npy_bytes(values: np.ndarray) -> bytes:
+    """An array as the bytes of a .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
+    return stream.getvalue()
 
 
 def open_cache(folder: str | os.PathLike, *, spec: PatchSpec | None = None) -> PatchCache:
@@ -248,6 +362,7 @@ def open_cache(folder: str | os.PathLike, *, spec: PatchSpec | None = None) -> P
     found = _read_spec(folder)
     if spec is not None:
         _same_spec(folder, found, spec)
+        found = spec
     rows = [row for path in sorted((folder / "rows").glob("*.json")) if (row := _read_row(path)) is not None]
     lost = [row["patient_id"] for row in rows if not (folder / row["file"]).exists()]
     if lost:
@@ -283,9 +398,9 @@ def _read_spec(folder: Path) -> PatchSpec:
 
 
 def _same_spec(folder: Path, found: PatchSpec, wanted: PatchSpec) -> None:
-    if found == wanted:
+    names = [name for name in _OF_THE_CUBE if getattr(found, name) != getattr(wanted, name)]
+    if not names:
         return
-    names = [item.name for item in fields(PatchSpec) if getattr(found, item.name) != getattr(wanted, item.name)]
     differ = ", ".join(f"{name} {getattr(found, name)} there, {getattr(wanted, name)} wanted" for name in names)
     raise OnlmError(f"'{folder.name}' holds patches of another spec: {differ}. Use another cache folder.")
 
@@ -310,14 +425,14 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _file_name(patient_id: str) -> str:
-    """Safe on every file system, different for different patients even where case does not count."""
+def file_name(patient_id: str) -> str:
+    """A patient's name for a file: safe on every file system, different for different patients whatever their case."""
     slug = re.sub(r"[^A-Za-z0-9-]+", "_", patient_id)[:24].strip("_") or "patient"
     return f"{slug}-{hashlib.sha256(patient_id.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
 
 
 def _plain_spec(spec: PatchSpec) -> dict[str, Any]:
-    return {**asdict(spec), "size_mm": float(spec.size_mm), "spacing_mm": float(spec.spacing_mm)}
+    return {name: float(value) if name.endswith("_mm") else value for name, value in asdict(spec).items()}
 
 
 def _plain_value(value: Any) -> Any:

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,14 @@ OPENINGS = "openings.csv"  # with the study: a new run must not forget that the 
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 
 
-def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False) -> Run:
+def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False, cluster: str | None = None) -> Run:
     """Do every step of a study that is not yet done, each in its own process.
 
     Args:
         folder: the study's folder.
         say: takes a line for the user.
         redo: do every step again.
+        cluster: address of a Dask cluster that reads and cuts the CT; None takes this machine.
 
     Raises:
         OnlmError: a step found something wrong; its own words are already on the screen.
@@ -52,6 +54,8 @@ def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False) -
                 continue
             say(f"[{number}/{len(STEPS)}] {name} ...")
             command = [sys.executable, "-m", "onlm_lab.cli", name, str(study.folder), "--step"]
+            if name == "prepare" and cluster:
+                command += ["--cluster", cluster]
             code = processes.run_child(command)
             if code:
                 raise StepFailed(name=name, code=code)
@@ -71,11 +75,14 @@ class StepFailed(OnlmError):
         super().__init__(f"Step '{name}' {said} start the same command again: it goes on.")
 
 
-def perform(folder: str | Path, *, name: str, say: Callable[[str], None]) -> None:
-    """Do one step here and now, and note it as done."""
+def perform(folder: str | Path, *, name: str, say: Callable[[str], None], cluster: str | None = None) -> None:
+    """Do one step here and now, and note it as done; `cluster` as in `run`."""
     study = load_study(folder)
     began = time.monotonic()
-    work = {"check": check, "screen": screen, "prepare": prepare, "train": train, "analyse": analyse, "report": report}
+    work = {
+        "check": check, "screen": screen, "prepare": partial(prepare, cluster=cluster), "train": train,
+        "analyse": analyse, "report": report,
+    }  # fmt: skip
     needs = STEPS[: STEPS.index(name)]
     for earlier in needs:
         if not planned(study, name=earlier).done():
@@ -98,8 +105,9 @@ def planned(study: Study, *, name: str) -> Step:
         inputs = steps.digest("screen", *base, study.digest("protocol", "label"))
     elif name == "prepare":
         ct = steps.folder_digest(study.path(study.data.ct)) if readiness.with_images(study) else "no images"
-        parts = (study.digest("patch", "data"), study.training.models, ct, masks_digest(study))
-        inputs = steps.digest("prepare", *parts, work_file(study, "status.csv"), study.path(study.data.annotations))
+        parts = (study.digest("patch", "imaging", "data", "mapping"), study.training.models, ct, masks_digest(study))
+        tables = (work_file(study, "status.csv"), work_file(study, "cohort.csv"), study.path(study.data.annotations))
+        inputs = steps.digest("prepare", *parts, *tables)
     elif name == "train":
         inputs = steps.digest("train", run_id(study), work_file(study, "prepared.csv"))
     elif name == "analyse":
@@ -191,7 +199,9 @@ def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dic
     return [work_file(study, name) for name in found.tables], {**found.counts, "notes": list(found.notes)}
 
 
-def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+def prepare(
+    study: Study, *, say: Callable[[str], None], cluster: str | None = None
+) -> tuple[list[Path], dict[str, Any]]:
     """Find the series, read, judge, and cut a patch around each eligible patient's tumour; resumable row by row."""
     from onlm_lab import preparation
 
@@ -203,7 +213,7 @@ def prepare(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
         schema.write_table(pd.DataFrame({"patient_id": eligible, "usable": 1, "reason": None}), out)
         return [out], {"n_usable": len(eligible)}
     annotations = readiness.read_annotations(study, patients=runs.read_csv(work_file(study, "cohort.csv")))
-    prepared = preparation.prepare_images(study, patient_ids=eligible, annotations=annotations)
+    prepared = preparation.prepare_images(study, patient_ids=eligible, annotations=annotations, address=cluster)
     schema.write_table(prepared, out)
     n_usable = int(prepared["usable"].sum())
     say(f"  {n_usable} of {len(eligible)} eligible patients have a usable CT patch")

@@ -1,13 +1,13 @@
 """From a study's CT folder to the patch cache: one row a patient, in parallel, resumable.
 
 A patient whose CT or annotation cannot be used is not an error of the study: the row says `usable = 0` with a reason,
-and the report counts it. What is cut already, from the same files, is not cut again.
+and the report counts it. What is cut already, from the same files, is not opened again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,36 +15,41 @@ from typing import Any
 
 import pandas as pd
 
-from onlm_lab import imaging, patches, processes, schema, steps
+from onlm_lab import cluster, imaging, patches, processes, schema, steps
+from onlm_lab.contact_sheet import write_contact_sheet
 from onlm_lab.errors import OnlmError, SeriesError, StudyError
-from onlm_lab.imaging.quality import assess_quality
+from onlm_lab.sources import Scan, Sources, cut_key, find_sources
 from onlm_lab.study import Study
 
-AXES = ("x", "y", "z")
-FACTS = ("manufacturer", "kernel", "kvp", "thickness_mm", "contrast")
+FACTS = ("manufacturer", "model", "kernel", "kvp", "thickness_mm", "contrast", "tilt_degrees", "n_filled")
 
 
 @dataclass(frozen=True)
 class Task:
     """What one process needs to cut one patient's patch."""
 
-    patient_id: str
-    source: Path
-    series_uid: str | None
-    centre_mm: tuple[float, float, float] | None
-    mask: Path | None
-    mask_roi: str | None
+    scan: Scan
     cache: Path
     spec: patches.PatchSpec
+    key: str
+    treatments: Mapping[str, str]
+    solid_cut_hu: float
+    limits: imaging.QualityLimits
+    centrality: str
 
 
 def patch_spec(study: Study) -> patches.PatchSpec:
-    return patches.PatchSpec(size_mm=study.patch.size_mm, spacing_mm=study.patch.spacing_mm)
+    """What a patch of this study is, and the planes that its model sees of it."""
+    model = study.model
+    return patches.PatchSpec(
+        size_mm=study.patch.size_mm, spacing_mm=study.patch.spacing_mm, neighbours=model.neighbours,
+        gap_mm=model.gap_mm, windows=((model.window_low_hu, model.window_high_hu),),
+    )  # fmt: skip
 
 
 def cache_folder(study: Study) -> Path:
-    """Where this study's patches of this spec lie: another spec, another folder."""
-    return study.folder / "work" / f"cache-{patch_spec(study).digest[:8]}"
+    """Where this study's patches of this spec lie: another cube, another folder."""
+    return study.folder / "work" / f"cache-{patch_spec(study).cube_digest[:8]}"
 
 
 def cache_files(study: Study) -> list[Path]:
@@ -54,106 +59,127 @@ def cache_files(study: Study) -> list[Path]:
     return [*sorted((folder / "rows").glob("*.json")), *(folder / str(row["file"]) for row in rows)]
 
 
-def prepare_images(study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame) -> pd.DataFrame:
+def prepare_images(
+    study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame, address: str | None = None
+) -> pd.DataFrame:
     """Cut the patch of every named patient that is not yet in the cache.
 
     Args:
         patient_ids: whose images are wanted.
         annotations: schema "annotations".
+        address: of a Dask cluster that does the work, or None for the cores of this machine.
 
     Returns:
         A row a patient: patient_id, usable (0/1), reason, detail, and the acquisition and quality of the series.
 
     Raises:
         StudyError: the CT folder holds no CT series at all.
+        OnlmError: the cluster cannot be reached.
     """
     spec, cache = patch_spec(study), cache_folder(study)
     patches.create_cache(cache, spec=spec)
-    series = _series(study)
-    by_patient = annotations.drop_duplicates("patient_id").set_index("patient_id")
+    sources = scans_of(study, patient_ids=patient_ids, annotations=annotations)
+    write_series(study, sources)
     rows: list[dict[str, Any]] = []
     tasks: list[Task] = []
-    for patient in patient_ids:
-        task = _task(study, patient=patient, annotations=by_patient, series=series, cache=cache, spec=spec)
-        if isinstance(task, Task):
-            tasks.append(task)
-        else:
+    for patient, scan in sources.scans.items():
+        task = _task(study, scan, cache=cache, spec=spec) if isinstance(scan, Scan) else scan
+        if isinstance(task, str):
             rows.append({"patient_id": patient, "usable": 0, "reason": task})
-    rows += _map(tasks)
+        elif patches.has_row(cache, patient_id=patient, key=task.key):
+            rows.append({"patient_id": patient, "usable": 1})
+        else:
+            tasks.append(task)
+    rows += _done(tasks) if address is None else cluster.mapped(prepare_one, tasks, address=address, what="CT")
+    return _table(study, rows, cache)
+
+
+def _table(study: Study, rows: list[dict[str, Any]], cache: Path) -> pd.DataFrame:
     prepared = pd.DataFrame(rows, columns=["patient_id", "usable", "reason", "detail"])
-    facts = patches.open_cache(cache).facts
-    if len(facts):
-        prepared = prepared.merge(facts, on="patient_id", how="left")
-    return prepared.sort_values("patient_id", kind="stable", ignore_index=True)
+    opened = patches.open_cache(cache)
+    usable = prepared.loc[prepared["usable"] == 1, "patient_id"]
+    facts = opened.facts
+    if len(facts):  # of an unusable patient there may be those of an earlier CT, which is not the one that is meant
+        prepared = prepared.merge(facts[facts["patient_id"].isin(usable)], on="patient_id", how="left")
+    prepared = prepared.sort_values("patient_id", kind="stable", ignore_index=True)
+    write_contact_sheet(study, prepared=prepared, cache=opened)
+    return prepared
 
 
-def _series(study: Study) -> pd.DataFrame:
-    """All series of the CT folder; kept as work/series.csv for the imaging-protocol table."""
-    table = imaging.find_series(study.path(study.data.ct), progress=True)
-    n_ct = int((table["modality"] == "CT").sum())
-    if not n_ct:
+def scans_of(study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame) -> Sources:
+    """Which CT belongs to which patient; headers are kept in work/headers, so that nothing is opened twice.
+
+    Raises:
+        StudyError: the CT folder holds no CT series at all.
+    """
+    from onlm_lab.cohort.treatment_dates import treatment_dates
+
+    found = imaging.search(study.path(study.data.ct), progress=True, store=study.folder / "work" / "headers")
+    if not any(members[0].modality == "CT" for members in found.series.values()) and not _files_named(annotations):
         raise StudyError(
-            f"{study.data.ct}: no CT series among {table.attrs['n_files']} file(s). Put the DICOM series there; "
+            f"{study.data.ct}: no CT series among {found.n_files} file(s). Put the DICOM series there; "
             'or set [data] ct = "" and [training] models = ["clinical"] to go on without images.'
         )
-    kept = table.assign(faults=table["faults"].map(";".join))
+    return find_sources(
+        study, patient_ids=patient_ids, annotations=annotations, found=found, treatment_dates=treatment_dates(study)
+    )
+
+
+def _files_named(annotations: pd.DataFrame) -> bool:
+    """Whether an annotation names a CT that is one file."""
+    paths = annotations["series_path"].dropna() if "series_path" in annotations else ()
+    return any(str(path).lower().endswith(imaging.VOLUME_FILES) for path in paths)
+
+
+def write_series(study: Study, sources: Sources) -> None:
+    """work/series.csv: every series, whose it is, and why it was chosen or left out."""
+    kept = sources.series.copy()
+    for name in ("faults", "stacks"):
+        kept[name] = kept[name].map("; ".join)
     for name in kept.select_dtypes(bool):
         kept[name] = kept[name].astype(int)
     schema.write_table(kept, study.folder / "work" / "series.csv")
-    return table
 
 
-def _task(
-    study: Study, *, patient: str, annotations: pd.DataFrame, series: pd.DataFrame, cache: Path,
-    spec: patches.PatchSpec,
-) -> Task | str:  # fmt: skip
+def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> Task | str:
     """What to cut for a patient, or the reason why nothing can be."""
-    if patient not in annotations.index:
-        return "no annotation"
-    said = annotations.loc[patient]
-    uid = said.get("series_uid") or None
-    path = said.get("series_path") or None
-    if path is None and uid is not None:
-        found = series.loc[series["uid"] == uid, "path"]
-        if found.empty:
-            return "the annotated series is not in the CT folder"
-        path = f"{study.data.ct}/{found.iloc[0]}"
-    if path is None:
-        return "the annotation names no series"
-    centre = tuple(float(said.get(f"tumour_{axis}_mm", float("nan"))) for axis in AXES)
-    mask = said.get("mask_path") or None
-    if any(pd.isna(c) for c in centre):
-        if mask is None:
-            return "the annotation has neither a centre nor a mask"
-        centre = None
+    said = study.imaging
+    limits = imaging.quality_limits(said.quality)
+    settings = {
+        "faults": dict(sorted(said.faults.items())), "solid_cut_hu": said.solid_cut_hu,
+        "quality": dict(sorted(said.quality.items())), "days_before_treatment": repr(scan.days_before_treatment),
+        "beside": [code for code, _ in scan.beside], "central_definition": study.protocol.central_definition,
+    }  # fmt: skip
+    if scan.mask is not None and not imaging.find_path(scan.mask).exists():
+        return "the annotated mask does not exist"
+    mask_digest = steps.digest(content_digest(scan.mask), scan.mask_roi) if scan.mask else ""
     return Task(
-        patient_id=patient, source=study.path(path), series_uid=uid, centre_mm=centre,
-        mask=study.path(mask) if mask else None, mask_roi=said.get("mask_roi") or None, cache=cache, spec=spec,
+        scan=scan, cache=cache, spec=spec, key=cut_key(scan, spec, mask_digest=mask_digest, settings=settings),
+        treatments=said.faults, solid_cut_hu=said.solid_cut_hu, limits=limits,
+        centrality=study.protocol.central_definition,
     )  # fmt: skip
 
 
-def _map(tasks: list[Task]) -> list[dict[str, Any]]:
+def _done(tasks: list[Task]) -> Iterator[dict[str, Any]]:
     """The tasks over all cores, with a bar."""
     from tqdm.auto import tqdm
 
     if not tasks:
-        return []
-    rows = []
+        return
     workers = min(len(tasks), os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, initializer=processes.begin_worker, initargs=(os.getpid(),)) as pool:
         jobs = [pool.submit(prepare_one, task) for task in tasks]
         try:
             for job in tqdm(as_completed(jobs), total=len(jobs), desc="  CT", unit="patient"):
-                rows.append(job.result())
+                yield job.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)  # what is being cut is finished, nothing else begun
             raise
-    return rows
 
 
 def prepare_one(task: Task) -> dict[str, Any]:
     """Read, judge and cut one patient; a fault of the CT or the mask becomes the row's reason."""
-    row: dict[str, Any] = {"patient_id": task.patient_id, "usable": 0}
+    row: dict[str, Any] = {"patient_id": task.scan.patient_id, "usable": 0}
     try:
         _cut(task)
         return row | {"usable": 1}
@@ -170,22 +196,28 @@ def content_digest(path: Path) -> str:
 
 
 def _cut(task: Task) -> None:
-    index = imaging.index_series(task.source, task.series_uid)
-    mask_digest = steps.digest(content_digest(task.mask), task.mask_roi) if task.mask else ""
-    key = patches.row_key(
-        task.spec, series_uid=index.series_uid, files_digest=index.digest, mask_digest=mask_digest,
-        centre_mm=task.centre_mm or (), reader_version=imaging.READER_VERSION,
-    )  # fmt: skip
-    if patches.has_row(task.cache, patient_id=task.patient_id, key=key):
-        return
-    volume = imaging.read_index(index)
-    facts = {name: index.acquisition.get(name) for name in FACTS}
-    facts |= {"n_slices": index.shape[0], "series_faults": ";".join(index.acquisition.get("warnings", ()))}
-    centre = task.centre_mm
-    if task.mask is not None:
-        mask = imaging.read_mask(task.mask, volume, task.mask_roi)
+    scan = task.scan
+    volume = scan.read(task.treatments)
+    facts = {name: volume.acquisition.get(name) for name in FACTS}
+    facts |= {"n_slices": volume.shape[0], "series_faults": ";".join(volume.acquisition.get("warnings", ()))}
+    centre, mask = scan.centre_mm, None
+    if scan.mask is not None:
+        mask = imaging.read_mask(scan.mask, volume, scan.mask_roi)
         centre = centre or imaging.centre_of_mass_mm(mask, volume)
-        facts |= {f"ct_{name}": value for name, value in imaging.measure_tumour(mask, volume).as_dict().items()}
     patch = imaging.cut_patch(volume, centre, task.spec)
-    facts |= assess_quality(volume, centre_mm=centre, size_mm=task.spec.size_mm).as_dict()
-    patches.write_patch(task.cache, patient_id=task.patient_id, patch=patch, key=key, facts=facts)
+    on_patch = None if mask is None else imaging.cut_mask(mask, volume, centre, task.spec)
+    facts |= _facts(task, volume, mask=mask, centre=centre)
+    sheet = imaging.contact_strip(volume, patch, centre_mm=centre, mask=on_patch)
+    patches.write_patch(
+        task.cache, patient_id=scan.patient_id, patch=patch, key=task.key, facts=facts, mask=on_patch, sheet=sheet
+    )
+
+
+def _facts(task: Task, volume: imaging.CtVolume, *, mask: Any, centre: tuple[float, float, float]) -> dict[str, Any]:
+    """What the CT says of the tumour, and how good it is."""
+    facts: dict[str, Any] = {}
+    if mask is not None:
+        facts |= imaging.measure_tumour(mask, volume, solid_cut_hu=task.solid_cut_hu).as_dict()
+    days = task.scan.days_before_treatment
+    quality = imaging.assess_quality(volume, centre_mm=centre, size_mm=task.spec.size_mm, limits=task.limits)
+    return {f"ct_{name}": value for name, value in facts.items()} | {"days_before_treatment": days} | quality.as_dict()

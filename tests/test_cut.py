@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from made_ct import Scan
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging import cut as cut_module
 from onlm_lab.imaging import cut_patch, index_series, read_series
+from onlm_lab.imaging import planes as planes_module
 from onlm_lab.patches import PatchSpec
 
 SPEC = PatchSpec(size_mm=12.0, spacing_mm=1.0)
@@ -74,13 +74,13 @@ def test_a_folder_an_index_and_a_volume_give_the_same_patch_bit_for_bit(tmp_path
 def test_only_the_slices_and_rows_around_the_tumour_are_decoded(tmp_path, monkeypatch):
     index = index_series(made_ct.write_scan(tmp_path, LINEAR))
     read = []
-    real = cut_module.read_slice_hu
+    real = planes_module.read_slice_hu
 
     def spy(folder, header, *, first_row, last_row):
         read.append((header.file, last_row - first_row))
         return real(folder, header, first_row=first_row, last_row=last_row)
 
-    monkeypatch.setattr(cut_module, "read_slice_hu", spy)
+    monkeypatch.setattr(planes_module, "read_slice_hu", spy)
     cut_patch(index, (0, 0, 0), PatchSpec(size_mm=6.0, spacing_mm=1.0))
     assert len(read) <= 8 < LINEAR.shape[0]
     assert max(n_rows for _, n_rows in read) <= 10 < LINEAR.shape[1]

@@ -12,7 +12,7 @@ from skimage.draw import polygon2mask
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging import centre_of_mass_mm, measure_tumour, read_mask, read_series
-from onlm_lab.imaging.masks import rasterise
+from onlm_lab.imaging.rasterising import rasterise
 
 SCAN = Scan(shape=(8, 30, 36), spacing_mm=(2.0, 1.0, 1.0))
 

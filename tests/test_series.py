@@ -17,6 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from onlm_lab.errors import OnlmError, SeriesError
 from onlm_lab.imaging import find_series, index_series, read_series
 from onlm_lab.imaging import headers as headers_module
+from onlm_lab.imaging.searching import list_files
 from onlm_lab.imaging.walk import START_BYTES, walk
 
 SLOPED = Scan(field=lambda x, y, z: np.rint(3 * x + 5 * y + 7 * z), shape=(6, 12, 10))
@@ -272,12 +273,13 @@ def test_each_fault_is_refused_by_name_with_the_slice_that_has_it(tmp_path, brea
     assert code in find_series(folder).faults[0]
 
 
-def test_a_tilted_gantry_is_refused_with_its_angle(tmp_path):
+def test_a_tilted_gantry_is_refused_with_its_angle_where_the_study_says_so(tmp_path):
     lean = np.radians(12.0)
     tilted = SLOPED.but(column=(0, float(np.cos(lean)), float(-np.sin(lean))), step=(0, 0, 1))
     with pytest.raises(SeriesError, match=r"gantry was tilted by 12\.0 degrees"):
-        read_series(made_ct.write_scan(tmp_path, tilted))
+        read_series(made_ct.write_scan(tmp_path, tilted), treatments={"gantry_tilt": "refuse"})
     assert find_series(tmp_path).tilt_degrees[0] == pytest.approx(12.0, abs=0.01)
+    assert find_series(tmp_path).faults[0] == ("gantry_tilt",)
 
 
 def test_positions_written_with_one_decimal_are_still_even(tmp_path):
@@ -405,29 +407,29 @@ def dicom_folders() -> list[Path]:
 def test_the_quick_walk_over_a_header_says_what_pydicom_says_on_every_file(dicom_folders):
     n_quick = 0
     for folder in dicom_folders:
-        for file in headers_module.list_files(folder):
+        for file in list_files(folder):
             with open(folder / file, "rb") as stream:
                 state = os.fstat(stream.fileno())
-                if walk(stream.read(START_BYTES), state.st_size, wanted=headers_module._WANTED) is None:
+                if walk(stream.read(START_BYTES), state.st_size, wanted=headers_module.WANTED) is None:
                     continue
-                slow = headers_module._parse(stream, file, state)
+                slow = headers_module._parse(folder, file, stream, state)
             quick = headers_module.read_header(folder, file)
             if slow is None:  # no class and no series: nothing that could be read
                 assert quick.unreadable == headers_module.UNREADABLE, file
                 continue
             assert repr(quick) == repr(slow), file
-            assert quick.identifying == slow.identifying, file
+            assert (quick.patient, quick.tells) == (slow.patient, slow.tells), file
             n_quick += 1
     assert n_quick > 80
 
 
 def test_a_long_search_shows_a_bar_and_finds_the_same(tmp_path, capsys, monkeypatch):
-    from onlm_lab.imaging import headers
+    from onlm_lab.imaging import searching
 
     made_ct.write(tmp_path, made_ct.slices(Scan()))
     quiet = find_series(tmp_path)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(headers, "BAR_AFTER_S", 0.0)
+    monkeypatch.setattr(searching, "BAR_AFTER_S", 0.0)
     assert find_series(tmp_path, progress=True).equals(quiet)
     assert "headers" in capsys.readouterr().err
 

@@ -112,6 +112,11 @@ def read_annotation_table(study: Study) -> schema.Reading:
     )  # fmt: skip
 
 
+def read_settings(study: Study) -> tuple[Data, Settings]:
+    """[data] and [mapping] as the readers of tables take them."""
+    return _data(study), schema.plain_settings(study.mapping)
+
+
 def _data(study: Study) -> Data:
     """[data], with REDCap's dictionary by its whole path."""
     said = study.data

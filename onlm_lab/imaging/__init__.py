@@ -1,28 +1,56 @@
 """CT in Hounsfield units, tumour masks, measured facts, quality, and the patch cut around a tumour."""
 
-from onlm_lab.imaging.cut import cut_patch
+from onlm_lab.imaging.choosing import Rule, acquisition_dates, choose_series
+from onlm_lab.imaging.cut import cut_mask, cut_patch
+from onlm_lab.imaging.deidentify import Deidentified, deidentify
 from onlm_lab.imaging.facts import TumourFacts, measure_tumour
-from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask
+from onlm_lab.imaging.finding import Found, search, series_kind
+from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, index_series, series_digest
+from onlm_lab.imaging.limits import quality_limits
+from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask, series_of_mask
 from onlm_lab.imaging.privacy import find_path
+from onlm_lab.imaging.profile import identifying_elements
+from onlm_lab.imaging.pseudonyms import refuse_inside
 from onlm_lab.imaging.quality import Quality, QualityLimits, assess_quality
-from onlm_lab.imaging.series import READER_VERSION, SeriesIndex, find_series, index_series, read_index, read_series
+from onlm_lab.imaging.series import READER_VERSION, find_series, read_index, read_series, series_table
+from onlm_lab.imaging.strips import contact_strip
 from onlm_lab.imaging.volume import CtVolume
+from onlm_lab.imaging.volume_files import VOLUME_FILES
 
 __all__ = [
     "READER_VERSION",
+    "VOLUME_FILES",
     "CtVolume",
+    "Deidentified",
+    "Found",
     "Quality",
     "QualityLimits",
+    "Rule",
     "SeriesIndex",
     "TumourFacts",
+    "acquisition_dates",
     "assess_quality",
     "centre_of_mass_mm",
+    "choose_series",
+    "contact_strip",
+    "cut_mask",
     "cut_patch",
+    "deidentify",
     "find_path",
     "find_series",
+    "identifying_elements",
+    "index_files",
+    "index_found",
     "index_series",
     "measure_tumour",
+    "quality_limits",
     "read_index",
     "read_mask",
     "read_series",
+    "refuse_inside",
+    "search",
+    "series_digest",
+    "series_kind",
+    "series_of_mask",
+    "series_table",
 ]

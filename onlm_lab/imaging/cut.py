@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.pixels import read_slice_hu
+from onlm_lab.imaging.indexing import SeriesIndex, index_series
+from onlm_lab.imaging.planes import read_block
 from onlm_lab.imaging.privacy import find_path
-from onlm_lab.imaging.series import VOLUME_FILES, SeriesIndex, index_series, read_series
 from onlm_lab.imaging.volume import CtVolume, patient_mm_to_voxel
+from onlm_lab.imaging.volume_files import VOLUME_FILES, read_volume_file
 from onlm_lab.patches import PatchSpec
 
+_WHOLE = 1000  # a voxel that lies in a mask, in thousandths
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
@@ -57,6 +59,21 @@ def cut_patch(
     return _sample(block, first, grid, centre, spec)
 
 
+def cut_mask(mask: np.ndarray, volume: CtVolume, centre_mm: tuple[float, float, float], spec: PatchSpec) -> np.ndarray:
+    """A tumour's mask on the voxels of its patch, bool (z,y,x): those of which at least half lies in it.
+
+    Args:
+        mask: bool (z,y,x) on the grid of the CT.
+        volume: the CT.
+        centre_mm, spec: as in `cut_patch`.
+
+    Raises:
+        SeriesError: the centre lies outside the scan.
+    """
+    share = replace(volume, hu=mask.astype(np.int16) * _WHOLE, padding=None)
+    return cut_patch(share, centre_mm, replace(spec, outside_hu=0)) >= _WHOLE / 2
+
+
 @dataclass(frozen=True, eq=False)
 class _Grid:
     spacing_mm: tuple[float, float, float]
@@ -75,7 +92,7 @@ def _opened(source: CtVolume | SeriesIndex | str | os.PathLike, series_uid: str 
         return source
     path = find_path(Path(source))
     if path.is_file() and str(path).lower().endswith(VOLUME_FILES):
-        return read_series(path)
+        return read_volume_file(path)
     return index_series(path, series_uid)
 
 
@@ -109,11 +126,7 @@ def _block(source: CtVolume | SeriesIndex, first: np.ndarray, last: np.ndarray) 
     z, y, x = (slice(start, stop) for start, stop in zip(first, last, strict=True))
     if isinstance(source, CtVolume):
         return source.hu[z, y, x].astype(np.float32)
-    rows = [
-        read_slice_hu(source.folder, header, first_row=y.start, last_row=y.stop)[0][:, x]
-        for header in source.headers[z]
-    ]
-    return np.stack(rows).astype(np.float32)
+    return read_block(source.folder, source.headers, source.grid, z=z, y=y, x=x)[0].astype(np.float32)
 
 
 def _sample(block: np.ndarray, first: np.ndarray, grid: _Grid, centre: np.ndarray, spec: PatchSpec) -> np.ndarray:

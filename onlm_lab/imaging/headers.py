@@ -1,15 +1,13 @@
-"""Reads DICOM headers: what each file is, where its slice lies, and where in the file its pixels start."""
+"""Reads DICOM headers: what each file is, where its slices lie, and where in the file its pixels start."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import struct
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,49 +18,68 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 from pydicom.uid import UID
-from tqdm.auto import tqdm
 
-from onlm_lab.imaging.privacy import identifying_texts
-from onlm_lab.imaging.walk import IMPLICIT, START_BYTES, STRUCTURE_GROUP, walk
-from onlm_lab.processes import begin_worker
+from onlm_lab.imaging.frames import Frame, read_frames
+from onlm_lab.imaging.kinds import said_by_description
+from onlm_lab.imaging.privacy import digest_text, identifying_texts
+from onlm_lab.imaging.texts import lenient, readings
+from onlm_lab.imaging.walk import FIRST_BYTES, IMPLICIT, OPEN_LENGTH, START_BYTES, STRUCTURE_GROUP, walk
+from onlm_lab.imaging.whereabouts import safe_place, telling_parts
 
 CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+MULTI_FRAME_STORAGE = CT_STORAGE[1:]
+DIRECTORY_STORAGE = "1.2.840.10008.1.3.10"
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, BytesLengthException)
 UNREADABLE = ("the header",)
-PART_FILES = 500  # read in one go by one process
-BAR_AFTER_S = 1.0  # a search that takes less shows no bar
-MANY_FILES = 3000  # from here on a second process pays for its start
+LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51))
+MAYBE_LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (81, 91, 93, 203))  # unless the header says no loss
+NO_CONTRAST = ("", "no", "none", "n", "without", "无", "未使用")
 
-KEYWORDS = (
-    "ImageType SOPClassUID SOPInstanceUID Modality Manufacturer ManufacturerModelName PatientName PatientID "
-    "AccessionNumber PatientBirthDate OtherPatientIDs "
-    "ContrastBolusAgent SliceThickness KVP ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID "
-    "ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID SamplesPerPixel NumberOfFrames Rows Columns "
-    "PixelSpacing BitsAllocated BitsStored PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
-    "LossyImageCompression RescaleIntercept RescaleSlope GantryDetectorTilt"
+_TEXTS = (
+    "ImageType SOPClassUID Modality Manufacturer ManufacturerModelName SeriesDescription ContrastBolusAgent KVP "
+    "SliceThickness ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID AcquisitionNumber "
+    "InstanceNumber "
+    "ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID TemporalPositionIdentifier NumberOfFrames "
+    "PixelSpacing LossyImageCompression RescaleIntercept RescaleSlope RescaleType GantryDetectorTilt "
+    "NominalPercentageOfCardiacPhase"
 ).split()
-TAGS = [Tag(tag_for_keyword(keyword)) for keyword in KEYWORDS]
-_SHORTS = frozenset(
-    "SamplesPerPixel Rows Columns BitsAllocated BitsStored PixelRepresentation PixelPaddingValue "
-    "PixelPaddingRangeLimit".split()
-)
-_WANTED = {int(tag): keyword in _SHORTS for tag, keyword in zip(TAGS, KEYWORDS, strict=True)}
-_KEYWORD = {int(tag): keyword for tag, keyword in zip(TAGS, KEYWORDS, strict=True)}
+_SHORTS = (
+    "SamplesPerPixel Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
+    "PixelPaddingRangeLimit"
+).split()
+_DEMANDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")  # where there are pixels
+_IDENTIFYING = "PatientName PatientID AccessionNumber PatientBirthDate OtherPatientIDs".split()
+_CHARACTER_SET = "SpecificCharacterSet"
+KEYWORDS = (*_TEXTS, *_SHORTS, *_IDENTIFYING, _CHARACTER_SET)
+_KEYWORD = {int(tag_for_keyword(keyword)): keyword for keyword in KEYWORDS}
+WANTED = frozenset(_KEYWORD)
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_TAGS = [Tag(tag) for tag in _KEYWORD] + [Tag(tag_for_keyword(keyword)) for keyword in _GROUPS]
 
-_Elements = Mapping[str, Any] | pydicom.Dataset
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Header:
-    """What one DICOM file says about itself. `file` is relative to the folder that was read."""
+    """What one DICOM file, or one frame of it, says about itself. Nothing in it tells who the patient is but `file`.
 
-    file: str = field(repr=False)  # its folders may bear the patient's name
+    Attributes:
+        file: relative to the folder that was read, with slashes; its parts may bear the patient's name.
+        tells: which parts of "<that folder's name>/<file>" do, counted from 0.
+        patient: a digest of PatientID, or of the name where there is none.
+        frame: number of the frame in a multi-frame file, from 0; -1 for a file that is one slice.
+        frames: what the functional groups of a multi-frame file say, until `slices_of` makes a header of each.
+        number: InstanceNumber; it orders nothing, but a hole in it tells of a lost slice.
+        phase, stack, acquisition: what tells slices at one place apart.
+        hint: the kind of series (see kinds.KINDS) that its description names.
+        unreadable: elements whose value is not what its type demands.
+    """
+
+    file: str = field(repr=False)
     size_bytes: int
     modified_ns: int
     series_uid: str = ""
     study_uid: str = ""
-    instance_uid: str = ""
+    sop_class_uid: str = ""
     modality: str = ""
     frame_of_reference_uid: str = ""
     image_type: tuple[str, ...] = ()
@@ -72,12 +89,15 @@ class Header:
     rows: int = 0
     columns: int = 0
     n_frames: int = 1
+    frame: int = -1
     samples: int = 1
     bits_allocated: int = 0
     bits_stored: int = 0
+    high_bit: int = 0
     signed: bool = False
     slope: float = float("nan")  # a CT without its rescale has no Hounsfield units
     intercept: float = float("nan")
+    rescale_type: str = ""
     padding: int | None = None
     padding_limit: int | None = None
     lossy: bool = False
@@ -91,89 +111,88 @@ class Header:
     model: str = ""
     contrast: bool = False
     patient_position: str = ""
-    is_directory: bool = False  # a DICOMDIR
-    unreadable: tuple[str, ...] = ()  # elements whose value is not what its type demands
-    patient: str = field(default="", repr=False)  # PatientID, or the name where there is none
-    identifying: tuple[str, ...] = field(default=(), repr=False)  # neither ever leaves this package
+    acquisition: str = ""
+    number: int | None = None
+    phase: str = ""
+    stack: str = ""
+    hint: str = ""
+    unreadable: tuple[str, ...] = ()
+    patient: str = field(default="", repr=False)
+    tells: tuple[int, ...] = field(default=(), repr=False)
+    frames: tuple[Frame, ...] = field(default=(), repr=False)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the file is a DICOMDIR."""
+        return self.sop_class_uid == DIRECTORY_STORAGE
+
+    @property
+    def named(self) -> str:
+        """The file as a message names it."""
+        return safe_place(f"/{self.file}", self.tells)
 
 
-def list_files(folder: Path) -> list[str]:
-    """Every file below a folder, relative to it, in a fixed order."""
-    found: list[str] = []
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        relative = os.path.relpath(root, folder)
-        found.extend(name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+def slices_of(headers: list[Header]) -> list[Header]:
+    """One header a slice: a multi-frame file becomes its frames, all else stays as it is."""
+    if not any(header.frames for header in headers):
+        return headers
+    found = []
+    for header in headers:
+        if not header.frames:
+            found.append(header)
+            continue
+        for k, frame in enumerate(header.frames):
+            said = {name: getattr(frame, name) for name in Frame.__slots__}
+            kept = {name: value for name, value in said.items() if value == value and value not in ("", ())}
+            found.append(replace(header, frame=k, frames=(), **kept))
     return found
-
-
-def read_headers(folder: Path, *, workers: int | None = None, progress: bool = False) -> tuple[list[Header], int]:
-    """The headers of every DICOM file below a folder, and how many files there are in all.
-
-    Args:
-        folder: read with everything below it.
-        workers: processes to use; None takes one for a few thousand files and up to four above.
-        progress: whether to show a bar.
-    """
-    files = list_files(folder)
-    if workers is None:
-        workers = min(4, os.cpu_count() or 1) if len(files) >= MANY_FILES else 1
-    parts = [files[start : start + PART_FILES] for start in range(0, len(files), PART_FILES)]
-    found: list[Header] = []
-    bar = tqdm(total=len(files), desc="  headers", unit="file", delay=BAR_AFTER_S, disable=not progress)
-    with bar, _mapping(workers) as mapping:
-        for part, read in zip(parts, mapping(_read_part, [folder] * len(parts), parts), strict=True):
-            found += read
-            bar.update(len(part))
-    return found, len(files)
-
-
-@contextlib.contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """`map`, over that many processes; one process needs no other."""
-    if workers < 2 or multiprocessing.current_process().daemon:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, initializer=begin_worker, initargs=(os.getpid(),)) as pool:
-        try:
-            yield pool.map
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _read_part(folder: Path, files: list[str]) -> list[Header]:
-    return [header for file in files if (header := read_header(folder, file)) is not None]
 
 
 def read_header(folder: Path, file: str) -> Header | None:
-    """The header of one file, or None where the file is not DICOM."""
-    path = folder / file
+    """The header of one file, or None where the file is not DICOM.
+
+    Args:
+        folder: the folder that is read.
+        file: relative to it, with slashes.
+    """
+    path = f"{folder}/{file}"
+    state = None
     try:
-        with open(path, "rb") as stream:
-            start = stream.read(START_BYTES)
+        with open(path, "rb", buffering=0) as stream:
+            start = stream.read(FIRST_BYTES)
             is_dicom = start[128:132] == b"DICM"
             state = os.fstat(stream.fileno())
-            if not is_dicom and not start[:128].strip(b"\0") and not path.name.startswith("."):
-                return Header(  # empty, or broken off within DICOM's blank preamble
-                    file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE
-                )
+            if not is_dicom and not start[:128].strip(b"\0") and not file.rsplit("/", 1)[-1].startswith("."):
+                return _broken(file, state)  # empty, or broken off within DICOM's blank preamble
             if not is_dicom and start[:2] not in (b"\x02\x00", b"\x08\x00"):
                 return None
-            walked = walk(start, state.st_size, wanted=_WANTED)
-            if walked is not None:
-                data = {_KEYWORD[tag]: value for tag, value in walked.values.items()}
-                found = _header(data, file, state, walked.transfer_syntax, walked.pixel_offset)
-            else:
-                found = _parse(stream, file, state)
+            found = _read(folder, file, stream, start, state)
     except (InvalidDicomError, EOFError, OSError, *MALFORMED):
-        found, state, is_dicom = None, path.lstat(), True
-    if found is None and is_dicom:
-        return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE)
-    return found
+        found, state, is_dicom = None, state or os.lstat(path), True
+    return _broken(file, state) if found is None and is_dicom else found
 
 
-def _parse(stream: BinaryIO, file: str, state: os.stat_result) -> Header | None:
+def _broken(file: str, state: os.stat_result) -> Header:
+    return Header(file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, unreadable=UNREADABLE)
+
+
+def _read(folder: Path, file: str, stream: BinaryIO, start: bytes, state: os.stat_result) -> Header | None:
+    walked = walk(start, state.st_size, wanted=WANTED)
+    if walked is None and state.st_size > len(start):
+        start += stream.read(START_BYTES - len(start))
+        walked = walk(start, state.st_size, wanted=WANTED)
+    if walked is None:
+        return _parse(folder, file, stream, state)
+    raw = {_KEYWORD[tag]: value for tag, value in walked.values.items()}
+    raw.setdefault("SOPClassUID", walked.media_class.encode())
+    if raw.get("NumberOfFrames", b"1").strip(b" \0") not in (b"", b"1") or _text(raw, "SOPClassUID", "") in (
+        MULTI_FRAME_STORAGE
+    ):
+        return _parse(folder, file, stream, state)
+    return _header(folder, file, state, raw, syntax=walked.transfer_syntax, offset=walked.pixel_offset)
+
+
+def _parse(folder: Path, file: str, stream: BinaryIO, state: os.stat_result) -> Header | None:
     """The same by pydicom's full parser, for headers that the quick walk leaves alone."""
     stream.seek(0)
     offset: list[int] = []
@@ -185,90 +204,198 @@ def _parse(stream: BinaryIO, file: str, state: os.stat_result) -> Header | None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters of a malformed value is named in `unreadable`
-        data = read_partial(stream, at_pixels, force=True, specific_tags=TAGS)
+        data = read_partial(stream, at_pixels, force=True, specific_tags=_TAGS)
         syntax = str(data.file_meta.get("TransferSyntaxUID", "")) or IMPLICIT
-        return _header(data, file, state, syntax, offset[0] if offset else -1)
+        if any(_cut_short(data.get_item(tag)) for tag in list(data.keys())):
+            return _broken(file, state)
+        raw = {keyword: _raw(data, keyword) for keyword in KEYWORDS if keyword in data}
+        raw.setdefault("SOPClassUID", str(data.file_meta.get("MediaStorageSOPClassUID", "")).encode())
+        if not data.original_encoding[1]:
+            raw |= {keyword: value[::-1] for keyword, value in raw.items() if keyword in _SHORTS}
+        enhanced = _text(raw, "SOPClassUID", "") in MULTI_FRAME_STORAGE
+        frames = read_frames(data) if enhanced else ()
+    return _header(folder, file, state, raw, syntax=syntax, offset=offset[0] if offset else -1, frames=frames)
 
 
-def _header(data: _Elements, file: str, state: os.stat_result, syntax: str, offset: int) -> Header | None:
-    bad: list[str] = []
-    text = {key: _value(data, key, _text, "", bad) for key in KEYWORDS if key not in _NUMERIC}
+def _header(
+    folder: Path, file: str, state: os.stat_result, raw: Mapping[str, bytes], *, syntax: str, offset: int,
+    frames: tuple[Frame, ...] = (),
+) -> Header | None:  # fmt: skip
+    characters = raw.get(_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
+    text = {keyword: _text(raw, keyword, characters) for keyword in _TEXTS}
     if not text["SeriesInstanceUID"] and not text["SOPClassUID"]:
         return None
-    modality = text["Modality"] or ("CT" if text["SOPClassUID"] in CT_STORAGE else "")
+    bad: list[str] = []
+
+    def number(keyword: str, convert: Callable[[str], Any] = float, default: Any = float("nan")) -> Any:
+        return _converted(text[keyword], convert, default, keyword, bad)
+
+    short = {keyword: _short(raw.get(keyword, b""), keyword, bad) for keyword in _SHORTS}
+    if offset > 0:
+        bad += [keyword for keyword in _DEMANDED if short[keyword] is None and keyword not in bad]
+    signed = short["PixelRepresentation"] == 1
+    identifying = _identifying(raw, characters)
+    described = _hint(text["SeriesDescription"])
+    lossless_said = text["LossyImageCompression"] == "00"
+    lossy = text["LossyImageCompression"] == "01" or syntax in LOSSY or (syntax in MAYBE_LOSSY and not lossless_said)
     return Header(
         file=file,
         size_bytes=state.st_size,
         modified_ns=state.st_mtime_ns,
-        series_uid=text["SeriesInstanceUID"],
-        study_uid=text["StudyInstanceUID"],
-        instance_uid=text["SOPInstanceUID"],
-        modality=modality,
-        frame_of_reference_uid=text["FrameOfReferenceUID"],
-        image_type=tuple(_value(data, "ImageType", _texts, (), bad)),
-        position_mm=_value(data, "ImagePositionPatient", _numbers, (), bad),
-        orientation=_value(data, "ImageOrientationPatient", _numbers, (), bad),
-        pixel_spacing_mm=_value(data, "PixelSpacing", _numbers, (), bad),
-        rows=_value(data, "Rows", int, 0, bad),
-        columns=_value(data, "Columns", int, 0, bad),
-        n_frames=_value(data, "NumberOfFrames", int, 1, bad),
-        samples=_value(data, "SamplesPerPixel", int, 1, bad),
-        bits_allocated=_value(data, "BitsAllocated", int, 0, bad),
-        bits_stored=_value(data, "BitsStored", int, 0, bad),
-        signed=_value(data, "PixelRepresentation", int, 0, bad) == 1,
-        slope=_value(data, "RescaleSlope", float, float("nan"), bad),
-        intercept=_value(data, "RescaleIntercept", float, float("nan"), bad),
-        padding=_value(data, "PixelPaddingValue", int, None, bad),
-        padding_limit=_value(data, "PixelPaddingRangeLimit", int, None, bad),
-        lossy=text["LossyImageCompression"] == "01",
-        transfer_syntax=syntax,
+        series_uid=_shared(text["SeriesInstanceUID"]),
+        study_uid=_shared(text["StudyInstanceUID"]),
+        sop_class_uid=_shared(text["SOPClassUID"]),
+        modality=_shared(text["Modality"]) or ("CT" if text["SOPClassUID"] in CT_STORAGE else ""),
+        frame_of_reference_uid=_shared(text["FrameOfReferenceUID"]),
+        image_type=_words(text["ImageType"]),
+        position_mm=number("ImagePositionPatient", _numbers_once, ()),
+        orientation=number("ImageOrientationPatient", _numbers, ()),
+        pixel_spacing_mm=number("PixelSpacing", _numbers, ()),
+        rows=short["Rows"] or 0,
+        columns=short["Columns"] or 0,
+        n_frames=number("NumberOfFrames", int, 1),
+        samples=1 if short["SamplesPerPixel"] is None else short["SamplesPerPixel"],
+        bits_allocated=short["BitsAllocated"] or 0,
+        bits_stored=short["BitsStored"] or 0,
+        high_bit=(short["BitsStored"] or 0) - 1 if short["HighBit"] is None else short["HighBit"],
+        signed=signed,
+        slope=number("RescaleSlope"),
+        intercept=number("RescaleIntercept"),
+        rescale_type=_shared(text["RescaleType"]),
+        padding=_as_signed(short["PixelPaddingValue"], signed),
+        padding_limit=_as_signed(short["PixelPaddingRangeLimit"], signed),
+        lossy=lossy,
+        transfer_syntax=_shared(syntax),
         pixel_offset=offset,
-        thickness_mm=_value(data, "SliceThickness", float, float("nan"), bad),
-        kernel="\\".join(_value(data, "ConvolutionKernel", _texts, (), bad)),
-        kvp=_value(data, "KVP", float, float("nan"), bad),
-        gantry_degrees=_value(data, "GantryDetectorTilt", float, float("nan"), bad),
-        manufacturer=text["Manufacturer"],
-        model=text["ManufacturerModelName"],
-        contrast=bool(text["ContrastBolusAgent"]),
-        patient_position=text["PatientPosition"],
-        is_directory=text["SOPClassUID"] == "1.2.840.10008.1.3.10",
+        thickness_mm=number("SliceThickness"),
+        kernel=_shared(text["ConvolutionKernel"]),
+        kvp=number("KVP"),
+        gantry_degrees=number("GantryDetectorTilt"),
+        manufacturer=_shared(text["Manufacturer"]),
+        model=_shared(text["ManufacturerModelName"]),
+        contrast=text["ContrastBolusAgent"].casefold() not in NO_CONTRAST,
+        patient_position=_shared(text["PatientPosition"]),
+        acquisition=_shared(text["AcquisitionNumber"]),
+        number=number("InstanceNumber", int, None),
+        phase=_shared(text["TemporalPositionIdentifier"] or text["NominalPercentageOfCardiacPhase"]),
+        hint=described,
         unreadable=tuple(bad),
-        patient=text["PatientID"] or text["PatientName"],
-        identifying=identifying_texts(text),
+        patient=_digest(identifying),
+        tells=_tells(folder, file, identifying),
+        frames=frames,
     )
 
 
-_NUMERIC = frozenset(
-    "ImageType ImagePositionPatient ImageOrientationPatient PixelSpacing Rows Columns NumberOfFrames SamplesPerPixel "
-    "BitsAllocated BitsStored PixelRepresentation RescaleSlope RescaleIntercept PixelPaddingValue "
-    "PixelPaddingRangeLimit SliceThickness ConvolutionKernel KVP GantryDetectorTilt".split()
-)
+def _text(raw: Mapping[str, bytes], keyword: str, characters: str) -> str:
+    value = raw.get(keyword)
+    return lenient(value, characters) if value else ""
 
 
-def _value(data: _Elements, keyword: str, convert: Any, default: Any, bad: list[str]) -> Any:
+def _short(value: bytes, keyword: str, bad: list[str]) -> int | None:
+    if len(value) == 2:
+        return value[0] | value[1] << 8
+    if value:
+        bad.append(keyword)
+    return None
+
+
+def _as_signed(value: int | None, signed: bool) -> int | None:
+    """Paddings follow the sign of the pixels, counts do not."""
+    return value - 65536 if value is not None and signed and value > 32767 else value
+
+
+def _converted(text: str, convert: Callable[[str], Any], default: Any, keyword: str, bad: list[str]) -> Any:
     """One converted element; absent or empty gives the default, a value of the wrong kind names itself in `bad`."""
+    if not text:
+        return default
     try:
-        value = data.get(keyword)
-        return default if value is None or value == "" else convert(value)
+        return convert(text)
     except MALFORMED:
         bad.append(keyword)
         return default
 
 
-def _text(value: Any) -> str:
-    return str(value).strip(" \0")
+def _numbers_once(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split("\\"))
 
 
-def _many(value: Any) -> Iterator[Any]:
-    return iter([value] if isinstance(value, str | float | int) else value)
+# What the slices of a series share is kept once: an index of millions of files has to fit into memory.
+@lru_cache(maxsize=4096)
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split("\\"))
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item) for item in _many(value))
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split("\\")) if text else ()
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
-    return tuple(float(item) for item in _many(value))
+@lru_cache(maxsize=8192)
+def _shared(text: str) -> str:
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _hint(text: str) -> str:
+    return said_by_description(text)
+
+
+def _identifying(raw: Mapping[str, bytes], characters: str) -> tuple[tuple[str, str], ...]:
+    """Keyword and text of what tells who the patient is, in every reading that the bytes allow."""
+    return tuple(
+        (keyword, text) for keyword in _IDENTIFYING if raw.get(keyword) for text in readings(raw[keyword], characters)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _telling_texts(identifying: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for pair in identifying for text in identifying_texts(dict([pair]))))
+
+
+@lru_cache(maxsize=4096)
+def _digest(identifying: tuple[tuple[str, str], ...]) -> str:
+    said: dict[str, str] = {}
+    for keyword, text in identifying:
+        said.setdefault(keyword, text)
+    patient = said.get("PatientID") or said.get("PatientName")
+    return digest_text(patient) if patient else ""
+
+
+def telling_texts_of(folder: Path, file: str) -> tuple[str, ...]:
+    """What of a file tells who the patient is, read anew: no header keeps it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tags = [Tag(tag_for_keyword(keyword)) for keyword in (*_IDENTIFYING, _CHARACTER_SET)]
+        data = pydicom.dcmread(f"{folder}/{file}", stop_before_pixels=True, force=True, specific_tags=tags)
+        raw = {keyword: _raw(data, keyword) for keyword in (*_IDENTIFYING, _CHARACTER_SET)}
+    characters = raw[_CHARACTER_SET].decode("ascii", "replace").strip(" \0")
+    return _telling_texts(_identifying(raw, characters))
+
+
+def _cut_short(element: object) -> bool:
+    """Whether the file ends within an element."""
+    length, value = getattr(element, "length", None), getattr(element, "value", None)
+    return isinstance(value, bytes) and length is not None and length != OPEN_LENGTH and len(value) < length
+
+
+def _raw(data: pydicom.Dataset, keyword: str) -> bytes:
+    """The bytes of an element; of one that pydicom has converted already (SpecificCharacterSet), its text."""
+    if keyword not in data:
+        return b""
+    value = data.get_item(keyword).value
+    if isinstance(value, bytes):
+        return value
+    parts = [value] if isinstance(value, str) else list(value or ())
+    return "\\".join(map(str, parts)).encode("utf-8", "replace")
+
+
+def _tells(folder: Path, file: str, identifying: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+    return telling_parts(f"{_name(folder)}/{file}", identifying=_telling_texts(identifying)) if identifying else ()
+
+
+@lru_cache(maxsize=64)
+def _name(folder: Path) -> str:
+    return folder.resolve().name
 
 
 def syntax_name(header: Header) -> str:
@@ -276,10 +403,40 @@ def syntax_name(header: Header) -> str:
     return UID(header.transfer_syntax, IGNORE).name
 
 
-def native_order(header: Header) -> str | None:
-    """The byte order ("<" or ">") of uncompressed pixels that can be read in place; None where a decoder is needed."""
-    syntax = UID(header.transfer_syntax, IGNORE)
-    plain = header.bits_allocated == 16 and header.samples == 1 and header.n_frames == 1 and header.pixel_offset > 0
-    if not plain or not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated:
+@lru_cache(maxsize=64)
+def _byte_order(transfer_syntax: str) -> str | None:
+    syntax = UID(transfer_syntax, IGNORE)
+    if not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated:
         return None
     return "<" if syntax.is_little_endian else ">"
+
+
+def native_order(header: Header) -> str | None:
+    """The byte order ("<" or ">") of uncompressed pixels that can be read in place; None where a decoder is needed."""
+    alone = header.n_frames == 1 or header.frame >= 0
+    if header.bits_allocated != 16 or header.samples != 1 or not alone or header.pixel_offset <= 0:
+        return None
+    return _byte_order(header.transfer_syntax)
+
+
+def first_byte(header: Header) -> int:
+    """Where in the file the native pixels of this slice start."""
+    return header.pixel_offset + max(header.frame, 0) * 2 * header.rows * header.columns
+
+
+def read_dataset(path: Path) -> pydicom.Dataset:
+    """A whole file by pydicom, without its remarks on odd but readable values.
+
+    Raises:
+        InvalidDicomError, OSError, EOFError: no such file, or no DICOM.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(path)
+
+
+def slice_name(header: Header) -> str:
+    """A slice as a message names it: its file, made safe, the frame in it, and its position."""
+    frame = f" frame {header.frame + 1}" if header.frame >= 0 else ""
+    where = f" at z = {header.position_mm[2]:.2f} mm" if len(header.position_mm) == 3 else ""
+    return f"'{header.named}'{frame}{where}"

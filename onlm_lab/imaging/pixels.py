@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels import pixel_array
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.faults import TISSUE_HU, padding_hu, slice_name, stored_value
-from onlm_lab.imaging.headers import MALFORMED, Header, native_order, syntax_name
+from onlm_lab.imaging.headers import MALFORMED, Header, first_byte, native_order, slice_name, syntax_name
+from onlm_lab.imaging.padding import TISSUE_HU, padding_hu, stored_value
 from onlm_lab.imaging.volume import OUTSIDE_HU
 
 INT16 = np.iinfo(np.int16)
@@ -26,41 +27,72 @@ def read_slice_hu(
         SeriesError: the pixels cannot be decoded, or leave the range of int16.
     """
     last_row = header.rows if last_row is None else last_row
-    order = native_order(header)
-    if order is None:
-        stored = _decode(folder, header)[first_row:last_row]
-    else:
-        stored = _read_in_place(folder, header, order, first_row, last_row)
+    stored = _stored(folder, header, first_row, last_row)
     padded = _padded(stored, header)
     hu = _rescale(stored, header, padded)
     return (hu, None) if padded is None or not padded.any() else (np.where(padded, np.int16(OUTSIDE_HU), hu), padded)
 
 
-def _read_in_place(folder: Path, header: Header, order: str, first_row: int, last_row: int) -> np.ndarray:
-    kind = f"{order}{'i' if header.signed else 'u'}2"
-    count = (last_row - first_row) * header.columns
-    start = header.pixel_offset + 2 * first_row * header.columns
-    stored = np.fromfile(folder / header.file, dtype=kind, count=count, offset=start)
-    if stored.size < count:
-        raise SeriesError(f"The pixels of {slice_name(header)} end early. Copy the file again.")
-    stored = stored.reshape(-1, header.columns)
-    unused = 16 - header.bits_stored
-    if 0 < unused < 16:  # old scanners keep overlays in the unused high bits
-        stored = (stored.astype(f"{kind[1]}2") << unused) >> unused
+def same_pixels(folder: Path, one: Header, other: Header) -> bool:
+    """Whether two slices show the same, value by value; where one cannot be decoded they do not."""
+    if (one.rows, one.columns) != (other.rows, other.columns):
+        return False
+    try:
+        return all(
+            np.array_equal(a, b) if a is not None and b is not None else a is b
+            for a, b in zip(read_slice_hu(folder, one), read_slice_hu(folder, other), strict=True)
+        )
+    except SeriesError:
+        return False
+
+
+def _stored(folder: Path, header: Header, first_row: int, last_row: int) -> np.ndarray:
+    order = native_order(header)
+    if order is None:
+        stored = _decode(folder, header)[first_row:last_row]
+    else:
+        stored = _read_in_place(folder, header, order, first_row, last_row)
+    unused = 8 * stored.dtype.itemsize - header.bits_stored
+    if 0 < unused < 8 * stored.dtype.itemsize:  # old scanners keep overlays in the unused high bits
+        kind = np.dtype(f"{'i' if header.signed else 'u'}{stored.dtype.itemsize}")
+        stored = (stored.astype(stored.dtype.newbyteorder("=")).view(kind) << unused) >> unused
     return stored
 
 
+def _read_in_place(folder: Path, header: Header, order: str, first_row: int, last_row: int) -> np.ndarray:
+    kind = f"{order}{'i' if header.signed else 'u'}2"
+    count = (last_row - first_row) * header.columns
+    start = first_byte(header) + 2 * first_row * header.columns
+    try:
+        stored = np.fromfile(f"{folder}/{header.file}", dtype=kind, count=count, offset=start)
+    except OSError as error:
+        raise SeriesError(f"{slice_name(header)} cannot be opened: {error.strerror}. Copy the file again.") from None
+    if stored.size < count:
+        raise SeriesError(f"The pixels of {slice_name(header)} end early. Copy the file again.")
+    return stored.reshape(-1, header.columns)
+
+
 def _decode(folder: Path, header: Header) -> np.ndarray:
+    path = f"{folder}/{header.file}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom remarks on odd but readable values
-            return pydicom.dcmread(folder / header.file, force=True).pixel_array
+            if header.frame >= 0:
+                stored = pixel_array(path, index=header.frame)
+            else:
+                stored = pydicom.dcmread(path, force=True).pixel_array
     except (InvalidDicomError, OSError, EOFError, RuntimeError, *MALFORMED) as error:
-        syntax = syntax_name(header)
-        raise SeriesError(
-            f"The pixels of {slice_name(header)} cannot be decoded (transfer syntax {syntax}). Export the series "
-            "again, uncompressed."
-        ) from error
+        raise _undecodable(header) from error
+    if stored.shape != (header.rows, header.columns) or stored.dtype.kind not in "iu":
+        raise _undecodable(header)
+    return stored
+
+
+def _undecodable(header: Header) -> SeriesError:
+    return SeriesError(
+        f"The pixels of {slice_name(header)} cannot be decoded (transfer syntax {syntax_name(header)}). Export the "
+        "series again, uncompressed."
+    )
 
 
 def _padded(stored: np.ndarray, header: Header) -> np.ndarray | None:
@@ -74,7 +106,7 @@ def _padded(stored: np.ndarray, header: Header) -> np.ndarray | None:
 
 def _rescale(stored: np.ndarray, header: Header, padded: np.ndarray | None) -> np.ndarray:
     if header.slope == 1 and float(header.intercept).is_integer():
-        if header.intercept == 0 and stored.dtype.kind == "i":
+        if header.intercept == 0 and stored.dtype.kind == "i" and stored.dtype.itemsize <= 2:
             return stored.astype(np.int16)
         hu = stored.astype(np.int32) + int(header.intercept)
     else:

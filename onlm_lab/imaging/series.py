@@ -2,145 +2,99 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 
-from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.faults import Fault, find_faults, positions_mm, shear_degrees, slice_normal
-from onlm_lab.imaging.headers import UNREADABLE, Header, read_headers, syntax_name
-from onlm_lab.imaging.pixels import read_slice_hu
-from onlm_lab.imaging.privacy import digest_text, find_path, safe_path
+from onlm_lab.imaging.faults import examine
+from onlm_lab.imaging.finding import Found, search, series_kind
+from onlm_lab.imaging.geometry import positions_mm, tilt_degrees
+from onlm_lab.imaging.headers import UNREADABLE, Header, syntax_name
+from onlm_lab.imaging.indexing import SeriesIndex, index_series
+from onlm_lab.imaging.planes import read_block
+from onlm_lab.imaging.privacy import find_path
 from onlm_lab.imaging.volume import CtVolume
+from onlm_lab.imaging.volume_files import VOLUME_FILES, read_volume_file
 
-READER_VERSION = "1"  # raise it when the same files would give other Hounsfield units
-VOLUME_FILES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+READER_VERSION = "2"  # raise it when the same files would give other Hounsfield units
 COLUMNS = (
     "uid modality n_instances spacing_mm thickness_mm kernel tilt_degrees transfer_syntax faults path "
-    "pixel_spacing_mm rows columns manufacturer model kvp contrast lossy patient_position image_type study_uid "
-    "frame_of_reference_uid patient_digest"
+    "kind pixel_spacing_mm rows columns n_slices coverage_mm manufacturer model kvp contrast lossy patient_position "
+    "image_type stacks study_uid frame_of_reference_uid patient_digest"
 ).split()
+_UNEVEN = {"no_geometry", "multi_frame", "mixed_orientation", "missing_slices", "variable_spacing", "several_stacks"}
 
 
-@dataclass(frozen=True, eq=False)
-class SeriesIndex:
-    """One readable CT series, known from its headers alone; slices are in order along the normal.
-
-    Attributes:
-        folder: what the headers' file names are relative to.
-        headers: one a slice, in the order of the z index.
-        faults: warnings only; a series that must be refused has no index.
-    """
-
-    folder: Path = field(repr=False)
-    series_uid: str
-    headers: tuple[Header, ...]
-    spacing_mm: tuple[float, float, float]
-    origin_mm: tuple[float, float, float]
-    direction: np.ndarray
-    acquisition: dict[str, Any]
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of voxels along (z, y, x)."""
-        return len(self.headers), self.headers[0].rows, self.headers[0].columns
-
-    @property
-    def digest(self) -> str:
-        """Changes when any file of the series changes (name, size, time of change, geometry); pixels are not read."""
-        state = hashlib.sha256(self.series_uid.encode())
-        for header in self.headers:
-            state.update(repr((Path(header.file).name, header.size_bytes, header.modified_ns)).encode())
-            state.update(repr((header.position_mm, header.orientation, header.slope, header.intercept)).encode())
-        return state.hexdigest()
-
-
-def find_series(folder: str | os.PathLike, *, workers: int | None = None, progress: bool = False) -> pd.DataFrame:
+def find_series(
+    folder: str | os.PathLike, *, workers: int | None = None, progress: bool = False,
+    store: str | os.PathLike | None = None, treatments: Mapping[str, str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Every DICOM series below a folder, one row each, whatever the nesting and the file names.
 
     Args:
-        folder: read with everything below it; files that are not DICOM are left out and counted.
+        folder: read with everything below it, or a DICOMDIR; files that are not DICOM are left out and counted.
         workers: processes for reading headers; None decides by the number of files.
         progress: whether to show a bar.
+        store: a folder that keeps the headers, so that a search that was killed goes on where it was, and the next
+            one opens only what is new; nothing in it tells who a patient is. None keeps nothing.
+        treatments: what is done about which fault, as in [imaging.faults] of study.toml.
 
     Returns:
         One row a series: uid, modality, n_instances, spacing_mm (between slices, from their positions; NaN where they
-        are uneven), thickness_mm, kernel, tilt_degrees, transfer_syntax, faults (tuple of codes, empty when sound),
-        path (folder relative to the argument; a part that names the patient is a digest, which the readers of this
-        package accept in its place), and further facts. `.attrs` counts n_files, n_not_dicom, n_unreadable and
-        n_without_series.
+        are uneven), thickness_mm, kernel, tilt_degrees, transfer_syntax, faults (tuple of codes of
+        study.imaging.FAULTS, empty when sound), path (folder relative to the argument; a part that names the patient
+        is a digest, which the readers of this package accept in its place), kind (see kinds.KINDS), stacks (what the
+        stacks of a series that holds several are, to be named as "<uid>#1" and so on), and further facts. `.attrs`
+        counts n_files, n_not_dicom, n_unreadable and n_without_series.
 
     Raises:
         SeriesError: the folder does not exist.
     """
-    root = _folder(folder)
-    headers, n_files = read_headers(root, workers=workers, progress=progress)
-    named = [header for header in headers if header.series_uid]
-    rows = [_row(uid, members) for uid, members in _by_series(named).items()]
+    return series_table(search(folder, workers=workers, progress=progress, store=store), treatments=treatments)
+
+
+def series_table(found: Found, *, treatments: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The same, of headers that are there already."""
+    rows = [_row(found, uid, members, treatments) for uid, members in found.series.items()]
+    rows += [_lost_row(uid, modality) for uid, (modality, n) in found.listed.items() if n and uid not in found.series]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    n_unreadable = sum(header.unreadable == UNREADABLE for header in headers)
+    n_series = sum(len({header.file for header in members}) for members in found.series.values())
+    n_unreadable = sum(header.unreadable == UNREADABLE for header in found.broken)
     table.attrs.update(
-        n_files=n_files,
-        n_not_dicom=n_files - len(headers),
+        n_files=found.n_files,
+        n_not_dicom=found.n_files - found.n_dicom,
         n_unreadable=n_unreadable,
-        n_without_series=len(headers) - len(named) - n_unreadable,
+        n_without_series=found.n_dicom - n_series - n_unreadable,
     )
     return table
 
 
-def index_series(folder: str | os.PathLike, series_uid: str | None = None) -> SeriesIndex:
-    """The one CT series of a folder, or the named one, checked and in order, without decoding a pixel.
-
-    Raises:
-        SeriesError: no CT, several of them and none named, or slices that do not make a volume; the message names
-            the fault and the slice.
-    """
-    root = _folder(folder)
-    headers, n_files = read_headers(root)
-    members = _choose(root, _by_series([header for header in headers if header.series_uid]), series_uid, n_files)
-    _refuse_strays(headers, members)
-    faults = find_faults(members)
-    refusals = [fault for fault in faults if fault.refuses]
-    if refusals:
-        where = _where(root, members)
-        raise SeriesError(f"The CT in '{where}' cannot be read. " + " ".join(fault.sentence for fault in refusals))
-    order = np.argsort(positions_mm(members), kind="stable")
-    return _placed(root, tuple(members[k] for k in order), faults)
-
-
-def read_series(folder: str | os.PathLike, series_uid: str | None = None) -> CtVolume:
+def read_series(
+    folder: str | os.PathLike, series_uid: str | None = None, *, treatments: Mapping[str, str] | None = None
+) -> CtVolume:
     """A CT as Hounsfield units in the patient's frame.
 
     Args:
         folder: a folder of DICOM files (with everything below it), or one NIfTI, NRRD or MetaImage file.
-        series_uid: needed where the folder holds several CT series.
+        series_uid: needed where the folder holds several CT series; "1.2.3#2" is the second stack of a series.
+        treatments: what is done about which fault, as in [imaging.faults] of study.toml; None takes the defaults of
+            study.imaging.FAULTS: a tilted gantry is made upright, missing or uneven slices are refused.
 
     Raises:
         SeriesError: which slice and what is wrong.
     """
     path = find_path(folder)
     if path.is_file() and str(path).lower().endswith(VOLUME_FILES):
-        return _read_volume_file(path)
-    return read_index(index_series(path, series_uid))
+        return read_volume_file(path, treatments=treatments)
+    return read_index(index_series(path, series_uid, treatments=treatments))
 
 
 def read_index(index: SeriesIndex) -> CtVolume:
     """The whole CT of an index."""
-    hu = np.empty(index.shape, dtype=np.int16)
-    padding: np.ndarray | None = None
-    for k, header in enumerate(index.headers):
-        hu[k], padded = read_slice_hu(index.folder, header)
-        if padded is not None:
-            padding = np.zeros(index.shape, dtype=bool) if padding is None else padding
-            padding[k] = padded
+    hu, padding = read_block(index.folder, index.headers, index.grid)
     return CtVolume(
         hu=hu,
         spacing_mm=index.spacing_mm,
@@ -149,53 +103,38 @@ def read_index(index: SeriesIndex) -> CtVolume:
         series_uid=index.series_uid,
         acquisition=dict(index.acquisition),
         padding=padding,
+        slice_z=index.grid.slice_z,
     )
 
 
-def _folder(folder: str | os.PathLike) -> Path:
-    root = find_path(folder)
-    if root.is_dir():
-        return root
-    what = "is a file, not a folder" if root.is_file() else "does not exist"
-    raise SeriesError(f"'{root.name}' {what}. Give the folder that holds the DICOM files.")
-
-
-def _by_series(headers: Sequence[Header]) -> dict[str, list[Header]]:
-    series: dict[str, list[Header]] = {}
-    for header in headers:
-        series.setdefault(header.series_uid, []).append(header)
-    return series
-
-
-def _where(root: Path, members: Sequence[Header]) -> str:
-    """The folder of a series as a message names it: the asked folder's own name and what lies below it."""
-    identifying = {text for header in members for text in header.identifying}
-    common = os.path.commonpath([os.path.dirname(header.file) for header in members])
-    return safe_path(Path(root.resolve().name) / common, identifying=identifying)
-
-
-def _row(uid: str, members: list[Header]) -> dict[str, Any]:
+def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str, str] | None) -> dict[str, Any]:
     first = members[0]
-    identifying = {text for header in members for text in header.identifying}
-    common = os.path.commonpath([os.path.dirname(header.file) for header in members])
-    faults = find_faults(members) if first.modality == "CT" else ()
-    codes = tuple(dict.fromkeys(fault.code for fault in faults))
-    uneven = {"no_geometry", "multi_frame", "mixed_orientation", "missing_slices", "variable_spacing"} & set(codes)
-    syntaxes = sorted({syntax_name(header) for header in members})
+    is_ct = first.modality == "CT"
+    kind = series_kind(members)
+    faults, stacks, slices = (), (), ()
+    if is_ct:
+        examined = examine(members, folder=found.folder, treatments=treatments, more=found.beside(members))
+        faults = tuple(dict.fromkeys(fault.code for fault in examined.faults))
+        stacks = tuple(stack.name for stack in examined.stacks) if len(examined.stacks) > 1 else ()
+        slices = examined.slices
+    spacing, coverage = _extent_mm(slices)
     return {
         "uid": uid,
         "modality": first.modality,
-        "n_instances": len(members),
-        "spacing_mm": float("nan") if uneven or first.modality != "CT" else _spacing_mm(members),
+        "n_instances": len({header.file for header in members}),
+        "spacing_mm": float("nan") if _UNEVEN & set(faults) else spacing,
         "thickness_mm": first.thickness_mm,
         "kernel": first.kernel,
-        "tilt_degrees": shear_degrees(members),
-        "transfer_syntax": "; ".join(syntaxes),
-        "faults": codes,
-        "path": safe_path(common, identifying=identifying) or ".",
+        "tilt_degrees": tilt_degrees(members),
+        "transfer_syntax": "; ".join(sorted({syntax_name(header) for header in members})),
+        "faults": faults,
+        "path": found.place(members),
+        "kind": kind,
         "pixel_spacing_mm": first.pixel_spacing_mm[0] if first.pixel_spacing_mm else float("nan"),
         "rows": first.rows,
         "columns": first.columns,
+        "n_slices": len(members),
+        "coverage_mm": coverage,
         "manufacturer": first.manufacturer,
         "model": first.model,
         "kvp": first.kvp,
@@ -203,100 +142,27 @@ def _row(uid: str, members: list[Header]) -> dict[str, Any]:
         "lossy": any(header.lossy for header in members),
         "patient_position": first.patient_position,
         "image_type": "\\".join(first.image_type),
+        "stacks": stacks,
         "study_uid": first.study_uid,
         "frame_of_reference_uid": first.frame_of_reference_uid,
-        "patient_digest": digest_text(first.patient) if first.patient else "",
+        "patient_digest": first.patient,
     }
 
 
-def _spacing_mm(members: Sequence[Header]) -> float:
-    places = np.unique(np.round(positions_mm(members), 3))
-    return float(np.ptp(places) / (len(places) - 1)) if len(places) > 1 else float("nan")
+def _extent_mm(slices: tuple[Header, ...]) -> tuple[float, float]:
+    """The distance of slices, and the whole way from the first to the last."""
+    if len(slices) < 2:
+        return float("nan"), float("nan")
+    whole = float(np.ptp(positions_mm(slices)))
+    return whole / (len(slices) - 1), whole
 
 
-def _choose(root: Path, series: dict[str, list[Header]], series_uid: str | None, n_files: int) -> list[Header]:
-    name = safe_path(root.resolve().name, identifying={t for m in series.values() for h in m for t in h.identifying})
-    found = {uid: members for uid, members in series.items() if members[0].modality == "CT"}
-    if not found:
-        others = ", ".join(sorted({members[0].modality or "unknown" for members in series.values()})) or "none"
-        raise SeriesError(
-            f"'{name}' holds no CT series: {n_files} files, {len(series)} DICOM series of other kinds ({others}). "
-            "Give the folder that holds the CT slices."
-        )
-    if series_uid is not None:
-        if series_uid not in found:
-            raise SeriesError(f"'{name}' holds no CT series {series_uid}; there are: {_listed(found)}.")
-        return found[series_uid]
-    if len(found) > 1:
-        raise SeriesError(f"'{name}' holds {len(found)} CT series; name one by series_uid: {_listed(found)}.")
-    return next(iter(found.values()))
-
-
-def _refuse_strays(headers: Sequence[Header], members: Sequence[Header]) -> None:
-    """A broken file among the slices may be one of them, and a lost first or last slice leaves no gap to see."""
-    folders = {os.path.dirname(header.file) for header in members}
-    broken = [h for h in headers if not h.series_uid and not h.is_directory and os.path.dirname(h.file) in folders]
-    if broken:
-        identifying = {text for header in members for text in header.identifying}
-        names = ", ".join(f"'{safe_path(header.file, identifying=identifying)}'" for header in broken[:3])
-        raise SeriesError(
-            f"{len(broken)} DICOM files beside the CT's {len(members)} slices have a broken header ({names}) and may "
-            "be slices of it. Copy them again, or move them elsewhere."
-        )
-
-
-def _listed(series: dict[str, list[Header]]) -> str:
-    shown = [f"{uid} ({len(members)} slices)" for uid, members in list(series.items())[:10]]
-    return ", ".join(shown) + (f" and {len(series) - 10} more" if len(series) > 10 else "")
-
-
-def _placed(root: Path, headers: tuple[Header, ...], faults: tuple[Fault, ...]) -> SeriesIndex:
-    first = headers[0]
-    along = positions_mm(headers)
-    row, column = (vector / np.linalg.norm(vector) for vector in np.reshape(first.orientation, (2, 3)))
-    row_spacing, column_spacing = first.pixel_spacing_mm
-    return SeriesIndex(
-        folder=root,
-        series_uid=first.series_uid,
-        headers=headers,
-        spacing_mm=(float(np.ptp(along) / (len(headers) - 1)), row_spacing, column_spacing),
-        origin_mm=tuple(first.position_mm),
-        direction=np.column_stack([slice_normal(first), column, row]),
-        acquisition={
-            "manufacturer": first.manufacturer,
-            "model": first.model,
-            "kernel": first.kernel,
-            "kvp": first.kvp,
-            "thickness_mm": first.thickness_mm,
-            "contrast": first.contrast,
-            "patient_position": first.patient_position,
-            "transfer_syntax": syntax_name(first),
-            "frame_of_reference_uid": first.frame_of_reference_uid,
-            "warnings": tuple(fault.code for fault in faults),
-        },
-        faults=faults,
-    )
-
-
-def _read_volume_file(path: Path) -> CtVolume:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise SeriesError(f"'{path.name}' cannot be read as NIfTI, NRRD or MetaImage. Export it again.") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise SeriesError(
-            f"'{path.name}' has {image.GetDimension()} dimensions; a CT is one value in three dimensions."
-        )
-    values = sitk.GetArrayFromImage(image)
-    if values.dtype != np.int16:
-        values = np.rint(values)
-        if not np.isfinite(values).all() or values.min() < -32768 or values.max() > 32767:
-            raise SeriesError(f"'{path.name}' holds values that are no Hounsfield units. Give the CT itself.")
-    return CtVolume(
-        hu=values.astype(np.int16),
-        spacing_mm=tuple(image.GetSpacing()[::-1]),
-        origin_mm=tuple(image.GetOrigin()),
-        direction=np.reshape(image.GetDirection(), (3, 3))[:, ::-1].copy(),
-        series_uid="",
-        acquisition={"source": "volume file", "thickness_mm": float("nan"), "kernel": "", "warnings": ()},
-    )
+def _lost_row(uid: str, modality: str) -> dict[str, Any]:
+    """A series that a DICOMDIR lists and of which no file is there."""
+    unknown = dict.fromkeys(COLUMNS, "")
+    numbers = ("spacing_mm", "thickness_mm", "tilt_degrees", "pixel_spacing_mm", "coverage_mm", "kvp")
+    return {
+        **unknown, **dict.fromkeys(numbers, float("nan")), **dict.fromkeys(("rows", "columns", "n_slices"), 0),
+        "contrast": False, "lossy": False, "stacks": (), "uid": uid, "modality": modality, "n_instances": 0,
+        "faults": ("missing_files",), "path": ".", "kind": "not_ct" if modality != "CT" else "not_placed",
+    }  # fmt: skip

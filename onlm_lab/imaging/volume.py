@@ -23,6 +23,8 @@ class CtVolume:
         series_uid: the DICOM SeriesInstanceUID, or "" for a NIfTI or NRRD file.
         acquisition: how the scan was made (kernel, kvp, thickness_mm, ...); holds nothing that names the patient.
         padding: bool (z,y,x), true where the scanner wrote padding instead of a measurement; None when nowhere.
+        slice_z: z index, with fractions, of every slice that was scanned, where the planes are not the slices
+            themselves because uneven or missing slices were made even; else None.
     """
 
     hu: np.ndarray
@@ -32,6 +34,7 @@ class CtVolume:
     series_uid: str
     acquisition: Mapping[str, Any]
     padding: np.ndarray | None = None
+    slice_z: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,6 +50,16 @@ class CtVolume:
     def frame_of_reference_uid(self) -> str:
         """The DICOM FrameOfReferenceUID, or "" where the scan has none."""
         return str(self.acquisition.get("frame_of_reference_uid", ""))
+
+    @property
+    def nearest_axes(self) -> tuple[tuple[int, int, int], np.ndarray]:
+        """Which index runs most along the patient's z, y and x; and whether each runs the other way (bool)."""
+        along = np.asarray(self.direction)[::-1]  # rows: the patient's z, y, x; columns: the z, y and x index
+        order: list[int] = []
+        for axis in range(3):
+            free = [k for k in range(3) if k not in order]
+            order.append(max(free, key=lambda k: abs(along[axis, k])))
+        return tuple(order), np.array([along[axis, k] < 0 for axis, k in enumerate(order)])
 
     def to_patient_mm(self, index_zyx: np.ndarray) -> np.ndarray:
         """Positions (..., 3) as x, y, z in mm (LPS) of voxel indices (..., 3) as z, y, x; fractions allowed."""
@@ -88,3 +101,17 @@ def patient_mm_to_voxel(
     """Voxel indices (..., 3) as z, y, x (fractional) of positions (..., 3) as x, y, z in mm (LPS)."""
     shifted = np.asarray(position_mm, dtype=float) - np.asarray(origin_mm, dtype=float)
     return (shifted @ np.asarray(direction)) / np.asarray(spacing_mm, dtype=float)
+
+
+def patient_axes(volume: CtVolume) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """The CT turned so that its indices run along the patient's z (to the head), y (to the back) and x (to the left).
+
+    Nothing is interpolated: an oblique scan is turned to the axes that lie nearest.
+
+    Returns:
+        A view of the HU, and the spacing in mm along its axes.
+    """
+    order, flipped = volume.nearest_axes
+    turned = volume.hu.transpose(order)
+    turned = turned[tuple(slice(None, None, -1) if back else slice(None) for back in flipped)]
+    return turned, tuple(volume.spacing_mm[k] for k in order)

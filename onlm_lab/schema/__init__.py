@@ -41,7 +41,7 @@ from onlm_lab.schema.document import (
 from onlm_lab.schema.reading import Reading, distinct, read, read_table, try_source
 from onlm_lab.schema.redcap_design import entered_in_redcap, redcap_design
 from onlm_lab.schema.settings import plain_settings, settings_faults
-from onlm_lab.schema.sources import Lost, Source, lost_columns, open_source
+from onlm_lab.schema.sources import Lost, Source, dates_by_patient, lost_columns, open_source
 from onlm_lab.schema.template import template_workbook
 from onlm_lab.schema.workbooks import sheet_names
 from onlm_lab.schema.writing import table_text, write_table
@@ -67,6 +67,7 @@ __all__ = [
     "check_known_patients",
     "column",
     "columns",
+    "dates_by_patient",
     "declared",
     "dictionary_csv",
     "dictionary_entries",

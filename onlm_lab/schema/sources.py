@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from onlm_lab.errors import Fault
 from onlm_lab.schema import mapping as mappings
+from onlm_lab.schema.dates import read_dates
 from onlm_lab.schema.dictionary import Column, columns, nearest
 from onlm_lab.schema.names import TABLES, every_column, our_name, patients_of, resolve
 from onlm_lab.schema.redcap import ADMIN, Project, explained, read_project
@@ -95,6 +97,20 @@ def lost_columns(sources: Sequence[Source], *, mapping: Settings, extra_columns:
     ours = every_column(extra_columns)
     free = [name for name in there if name not in mapping.columns and name not in ours]
     return [Lost(name, target, nearest(name, free)) for name, target in mapping.columns.items() if name not in there]
+
+
+def dates_by_patient(source: Source, name: str, *, data: Data, mapping: Settings) -> dict[str, datetime.date]:
+    """The date of each patient in a column that the file or the mapping calls so; empty where there is no such column.
+
+    Cells that hold no date are left out: reading the table tells of them.
+    """
+    own = resolve(name, source.sheet, mapping=mapping, names=source.names)
+    if own is None:
+        return {}
+    column = source.sheet.columns[own]
+    found, _ = read_dates(column, date_format=data.date_format)
+    days = column.values(found).tolist()
+    return {patient: day for patient, day in zip(source.ids(mapping=mapping), days, strict=True) if patient and day}
 
 
 def doubled_beside(source: Source, *, mapping: Settings) -> list[Fault]:

@@ -8,6 +8,7 @@ A key that is not known is an error that names the nearest one; a value of the w
 """
 
 from onlm_lab.study.centrality import CENTRAL_DEFINITIONS, CentralDefinition, central_definition
+from onlm_lab.study.imaging import Imaging
 from onlm_lab.study.reading import load_study, starter_toml
 from onlm_lab.study.stages import (
     CLINICAL_PREDICTORS,
@@ -37,6 +38,7 @@ __all__ = [
     "Data",
     "Elapsed",
     "ExtraColumn",
+    "Imaging",
     "Info",
     "Label",
     "Mapping",

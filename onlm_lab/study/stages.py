@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from onlm_lab.errors import StudyError
 from onlm_lab.study.centrality import DEFAULT, central_definition
+from onlm_lab.study.imaging import Imaging
 
 RULES = (
     "nsclc_confirmed", "clinical_stage_i", "adult", "performance_status", "radical_treatment", "imaging_complete",
@@ -291,6 +292,7 @@ class Study:
     protocol: Protocol = field(default_factory=Protocol)
     label: Label = field(default_factory=Label)
     split: Split = field(default_factory=Split)
+    imaging: Imaging = field(default_factory=Imaging)
     patch: Patch = field(default_factory=Patch)
     model: Model = field(default_factory=Model)
     training: Training = field(default_factory=Training)
