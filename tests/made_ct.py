@@ -10,6 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
+    EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     RTStructureSetStorage,
     SegmentationStorage,
@@ -94,6 +95,46 @@ def write(folder: Path, datasets: list[Dataset], names: list[str] | None = None)
 
 def write_scan(folder: Path, scan: Scan) -> Path:
     return write(folder, slices(scan))
+
+
+def enhanced(scan: Scan, *, order: list[int] | None = None, shared: bool = True) -> FileDataset:
+    """The same scan as one Enhanced CT file; frames in any order; what is shared may stand with each frame instead."""
+    order = list(range(scan.shape[0])) if order is None else order
+    singles = slices(scan)
+    data = _file(EnhancedCTImageStorage, f"{scan.series}-enhanced")
+    data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    data.PatientName, data.PatientID = "", ""
+    data.SeriesInstanceUID, data.FrameOfReferenceUID = generate_uid(entropy_srcs=[scan.series]), scan.frame
+    first = singles[0]
+    for name in ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"):
+        setattr(data, name, first[name].value)
+    data.HighBit, data.PixelRepresentation = first.HighBit, first.PixelRepresentation
+    data.NumberOfFrames = len(order)
+    common = Dataset()
+    common.PixelMeasuresSequence = [_item(PixelSpacing=list(scan.spacing_mm[1:]), SliceThickness=scan.spacing_mm[0])]
+    common.PlaneOrientationSequence = [_item(ImageOrientationPatient=[*scan.row, *scan.column])]
+    rescale = _item(RescaleSlope=scan.slope, RescaleIntercept=scan.intercept, RescaleType="HU")
+    common.PixelValueTransformationSequence = [rescale]
+    common.CTReconstructionSequence = [_item(ConvolutionKernel="B70f")]
+    common.CTXRayDetailsSequence = [_item(KVP=120.0)]
+    data.SharedFunctionalGroupsSequence = [common if shared else Dataset()]
+    data.PerFrameFunctionalGroupsSequence = []
+    for k in order:
+        groups = Dataset()
+        if not shared:
+            groups.update(common)
+        groups.PlanePositionSequence = [_item(ImagePositionPatient=list(singles[k].ImagePositionPatient))]
+        groups.FrameContentSequence = [_item(StackID="1", InStackPositionNumber=k + 1)]
+        data.PerFrameFunctionalGroupsSequence.append(groups)
+    data.PixelData = b"".join(singles[k].PixelData for k in order)
+    return data
+
+
+def _item(**values: object) -> Dataset:
+    item = Dataset()
+    for name, value in values.items():
+        setattr(item, name, value)
+    return item
 
 
 def rtstruct(regions: dict[str, list[np.ndarray]], *, frame: str = FRAME) -> FileDataset:

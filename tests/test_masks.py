@@ -11,7 +11,7 @@ from made_ct import Scan
 from skimage.draw import polygon2mask
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging import centre_of_mass_mm, measure_tumour, read_mask, read_series
+from onlm_lab.imaging import centre_of_mass_mm, measure_tumour, read_mask, read_series, series_of_mask
 from onlm_lab.imaging.rasterising import rasterise
 
 SCAN = Scan(shape=(8, 30, 36), spacing_mm=(2.0, 1.0, 1.0))
@@ -200,6 +200,124 @@ def test_a_mask_that_is_empty_elsewhere_or_without_geometry_is_refused(volume, t
     ct = made_ct.write(tmp_path, made_ct.slices(SCAN)[:1], ["ct.dcm"]) / "ct.dcm"
     with pytest.raises(SeriesError, match=r"'ct\.dcm' is a DICOM file of kind CT"):
         read_mask(ct, volume)
+
+
+def test_a_mask_of_the_cts_size_that_was_turned_or_shifted_is_refused(volume, tmp_path):
+    values = np.zeros(SCAN.shape, np.uint8)
+    values[3:5, 12:16, 14:20] = 1
+    turned = _image(volume, values)
+    turned.SetDirection([0, 1, 0, 1, 0, 0, 0, 0, 1])  # rows for columns
+    sitk.WriteImage(turned, str(tmp_path / "turned.nrrd"))
+    with pytest.raises(
+        SeriesError, match=r"'turned\.nrrd' has as many voxels as the CT.*lost the geometry or was turned"
+    ):
+        read_mask(tmp_path / "turned.nrrd", volume)
+    shifted = _image(volume, values)
+    shifted.SetOrigin([volume.origin_mm[0], volume.origin_mm[1], volume.origin_mm[2] + 4.0])
+    sitk.WriteImage(shifted, str(tmp_path / "shifted.nii"))
+    with pytest.raises(SeriesError, match=r"its corners are 2\.0 voxels off"):
+        read_mask(tmp_path / "shifted.nii", volume)
+
+
+def test_a_mask_on_another_grid_is_resampled_by_its_place(volume, tmp_path):
+    fine = np.zeros((24, 40, 40), np.uint8)
+    fine[6:15, 8:24, 10:30] = 1  # voxels of 0.5 mm
+    image = sitk.GetImageFromArray(fine)
+    image.SetSpacing([0.5, 0.5, 0.5])
+    image.SetOrigin(volume.to_patient_mm([1, 5, 6]).tolist())
+    sitk.WriteImage(image, str(tmp_path / "fine.nrrd"))
+    mask = read_mask(tmp_path / "fine.nrrd", volume)
+    places = volume.to_patient_mm(np.argwhere(np.ones(volume.shape)))
+    index = np.rint((places - image.GetOrigin()) / 0.5).astype(int)[:, ::-1]
+    inside = ((index >= 0) & (index < fine.shape)).all(axis=1)
+    expected = np.zeros(len(places), bool)
+    expected[inside] = fine[tuple(index[inside].T)] > 0
+    assert (mask.ravel() ^ expected).sum() <= 0.02 * expected.sum() and mask.sum() > 100
+
+
+def test_an_oblique_segment_is_resampled_onto_the_slices(volume, tmp_path):
+    lean = np.radians(15)
+    oblique = SCAN.but(
+        shape=(20, 30, 36), spacing_mm=(1.0, 1.0, 1.0), row=(float(np.cos(lean)), 0.0, float(np.sin(lean))),
+        origin_mm=(-8.0, -12.0, -105.0),
+    )  # fmt: skip
+    middle = np.array(volume.to_patient_mm([3.5, 15, 17]))
+    index = np.indices(oblique.shape).reshape(3, -1).T
+    normal = np.cross(oblique.row, oblique.column)
+    places = np.array(oblique.origin_mm) + index @ np.array([normal, oblique.column, oblique.row])
+    drawn = (np.linalg.norm(places - middle, axis=1) < 5.0).reshape(oblique.shape)
+    mask = read_mask(save(tmp_path, made_ct.segmentation({"ball": drawn}, oblique)), volume)
+    assert mask.sum() * volume.voxel_ml == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.08)
+    np.testing.assert_allclose(centre_of_mass_mm(mask, volume), middle, atol=0.3)
+
+
+def test_a_segment_with_thinner_frames_is_not_inflated_by_them(volume, tmp_path):
+    thin = SCAN.but(shape=(32, 30, 36), spacing_mm=(0.5, 1.0, 1.0))
+    drawn = np.zeros(thin.shape, bool)
+    for k in range(8, 21):  # a cone that grows by a row a frame
+        drawn[k, 4 : 4 + k, 6:20] = True
+    mask = read_mask(save(tmp_path, made_ct.segmentation({"t": drawn}, thin)), volume)
+    assert {k: int(mask[k].any(axis=1).sum()) for k in range(8) if mask[k].any()} == {2: 8, 3: 12, 4: 16, 5: 20}
+
+
+def test_without_a_frame_of_reference_a_mask_has_to_name_the_series(tmp_path):
+    scan = SCAN.but(frame="")
+    volume = read_series(made_ct.write_scan(tmp_path / "scan", scan))
+    drawn = np.zeros(scan.shape, bool)
+    drawn[3, 5:9, 5:9] = True
+    data = made_ct.segmentation({"t": drawn}, scan)
+    assert read_mask(save(tmp_path, data), volume).sum() == 16  # it names none: taken for its place
+    data.ReferencedSeriesSequence = [pydicom.Dataset()]
+    data.ReferencedSeriesSequence[0].SeriesInstanceUID = volume.series_uid
+    assert read_mask(save(tmp_path, data), volume).sum() == 16
+    assert series_of_mask(tmp_path / "mask.dcm") == (volume.series_uid,)
+    data.ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.3"
+    with pytest.raises(SeriesError, match="names another series than this CT, and there is no frame of reference"):
+        read_mask(save(tmp_path, data), volume)
+
+
+@pytest.mark.parametrize(
+    ("characters", "codec"),
+    [("GB18030", "gb18030"), ("", "gb18030"), ("ISO_IR 192", "utf_8"), ("\\ISO 2022 IR 58", None)],
+)
+def test_a_region_is_found_by_its_chinese_name_in_any_character_set(volume, tmp_path, characters, codec):
+    data = made_ct.rtstruct({"heart": [square(volume, 3, 2, 4)], "tumour": [square(volume, 3, 5, 12)]})
+    name = "肿瘤"
+    raw = name.encode(codec) if codec else b"\x1b$)A" + name.encode("gb2312")
+    if characters:
+        data.SpecificCharacterSet = characters.split("\\")
+    data.StructureSetROISequence[1].add_new(0x30060026, "LO", "XX")
+    path = save(tmp_path, data)
+    place = path.read_bytes().index(b"\x06\x30\x26\x00LO\x02\x00XX")
+    whole = bytearray(path.read_bytes())
+    raw += b" " * (len(raw) % 2)
+    whole[place : place + 10] = b"\x06\x30\x26\x00LO" + len(raw).to_bytes(2, "little") + raw
+    grown = len(raw) - 2
+    _grow(whole, data, grown)
+    path.write_bytes(whole)
+    assert read_mask(path, volume, "肿*").sum() == 64 and read_mask(path, volume, "肿瘤").sum() == 64
+    with pytest.raises(SeriesError, match="holds 2 regions; name one: 1: heart, 2: "):
+        read_mask(path, volume)
+
+
+def _grow(whole, data, n_bytes):
+    """Lengthen the sequence of regions and its second item by so many bytes, in the written file."""
+    head = b"\x06\x30\x20\x00SQ\x00\x00"
+    at = whole.index(head) + len(head)
+    length = int.from_bytes(whole[at : at + 4], "little")
+    if length != 0xFFFFFFFF:
+        whole[at : at + 4] = (length + n_bytes).to_bytes(4, "little")
+    item = whole.index(b"\xfe\xff\x00\xe0", whole.index(b"\xfe\xff\x00\xe0", at) + 4)
+    length = int.from_bytes(whole[item + 4 : item + 8], "little")
+    if length != 0xFFFFFFFF:
+        whole[item + 4 : item + 8] = (length + n_bytes).to_bytes(4, "little")
+
+
+def test_a_malformed_structure_set_is_a_sentence_and_no_crash(volume, tmp_path):
+    data = made_ct.rtstruct({"t": [square(volume, 3, 5, 12)]})
+    data.ROIContourSequence[0].ContourSequence[0].ContourData = ["1", "2", "3", "4"]
+    with pytest.raises(SeriesError, match=r"The RTSTRUCT 'mask\.dcm' cannot be understood"):
+        read_mask(save(tmp_path, data), volume)
 
 
 def test_contours_that_do_not_fit_the_scan_are_refused(volume, tmp_path):

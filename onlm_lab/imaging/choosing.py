@@ -95,6 +95,8 @@ def _left_out(row: Mapping[str, object], rule: Rule, days: float | None) -> str:
     if refused:
         return f"left out: {'; '.join(FAULTS[code][0] for code in refused)}"
     thick = _thickness(row)
+    if math.isinf(thick):
+        return "left out: neither thickness nor distance of its slices is known"
     if thick > rule.max_thickness_mm:
         return f"left out: {thick:g} mm thick, more than {rule.max_thickness_mm:g} mm"
     if row["coverage_mm"] < rule.min_coverage_mm:

@@ -19,8 +19,10 @@ from onlm_lab.imaging.geometry import (
     lean_of,
     missing_steps,
     positions_mm,
+    usual_gap,
 )
 from onlm_lab.imaging.headers import Header, native_order, slice_name
+from onlm_lab.imaging.kinds import MAPS
 from onlm_lab.imaging.padding import TISSUE_HU, padding_hu
 from onlm_lab.imaging.pixels import same_pixels
 from onlm_lab.imaging.stacks import Stack, stacks_of
@@ -103,8 +105,8 @@ def _bounded(fault: Fault, slices: Sequence[Header]) -> Fault:
     """A hole that is too wide is refused, whatever is said about missing slices."""
     if fault.treatment != "interpolate":
         return fault
-    gaps = np.diff(positions_mm(slices))
-    if gaps.max() - np.median(gaps) <= MAX_FILLED_MM:
+    along = positions_mm(slices)
+    if np.diff(along).max() - usual_gap(along) <= MAX_FILLED_MM:
         return fault
     return Fault(fault.code, f"{fault.sentence} A hole of more than {MAX_FILLED_MM:g} mm is never filled.")
 
@@ -149,9 +151,16 @@ def _not_hounsfield(headers: Sequence[Header]) -> _Found:
     if bad:
         text = f"{len(bad)} of {len(headers)} files lack a usable RescaleSlope and RescaleIntercept: {_several(bad)}."
         found.append(("no_rescale", text))
-    other = [header for header in headers if header.rescale_type.upper() not in UNITS_IN_HU]
+    other = [
+        header
+        for header in headers
+        if header.rescale_type.upper() not in UNITS_IN_HU or {word.upper() for word in header.image_type} & set(MAPS)
+    ]
     if other:
-        text = f"{len(other)} of {len(headers)} slices are in another unit than HU (RescaleType): {_several(other)}."
+        text = (
+            f"{len(other)} of {len(headers)} slices are in another unit than HU (RescaleType, ImageType): "
+            f"{_several(other)}."
+        )
         found.append(("not_hounsfield", text))
     return found
 
@@ -271,9 +280,9 @@ def _uneven(ordered: list[Header], along: np.ndarray) -> _Found:
     if is_even(along):
         return []
     gaps = np.diff(along)
-    usual = float(np.median(gaps))
     missing = missing_steps(along)
     if missing is not None:
+        usual = usual_gap(along)
         n_missing, k = int(missing.sum()), int(np.argmax(missing > 0))
         text = (
             f"{n_missing} of {len(along) + n_missing} slices are missing: after {slice_name(ordered[k])} the next lies "
@@ -282,7 +291,7 @@ def _uneven(ordered: list[Header], along: np.ndarray) -> _Found:
         return [("missing_slices", text)]
     counts = Counter(np.round(gaps, 2).tolist())
     spacings = ", ".join(f"{gap:g} mm x{n}" for gap, n in sorted(counts.items())[:4])
-    k = int(np.argmax(np.abs(gaps - usual)))
+    k = int(np.argmax(np.abs(gaps - np.median(gaps))))
     text = (
         f"The slice spacing varies ({spacings}), most after {slice_name(ordered[k])}. Choose an evenly spaced series."
     )

@@ -106,14 +106,19 @@ def apart(along: np.ndarray) -> np.ndarray:
     return np.r_[True, np.diff(along) >= SAME_POSITION_MM]
 
 
+def usual_gap(along: np.ndarray) -> float:
+    """The distance of neighbours among sorted, different positions: the median of those that are no hole."""
+    gaps = np.diff(along)
+    return float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+
+
 def missing_steps(along: np.ndarray) -> np.ndarray | None:
     """How many slices are missing after each of sorted positions; None where the gaps are no whole steps.
 
     Args:
         along: different positions in mm, at least three.
     """
-    gaps = np.diff(along)
-    usual = float(np.median(gaps))
+    gaps, usual = np.diff(along), usual_gap(along)
     steps = np.round(gaps / usual)
     if (steps < 1).any() or not (np.abs(gaps / usual - steps) <= 2 * GRID_FRACTION).all() or steps.max() < 2:
         return None

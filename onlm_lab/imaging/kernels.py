@@ -17,7 +17,7 @@ Class = Literal["lung", "soft", "unknown"]
 SHARP_FROM = 50  # of Siemens' numbers
 _WORDS: dict[str, Class] = {
     "LUNG": "lung", "BONE": "lung", "BONEPLUS": "lung", "EDGE": "lung", "CHEST": "lung", "L": "lung",
-    "STANDARD": "soft", "STND": "soft", "SOFT": "soft", "DETAIL": "soft", "A": "soft", "B": "soft",
+    "STANDARD": "soft", "STND": "soft", "STD": "soft", "SOFT": "soft", "DETAIL": "soft", "A": "soft", "B": "soft",
 }  # fmt: skip
 
 

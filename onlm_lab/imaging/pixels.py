@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.headers import MALFORMED, Header, first_byte, native_order, slice_name, syntax_name
@@ -77,15 +79,23 @@ def _decode(folder: Path, header: Header) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom remarks on odd but readable values
-            if header.frame >= 0:
-                stored = pixel_array(path, index=header.frame)
-            else:
+            if header.frame < 0:
                 stored = pydicom.dcmread(path, force=True).pixel_array
+            elif header.transfer_syntax == DeflatedExplicitVRLittleEndian:
+                stored = pixel_array(_inflated(path, header.modified_ns), index=header.frame)
+            else:
+                stored = pixel_array(path, index=header.frame)
     except (InvalidDicomError, OSError, EOFError, RuntimeError, *MALFORMED) as error:
         raise _undecodable(header) from error
     if stored.shape != (header.rows, header.columns) or stored.dtype.kind not in "iu":
         raise _undecodable(header)
     return stored
+
+
+@lru_cache(maxsize=1)
+def _inflated(path: str, modified_ns: int) -> pydicom.Dataset:
+    """A deflated multi-frame file, which has to be inflated whole for any of its frames."""
+    return pydicom.dcmread(path)
 
 
 def _undecodable(header: Header) -> SeriesError:

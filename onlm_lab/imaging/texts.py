@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from pydicom.charset import convert_encodings, decode_bytes
@@ -13,6 +14,7 @@ PLAIN = {
 }  # fmt: skip
 # What hospitals write names in without saying so; a folder that bears the name is recognised in any of them.
 GUESSES = ("utf_8", "gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "latin_1")
+_ESCAPE = re.compile("\x1b[\x20-\x2f]+[\x30-\x7e]")
 _DELIMITERS = {0x0A, 0x0C, 0x0D, 0x09, 0x5C}  # of texts; between the groups of a name also ^ and = (PS3.5, 6.1.2.5.3)
 
 
@@ -32,7 +34,12 @@ def decode(raw: bytes, character_set: str) -> str:
     if codec is not None:
         return raw.decode(codec).strip(" \0")
     text = decode_bytes(raw, list(_encodings(character_set)), _DELIMITERS | {0x5E, 0x3D})
-    return text.strip(" \0")
+    return without_escapes(text).strip(" \0")
+
+
+def without_escapes(text: str) -> str:
+    """A text without the escape sequences of ISO 2022, which pydicom leaves in where it decodes ISO 2022 IR 58."""
+    return _ESCAPE.sub("", text)
 
 
 def lenient(raw: bytes, character_set: str) -> str:
@@ -59,7 +66,7 @@ def readings(raw: bytes, character_set: str) -> tuple[str, ...]:
 
 
 def _reader(raw: bytes, codec: str):
-    return lambda: raw.decode(codec).strip(" \0")
+    return lambda: without_escapes(raw.decode(codec)).strip(" \0")
 
 
 @lru_cache(maxsize=64)
