@@ -115,7 +115,7 @@ def scans_of(study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFr
     from onlm_lab.cohort.treatment_dates import treatment_dates
 
     found = imaging.search(study.path(study.data.ct), progress=True, store=study.folder / "work" / "headers")
-    if not any(members[0].modality == "CT" for members in found.series.values()) and not _files_named(annotations):
+    if not any(found.modality(uid) == "CT" for uid in found.series) and not _files_named(annotations):
         raise StudyError(
             f"{study.data.ct}: no CT series among {found.n_files} file(s). Put the DICOM series there; "
             'or set [data] ct = "" and [training] models = ["clinical"] to go on without images.'

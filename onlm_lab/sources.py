@@ -216,7 +216,7 @@ class _Finder:
         if not place.exists():
             return "the annotated series_path does not exist"
         found = self._below(place)
-        series = {u: members for u, members in found.series.items() if members[0].modality == "CT"}
+        series = {u: members for u, members in found.series.items() if found.modality(u) == "CT"}
         if uid is not None:
             if uid.partition("#")[0] not in series:
                 return "the annotated series is not in the annotated folder"

@@ -125,7 +125,8 @@ def test_a_series_of_unknown_thickness_is_never_chosen():
     [
         ("B70f", "lung"), ("B60s", "lung"), ("B30f", "soft"), ("Bl57d", "lung"), ("Br40d", "soft"), ("I70f\\3", "lung"),
         ("LUNG", "lung"), ("BONEPLUS", "lung"), ("STANDARD", "soft"), ("STD+", "soft"), ("FC51", "lung"),
-        ("FC03", "soft"), ("B_SHARP_C", "lung"), ("B_SOFT_B", "soft"), ("L", "lung"), ("YA", "unknown"), ("", "unknown"),
+        ("FC03", "soft"), ("B_SHARP_C", "lung"), ("B_SOFT_B", "soft"), ("L", "lung"), ("YA", "unknown"),
+        ("", "unknown"),
     ],
 )  # fmt: skip
 def test_a_kernel_is_known_by_its_makers_name(kernel, found):

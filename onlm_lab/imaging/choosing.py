@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from onlm_lab.imaging.finding import Found
 from onlm_lab.imaging.headers import MALFORMED
 from onlm_lab.imaging.kernels import kernel_class
 from onlm_lab.imaging.kinds import KINDS
+from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.study.imaging import FAULTS, require_treatments
 
 THIN_MM = (1.5, 3.0)  # classes of thickness: a thinner class goes before a better kernel
@@ -207,8 +207,7 @@ def acquisition_dates(found: Found, uids: Sequence[str]) -> dict[str, datetime.d
 
 def _day_of(folder: Path, file: str) -> datetime.date | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a malformed date is no date
+        with reading_quietly():  # a malformed date is no date
             data = pydicom.dcmread(f"{folder}/{file}", stop_before_pixels=True, force=True, specific_tags=list(_DATES))
             said = [str(data.get(keyword, "") or "")[:8] for keyword in _DATES]
     except (InvalidDicomError, OSError, EOFError, *MALFORMED):

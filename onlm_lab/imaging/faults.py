@@ -126,14 +126,21 @@ def _no_pixels(headers: Sequence[Header]) -> _Found:
 
 
 def _truncated(headers: Sequence[Header]) -> _Found:
-    bad = [
-        header
-        for header in headers
-        if native_order(header)
-        and header.size_bytes - header.pixel_offset < 2 * header.rows * header.columns * header.n_frames
-    ]
-    text = f"{len(bad)} of {len(headers)} files end before their pixels do: {_several(bad)}. Copy them again."
-    return [("truncated_pixels", text)] if bad else []
+    native = [header for header in headers if native_order(header)]
+    short = [header for header in native if header.size_bytes - header.pixel_offset < _pixel_bytes(header)]
+    if short:
+        text = f"{len(short)} of {len(headers)} files end before their pixels do: {_several(short)}. Copy them again."
+        return [("truncated_pixels", text)]
+    odd = [header for header in native if header.pixel_bytes not in (-1, _pixel_bytes(header))]
+    text = (
+        f"{len(odd)} of {len(headers)} files name another length of their pixels than rows, columns and frames give: "
+        f"{_several(odd)}. Copy or export them again."
+    )
+    return [("odd_pixel_length", text)] if odd else []
+
+
+def _pixel_bytes(header: Header) -> int:
+    return 2 * header.rows * header.columns * header.n_frames
 
 
 def _no_geometry(headers: Sequence[Header]) -> _Found:
@@ -201,8 +208,14 @@ def _patients(headers: Sequence[Header]) -> _Found:
     return [("mixed_patients", text)] if odd else []
 
 
+def _modalities(headers: Sequence[Header]) -> _Found:
+    odd = _odd_ones(headers, lambda header: header.modality)
+    text = f"{len(odd)} of {len(headers)} files of the series say that they are no CT (Modality): {_several(odd)}."
+    return [("mixed_modality", text)] if odd else []
+
+
 _FILE_CHECKS: tuple[Callable[[Sequence[Header]], _Found], ...] = (
-    _no_pixels, _truncated, _no_geometry, _unsupported, _not_hounsfield, _unreadable, _patients,
+    _no_pixels, _truncated, _no_geometry, _unsupported, _not_hounsfield, _unreadable, _patients, _modalities,
 )  # fmt: skip
 
 

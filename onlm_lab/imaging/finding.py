@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,10 @@ class Found:
     listed: dict[str, tuple[str, int]]
     n_files: int
     n_dicom: int
+
+    def modality(self, uid: str) -> str:
+        """What most files of a series say that it is."""
+        return Counter(header.modality for header in self.series[uid]).most_common(1)[0][0]
 
     def below(self, prefix: str) -> Found:
         """The part of it that lies below a folder (or is a file), given relative to `folder` with slashes."""
@@ -144,7 +149,7 @@ def series_kind(members: Sequence[Header]) -> str:
         along = positions_mm(placed)
     hints = {header.hint for header in members}
     return kind_of(
-        modality=first.modality,
+        modality=Counter(header.modality for header in members).most_common(1)[0][0],
         sop_class_uid=first.sop_class_uid,
         image_type=tuple(dict.fromkeys(word for header in members for word in header.image_type)),
         hint=hints.pop() if len(hints) == 1 else "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -22,6 +21,7 @@ from pydicom.uid import UID
 from onlm_lab.imaging.frames import Frame, read_frames
 from onlm_lab.imaging.kinds import said_by_description
 from onlm_lab.imaging.privacy import digest_text, identifying_texts
+from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.texts import lenient, readings
 from onlm_lab.imaging.walk import FIRST_BYTES, IMPLICIT, OPEN_LENGTH, START_BYTES, STRUCTURE_GROUP, walk
 from onlm_lab.imaging.whereabouts import safe_place, telling_parts
@@ -103,6 +103,7 @@ class Header:
     lossy: bool = False
     transfer_syntax: str = ""
     pixel_offset: int = -1
+    pixel_bytes: int = -1  # as the header says; -1 where it leaves it open
     thickness_mm: float = float("nan")
     kernel: str = ""
     kvp: float = float("nan")
@@ -189,21 +190,22 @@ def _read(folder: Path, file: str, stream: BinaryIO, start: bytes, state: os.sta
         MULTI_FRAME_STORAGE
     ):
         return _parse(folder, file, stream, state)
-    return _header(folder, file, state, raw, syntax=walked.transfer_syntax, offset=walked.pixel_offset)
+    pixels = (walked.pixel_offset, walked.pixel_bytes)
+    return _header(folder, file, state, raw, syntax=walked.transfer_syntax, pixels=pixels)
 
 
 def _parse(folder: Path, file: str, stream: BinaryIO, state: os.stat_result) -> Header | None:
     """The same by pydicom's full parser, for headers that the quick walk leaves alone."""
     stream.seek(0)
-    offset: list[int] = []
+    pixels = (-1, -1)
 
     def at_pixels(tag: int, vr: str | None, length: int) -> bool:
+        nonlocal pixels
         if tag in PIXEL_TAGS and length:
-            offset.append(stream.tell())
+            pixels = (stream.tell(), -1 if length == OPEN_LENGTH else length)
         return tag in PIXEL_TAGS or tag > PIXEL_TAGS[-1] or tag >> 16 == STRUCTURE_GROUP
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what matters of a malformed value is named in `unreadable`
+    with reading_quietly():  # what matters of a malformed value is named in `unreadable`
         data = read_partial(stream, at_pixels, force=True, specific_tags=_TAGS)
         syntax = str(data.file_meta.get("TransferSyntaxUID", "")) or IMPLICIT
         if any(_cut_short(data.get_item(tag)) for tag in list(data.keys())):
@@ -214,17 +216,18 @@ def _parse(folder: Path, file: str, stream: BinaryIO, state: os.stat_result) -> 
             raw |= {keyword: value[::-1] for keyword, value in raw.items() if keyword in _SHORTS}
         enhanced = _text(raw, "SOPClassUID", "") in MULTI_FRAME_STORAGE
         frames = read_frames(data) if enhanced else ()
-    return _header(folder, file, state, raw, syntax=syntax, offset=offset[0] if offset else -1, frames=frames)
+    return _header(folder, file, state, raw, syntax=syntax, pixels=pixels, frames=frames)
 
 
 def _header(
-    folder: Path, file: str, state: os.stat_result, raw: Mapping[str, bytes], *, syntax: str, offset: int,
+    folder: Path, file: str, state: os.stat_result, raw: Mapping[str, bytes], *, syntax: str, pixels: tuple[int, int],
     frames: tuple[Frame, ...] = (),
 ) -> Header | None:  # fmt: skip
     characters = raw.get(_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
     text = {keyword: _text(raw, keyword, characters) for keyword in _TEXTS}
     if not text["SeriesInstanceUID"] and not text["SOPClassUID"]:
         return None
+    offset, n_bytes = pixels
     bad: list[str] = []
 
     def number(keyword: str, convert: Callable[[str], Any] = float, default: Any = float("nan")) -> Any:
@@ -267,6 +270,7 @@ def _header(
         lossy=lossy,
         transfer_syntax=_shared(syntax),
         pixel_offset=offset,
+        pixel_bytes=n_bytes,
         thickness_mm=number("SliceThickness"),
         kernel=_shared(text["ConvolutionKernel"]),
         kvp=number("KVP"),
@@ -363,8 +367,7 @@ def _digest(identifying: tuple[tuple[str, str], ...]) -> str:
 
 def telling_texts_of(folder: Path, file: str) -> tuple[str, ...]:
     """What of a file tells who the patient is, read anew: no header keeps it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with reading_quietly():
         tags = [Tag(tag_for_keyword(keyword)) for keyword in (*_IDENTIFYING, _CHARACTER_SET)]
         data = pydicom.dcmread(f"{folder}/{file}", stop_before_pixels=True, force=True, specific_tags=tags)
         raw = {keyword: _raw(data, keyword) for keyword in (*_IDENTIFYING, _CHARACTER_SET)}
@@ -430,8 +433,7 @@ def read_dataset(path: Path) -> pydicom.Dataset:
     Raises:
         InvalidDicomError, OSError, EOFError: no such file, or no DICOM.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with reading_quietly():
         return pydicom.dcmread(path)
 
 

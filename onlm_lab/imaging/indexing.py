@@ -157,9 +157,9 @@ def _stack(found: Found, members: Sequence[Header], number: str) -> list[Header]
 
 def _chosen(found: Found, series_uid: str | None) -> list[Header]:
     name = found.name
-    ct = {uid: members for uid, members in found.series.items() if members[0].modality == "CT"}
+    ct = {uid: members for uid, members in found.series.items() if found.modality(uid) == "CT"}
     if not ct:
-        others = ", ".join(sorted({m[0].modality or "unknown" for m in found.series.values()})) or "none"
+        others = ", ".join(sorted({found.modality(uid) or "unknown" for uid in found.series})) or "none"
         raise SeriesError(
             f"'{name}' holds no CT series: {found.n_files} files, {len(found.series)} DICOM series of other kinds "
             f"({others}). Give the folder that holds the CT slices."

@@ -13,6 +13,7 @@ from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.headers import MALFORMED, read_dataset
 from onlm_lab.imaging.mask_files import read_mask_file
 from onlm_lab.imaging.privacy import find_path, identifying_texts, safe_path
+from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.rtstruct import read_rtstruct, series_of_rtstruct
 from onlm_lab.imaging.searching import read_headers
 from onlm_lab.imaging.segmentation import read_segmentation, series_of_segmentation
@@ -41,20 +42,26 @@ def read_mask(path: str | os.PathLike, volume: CtVolume, roi: str | int | None =
         name = path.name
         mask = read_mask_file(path, volume, roi)
     else:
-        data = _dicom(path)
-        name = safe_path(path.name, identifying=identifying_texts(data))
-        kind = str(data.get("Modality", ""))
-        if kind not in _READERS:
-            raise SeriesError(f"'{name}' is a DICOM file of kind {kind or 'unknown'}; an RTSTRUCT or SEG is wanted.")
-        try:
-            mask = _READERS[kind](data, name, volume, roi)
-        except SeriesError:
-            raise
-        except (RuntimeError, *MALFORMED) as error:
-            raise SeriesError(f"The {kind} '{name}' cannot be understood: a part of it is malformed.") from error
+        with reading_quietly():
+            name, mask = _from_dicom(path, volume, roi)
     if not mask.any():
         raise SeriesError(f"The mask in '{name}' is empty on the CT's grid: no voxel centre lies inside it.")
     return mask
+
+
+def _from_dicom(path: Path, volume: CtVolume, roi: str | int | None) -> tuple[str, np.ndarray]:
+    """The file as a message names it, and the mask."""
+    data = _dicom(path)
+    name = safe_path(path.name, identifying=identifying_texts(data))
+    kind = str(data.get("Modality", ""))
+    if kind not in _READERS:
+        raise SeriesError(f"'{name}' is a DICOM file of kind {kind or 'unknown'}; an RTSTRUCT or SEG is wanted.")
+    try:
+        return name, _READERS[kind](data, name, volume, roi)
+    except SeriesError:
+        raise
+    except (RuntimeError, *MALFORMED) as error:
+        raise SeriesError(f"The {kind} '{name}' cannot be understood: a part of it is malformed.") from error
 
 
 def series_of_mask(path: str | os.PathLike) -> tuple[str, ...]:
@@ -66,9 +73,10 @@ def series_of_mask(path: str | os.PathLike) -> tuple[str, ...]:
     path = _mask_file(find_path(path))
     if str(path).lower().endswith(VOLUME_FILES):
         return ()
-    data = _dicom(path)
-    named = _NAMED_SERIES.get(str(data.get("Modality", "")))
-    return tuple(dict.fromkeys(named(data))) if named else ()
+    with reading_quietly():
+        data = _dicom(path)
+        named = _NAMED_SERIES.get(str(data.get("Modality", "")))
+        return tuple(dict.fromkeys(named(data))) if named else ()
 
 
 def centre_of_mass_mm(mask: np.ndarray, volume: CtVolume) -> tuple[float, float, float]:

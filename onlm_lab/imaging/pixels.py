@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.headers import MALFORMED, Header, first_byte, native_order, slice_name, syntax_name
 from onlm_lab.imaging.padding import TISSUE_HU, padding_hu, stored_value
+from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.volume import OUTSIDE_HU
 
 INT16 = np.iinfo(np.int16)
@@ -37,13 +37,13 @@ def read_slice_hu(
 
 def same_pixels(folder: Path, one: Header, other: Header) -> bool:
     """Whether two slices show the same, value by value; where one cannot be decoded they do not."""
-    if (one.rows, one.columns) != (other.rows, other.columns):
+    said = [
+        repr((h.rows, h.columns, h.slope, h.intercept, h.padding, h.padding_limit)) for h in (one, other)
+    ]  # fmt: skip
+    if said[0] != said[1]:
         return False
     try:
-        return all(
-            np.array_equal(a, b) if a is not None and b is not None else a is b
-            for a, b in zip(read_slice_hu(folder, one), read_slice_hu(folder, other), strict=True)
-        )
+        return np.array_equal(*(_stored(folder, header, 0, header.rows) for header in (one, other)))
     except SeriesError:
         return False
 
@@ -77,8 +77,7 @@ def _read_in_place(folder: Path, header: Header, order: str, first_row: int, las
 def _decode(folder: Path, header: Header) -> np.ndarray:
     path = f"{folder}/{header.file}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom remarks on odd but readable values
+        with reading_quietly():  # pydicom remarks on odd but readable values
             if header.frame < 0:
                 stored = pydicom.dcmread(path, force=True).pixel_array
             elif header.transfer_syntax == DeflatedExplicitVRLittleEndian:

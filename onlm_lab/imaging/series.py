@@ -109,10 +109,10 @@ def read_index(index: SeriesIndex) -> CtVolume:
 
 def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str, str] | None) -> dict[str, Any]:
     first = members[0]
-    is_ct = first.modality == "CT"
+    modality = found.modality(uid)
     kind = series_kind(members)
     faults, stacks, slices = (), (), ()
-    if is_ct:
+    if modality == "CT":
         examined = examine(members, folder=found.folder, treatments=treatments, more=found.beside(members))
         faults = tuple(dict.fromkeys(fault.code for fault in examined.faults))
         stacks = tuple(stack.name for stack in examined.stacks) if len(examined.stacks) > 1 else ()
@@ -120,7 +120,7 @@ def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str,
     spacing, coverage = _extent_mm(slices)
     return {
         "uid": uid,
-        "modality": first.modality,
+        "modality": modality,
         "n_instances": len({header.file for header in members}),
         "spacing_mm": float("nan") if _UNEVEN & set(faults) else spacing,
         "thickness_mm": first.thickness_mm,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import lru_cache
 
 from pydicom.charset import convert_encodings, decode_bytes
+
+from onlm_lab.imaging.quiet import reading_quietly
 
 # Character sets without escape sequences, which Python reads by itself and fast.
 PLAIN = {
@@ -72,9 +75,7 @@ def _reader(raw: bytes, codec: str):
 @lru_cache(maxsize=64)
 def _encodings(character_set: str) -> tuple[str, ...]:
     """Python's names for the character sets of a header."""
-    import warnings
-
-    with warnings.catch_warnings():
+    with reading_quietly():
         warnings.simplefilter("error")  # pydicom would go on with another character set than the file names
         try:
             return tuple(convert_encodings([part.strip() for part in character_set.split("\\")]))

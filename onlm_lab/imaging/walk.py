@@ -18,12 +18,13 @@ LONG_VR = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"U
 FIRST_PIXEL_TAG, LAST_PIXEL_TAG = 0x7FE00008, 0x7FE00010
 STRUCTURE_GROUP = 0x3006  # thousands of contours and no pixels: nothing is wanted from there on
 OPEN_LENGTH = 0xFFFFFFFF
+NO_PIXELS = (-1, -1)
 FIRST_BYTES, START_BYTES = 8192, 32768  # headers of CT slices take 2 to 10 kB
 
 
 @dataclass(frozen=True)
 class Walked:
-    """The wanted elements of a header as bytes, by tag; and where the pixels start, or -1.
+    """The wanted elements of a header as bytes, by tag; where the pixels start, or -1; how long they are, or -1.
 
     `media_class` is the class that the file's own header names, in front of the data set.
     """
@@ -31,6 +32,7 @@ class Walked:
     values: Mapping[int, bytes]
     transfer_syntax: str
     pixel_offset: int
+    pixel_bytes: int
     media_class: str
 
 
@@ -48,10 +50,10 @@ def walk(start: bytes, size_bytes: int, *, wanted: Collection[int]) -> Walked | 
         syntax, media_class, place = _meta(start)
         if syntax != IMPLICIT and syntax != EXPLICIT and not syntax.startswith(ENCAPSULATED) and syntax != RLE:
             return None
-        found, offset = _elements(start, place, size_bytes, explicit=syntax != IMPLICIT, wanted=wanted)
+        found, pixels = _elements(start, place, size_bytes, explicit=syntax != IMPLICIT, wanted=wanted)
     except (struct.error, IndexError, UnicodeDecodeError):
         return None
-    return None if offset is None else Walked(found, syntax, offset, media_class)
+    return None if pixels is None else Walked(found, syntax, *pixels, media_class)
 
 
 def _meta(start: bytes) -> tuple[str, str, int]:
@@ -80,18 +82,19 @@ def _length(start: bytes, place: int, *, explicit: bool) -> tuple[int, int]:
 
 def _elements(
     start: bytes, place: int, size_bytes: int, *, explicit: bool, wanted: Collection[int]
-) -> tuple[dict[int, bytes], int | None]:
-    """Raw values by tag, and the pixels' offset: -1 without pixels, None where the walk has to give up."""
+) -> tuple[dict[int, bytes], tuple[int, int] | None]:
+    """Raw values by tag, and the pixels' offset and length: -1 without, None where the walk has to give up."""
     found: dict[int, bytes] = {}
     unpack = struct.Struct("<HH").unpack_from
     while place < size_bytes:
         group, element = unpack(start, place)
         if group == STRUCTURE_GROUP:
-            return found, -1
+            return found, NO_PIXELS
         tag = group << 16 | element
         length, place = _length(start, place + 4, explicit=explicit)
         if FIRST_PIXEL_TAG <= tag <= LAST_PIXEL_TAG:
-            return found, place if length else -1
+            known = -1 if length == OPEN_LENGTH else length
+            return found, (place, known) if length else NO_PIXELS
         if length == OPEN_LENGTH or tag > LAST_PIXEL_TAG:
             return found, None
         if tag in wanted:
@@ -99,4 +102,4 @@ def _elements(
             if len(found[tag]) < length:
                 return found, None
         place += length
-    return found, -1 if place == size_bytes else None
+    return found, NO_PIXELS if place == size_bytes else None
