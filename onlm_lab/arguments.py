@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"onlm_lab {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for add in (_made_up, _starting, _sites, _running, _describing, _analysing, _serving, _public):
+    for add in (_made_up, _protecting, _starting, _sites, _running, _describing, _analysing, _serving, _public):
         add(verbs)
     return top
 
@@ -48,6 +48,32 @@ def _made_up(verbs: argparse._SubParsersAction) -> None:
     virtual.add_argument("folder", type=Path, metavar="DIR", help="to write")
     _trial_options(virtual)
     virtual.add_argument("--tables-only", action="store_true", help="no CT")
+
+
+def _protecting(verbs: argparse._SubParsersAction) -> None:
+    privacy = _verb(verbs, "privacy", "list what in a folder of DICOM files tells, or may tell, who the patients are")
+    privacy.add_argument("folder", type=Path, metavar="DIR", help="with everything below it")
+    privacy.add_argument("--out", type=Path, metavar="FILE", help="write the whole list as .csv")
+    privacy.add_argument("--workers", type=_at_least(1), metavar="N", help="processes; default: up to four")
+
+    copy = _verb(verbs, "deidentify", "copy DICOM files without what tells who the patients are")
+    copy.add_argument("folder", type=Path, metavar="DIR", help="with everything below it; nothing in it is changed")
+    copy.add_argument("copy", type=Path, metavar="OUT", help="the copy; one that was begun is gone on with")
+    copy.add_argument(
+        "--secret", type=Path, required=True, metavar="FILE",
+        help="32 random bytes or more, made where there is no such file; the hospital keeps it, outside DIR and OUT",
+    )  # fmt: skip
+    copy.add_argument(
+        "--ids", type=Path, metavar="TABLE.csv",
+        help="columns patient_id (of the study) and dicom_patient_id; who is not in it is left out; default: made ids",
+    )  # fmt: skip
+    copy.add_argument(
+        "--link", type=Path, metavar="FILE", help="write hospital ids beside study ids: it identifies everybody"
+    )
+    copy.add_argument("--annotations", type=Path, metavar="FILE", help="annotations.csv to rewrite for the copy")
+    copy.add_argument("--left-out", type=Path, metavar="FILE", help="write which files were left out and why, as .csv")
+    copy.add_argument("--keep-burned-in", action="store_true", help="copy also pictures that may show a name")
+    copy.add_argument("--workers", type=_at_least(1), metavar="N", help="processes; default: up to four")
 
 
 def _starting(verbs: argparse._SubParsersAction) -> None:

@@ -6,9 +6,9 @@ import made_ct
 import pytest
 from made_ct import Scan
 
-from onlm_lab.errors import OnlmError, SeriesError
+from onlm_lab.errors import SeriesError
 from onlm_lab.imaging import find_series, index_series, read_mask, read_series
-from onlm_lab.imaging.privacy import digest_text, find_path, identifying_elements, safe_path, safe_text
+from onlm_lab.imaging.privacy import digest_text, find_path, safe_path, safe_text
 
 NAME, PATIENT = "Zhuravlyova^Anna", "HOSP-4711"
 
@@ -85,24 +85,6 @@ def test_a_safe_path_of_the_table_opens_the_folder_that_it_stands_for(tmp_path):
     assert read_series(folder / safe).shape == (8, 20, 24)
     with pytest.raises(SeriesError, match="'id-0000000000' does not exist"):
         read_series(folder / "id-0000000000")
-
-
-def test_identifying_elements_are_counted_and_their_values_not_shown(tmp_path):
-    folder = _planted(tmp_path)
-    (folder / "readme.txt").write_text("not DICOM")
-    table = identifying_elements(folder).set_index("keyword")
-    assert table.n_files["PatientName"] == table.n_files["AccessionNumber"] == 8
-    assert table.tag["PatientBirthDate"] == "(0010,0030)"
-    assert "InstitutionName" not in table.index and "private" not in table.index
-    assert NAME not in table.to_csv() and "19510203" not in table.to_csv()
-    assert identifying_elements(folder).attrs == {"n_files": 8, "n_not_dicom": 1}
-    with pytest.raises(OnlmError, match="'nowhere' is not a folder"):
-        identifying_elements(tmp_path / "nowhere")
-
-
-def test_private_elements_of_a_real_scanner_are_counted(shared_data):
-    table = identifying_elements(shared_data("dicom_ge_tilt")).set_index("keyword")
-    assert table.n_files["private"] == 28 and table.n_files["PatientID"] == 28 and "StudyDate" not in table.index
 
 
 def test_folders_and_files_named_after_a_visit_or_a_birth_date_become_digests(tmp_path):

@@ -7,6 +7,8 @@ from onlm_lab.imaging.facts import TumourFacts, measure_tumour
 from onlm_lab.imaging.finding import Found, search, series_kind
 from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, index_series, series_digest
 from onlm_lab.imaging.limits import quality_limits
+from onlm_lab.imaging.location import NOT_COMPUTED, TumourLocation, locate_tumour
+from onlm_lab.imaging.lungs import Lungs, find_lungs
 from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask, series_of_mask
 from onlm_lab.imaging.privacy import find_path
 from onlm_lab.imaging.profile import identifying_elements
@@ -18,16 +20,19 @@ from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.imaging.volume_files import VOLUME_FILES
 
 __all__ = [
+    "NOT_COMPUTED",
     "READER_VERSION",
     "VOLUME_FILES",
     "CtVolume",
     "Deidentified",
     "Found",
+    "Lungs",
     "Quality",
     "QualityLimits",
     "Rule",
     "SeriesIndex",
     "TumourFacts",
+    "TumourLocation",
     "acquisition_dates",
     "assess_quality",
     "centre_of_mass_mm",
@@ -36,12 +41,14 @@ __all__ = [
     "cut_mask",
     "cut_patch",
     "deidentify",
+    "find_lungs",
     "find_path",
     "find_series",
     "identifying_elements",
     "index_files",
     "index_found",
     "index_series",
+    "locate_tumour",
     "measure_tumour",
     "quality_limits",
     "read_index",

@@ -1,46 +1,15 @@
-"""Keeps names out of what the software shows: safe paths, digests, and which identifying elements a folder holds."""
+"""Keeps names out of what the software shows: safe paths, safe texts, digests."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import warnings
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pydicom
-from pydicom.datadict import tag_for_keyword
-from pydicom.errors import InvalidDicomError
-
-from onlm_lab.errors import OnlmError
-
 DIGEST_PREFIX = "id-"
-
-# The part of the Basic Application Level Confidentiality Profile (DICOM PS3.15, table E.1-1) that names or dates a
-# person, a visit or a member of staff. Descriptions and comments are in because staff write names into them.
-PROFILE_KEYWORDS = tuple(
-    """
-AccessionNumber AcquisitionComments AcquisitionDate AcquisitionDateTime AcquisitionTime AdditionalPatientHistory
-AdmissionID AdmittingDate AdmittingDiagnosesDescription AdmittingTime Allergies ContentCreatorName ContentDate
-ContentTime CountryOfResidence CurrentPatientLocation DerivationDescription DeviceSerialNumber EthnicGroup
-ImageComments InstitutionAddress InstitutionName InstitutionalDepartmentName InstanceCreationDate InstanceCreationTime
-IssuerOfPatientID MedicalAlerts MedicalRecordLocator MilitaryRank NameOfPhysiciansReadingStudy Occupation OperatorsName
-OtherPatientIDs OtherPatientIDsSequence OtherPatientNames PatientAddress PatientAge PatientBirthDate PatientBirthName
-PatientBirthTime PatientComments PatientID PatientMotherBirthName PatientName PatientReligiousPreference PatientSex
-PatientSize PatientState PatientTelephoneNumbers PatientWeight PerformedProcedureStepDescription
-PerformedProcedureStepID PerformedProcedureStepStartDate PerformedProcedureStepStartTime PerformingPhysicianName
-PhysiciansOfRecord PregnancyStatus ProtocolName ReasonForStudy ReferringPhysicianAddress ReferringPhysicianName
-ReferringPhysicianTelephoneNumbers RegionOfResidence RequestAttributesSequence RequestedProcedureDescription
-RequestingPhysician RequestingService ResponsiblePerson ReviewerName SOPInstanceUID ScheduledProcedureStepDescription
-ScheduledPerformingPhysicianName SeriesDate SeriesDescription SeriesInstanceUID SeriesTime SmokingStatus StationName
-StructureSetDate StructureSetLabel StructureSetName StructureSetTime StudyComments StudyDate StudyDescription StudyID
-StudyInstanceUID StudyTime FrameOfReferenceUID
-""".split()
-)
 
 
 class Whole(str):
@@ -88,49 +57,6 @@ def find_path(path: str | os.PathLike) -> Path:
             step = next((found / name for name in sorted(os.listdir(found)) if digest_text(name) == part), step)
         found = step
     return found
-
-
-def identifying_elements(folder: str | os.PathLike) -> pd.DataFrame:
-    """Which identifying elements of DICOM's basic profile are filled in below a folder, and in how many files.
-
-    Returns:
-        One row an element: keyword, tag, n_files; private elements are counted together as "private". The values
-        themselves are never shown. `.attrs` holds n_files (DICOM files read) and n_not_dicom.
-
-    Raises:
-        OnlmError: the folder does not exist.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise OnlmError(f"'{folder.name}' is not a folder. Give the folder that holds the DICOM files.")
-    counts: Counter[str] = Counter()
-    n_files = n_not_dicom = 0
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a malformed value is still a value that is present
-                header = pydicom.dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, OSError, EOFError):
-            n_not_dicom += 1
-            continue
-        n_files += 1
-        counts.update(_filled(header))
-    rows = [(keyword, _tag_text(keyword), counts[keyword]) for keyword in (*PROFILE_KEYWORDS, "private")]
-    table = pd.DataFrame([row for row in rows if row[2]], columns=["keyword", "tag", "n_files"])
-    table.attrs.update(n_files=n_files, n_not_dicom=n_not_dicom)
-    return table
-
-
-def _filled(header: pydicom.Dataset) -> set[str]:
-    present = {keyword for keyword in PROFILE_KEYWORDS if keyword in header and header.get_item(keyword).value}
-    if any(element.tag.is_private for element in header):
-        present.add("private")
-    return present
-
-
-def _tag_text(keyword: str) -> str:
-    tag = tag_for_keyword(keyword)
-    return "" if tag is None else f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def _plain(text: str) -> str:
