@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from onlm_lab.imaging.texts import without_escapes
+
 DIGEST_PREFIX = "id-"
 
 
@@ -18,7 +20,7 @@ class Whole(str):
 
 def identifying_texts(header: Mapping[str, Any]) -> tuple[str, ...]:
     """What of a header (by keyword) may stand in the names of its folders and files and tells who the patient is."""
-    names = [str(header.get(keyword) or "") for keyword in ("PatientName", "PatientID")]
+    names = [without_escapes(str(header.get(keyword) or "")) for keyword in ("PatientName", "PatientID")]
     numbers = [str(header.get(keyword) or "") for keyword in ("AccessionNumber", "PatientBirthDate", "OtherPatientIDs")]
     return (*(text for text in names if text), *(Whole(text) for text in numbers if len(_plain(text)) >= 4))
 

@@ -1,4 +1,4 @@
-"""Reading with pydicom without its remarks: they quote values of the header, and a name among them would be in a log."""
+"""Reading with pydicom without its remarks: they quote values of headers, and a name among them would be in a log."""
 
 from __future__ import annotations
 
