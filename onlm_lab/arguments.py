@@ -14,6 +14,7 @@ STEP_HELP = {
     "train": "train and test the models, write predictions.csv",
     "report": "write the HTML report",
 }
+IMAGE_VERBS = ("series", "volume", "privacy", "deidentify")
 _EXIT = "Exit codes: 0 done; 2 something in the data or the request is wrong, and a sentence says what; 130 stopped."
 
 
@@ -24,7 +25,18 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"onlm_lab {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for add in (_made_up, _protecting, _starting, _sites, _running, _describing, _analysing, _serving, _public):
+    for add in (
+        _made_up,
+        _images,
+        _protecting,
+        _starting,
+        _sites,
+        _running,
+        _describing,
+        _analysing,
+        _serving,
+        _public,
+    ):
         add(verbs)
     return top
 
@@ -48,6 +60,21 @@ def _made_up(verbs: argparse._SubParsersAction) -> None:
     virtual.add_argument("folder", type=Path, metavar="DIR", help="to write")
     _trial_options(virtual)
     virtual.add_argument("--tables-only", action="store_true", help="no CT")
+
+
+def _images(verbs: argparse._SubParsersAction) -> None:
+    series = _verb(verbs, "series", "list every series of a folder: geometry, maker, kernel, faults, which to choose")
+    series.add_argument("folder", type=Path, metavar="DIR", help="with everything below it, or a DICOMDIR")
+    series.add_argument("--study", type=Path, metavar="STUDY", help="whose [imaging] chooses; default: the defaults")
+    series.add_argument("--why", action="store_true", help="say of every CT why it would be chosen or left out")
+    series.add_argument("--out", type=Path, metavar="FILE", help="write the whole table as .csv")
+    series.add_argument("--workers", type=_at_least(1), metavar="N", help="processes; default: up to four")
+
+    volume = _verb(verbs, "volume", "write one patient's whole CT as an int16 array, for the viewer")
+    volume.usage = "onlm volume [STUDY] PATIENT"
+    volume.add_argument(
+        "names", nargs="+", metavar="[STUDY] PATIENT", help="the study's folder (default: here), and the patient_id"
+    )
 
 
 def _protecting(verbs: argparse._SubParsersAction) -> None:
@@ -111,6 +138,7 @@ def _running(verbs: argparse._SubParsersAction) -> None:
     run = _verb(verbs, "run", "do every step of a study that is not yet done")
     _study_of(run)
     run.add_argument("--redo", action="store_true", help="do every step again")
+    _cluster_option(run)
     run.add_argument("--serve", action="store_true", help="serve the dashboard at the end")
     _serving_options(run)
 
@@ -118,6 +146,14 @@ def _running(verbs: argparse._SubParsersAction) -> None:
         step = _verb(verbs, name, help)
         _study_of(step)
         step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
+        if name == "prepare":
+            _cluster_option(step)
+
+
+def _cluster_option(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--cluster", metavar="ADDRESS", help="Dask scheduler whose workers read and cut the CT, as tcp://10.0.0.1:8786"
+    )
 
 
 def _describing(verbs: argparse._SubParsersAction) -> None:

@@ -2,12 +2,14 @@
 
     onlm demo                     a made-up trial, from CT and spreadsheets to the served dashboard
     onlm virtual DIR              write a made-up multicentre trial
+    onlm series DIR               every CT series of a folder, its faults, and which one would be chosen
     onlm privacy DIR              list what in DICOM files tells who the patients are
     onlm deidentify DIR OUT       copy DICOM files without it
     onlm init DIR                 write an empty study to be filled
     onlm dictionary               print what every column is
     onlm merge SITE... --out DIR  join hospitals; for each the list of faults to send back
     onlm run STUDY                check, screen, prepare, train, analyse, report: whatever is not yet done
+    onlm volume [STUDY] PATIENT   one whole CT as an array, for the viewer
     onlm dashboards STUDY         serve the pages to collaborators
 
 Exit codes: 0 done, 2 something in the data or the request is wrong (one sentence says what), 130 stopped by hand.
@@ -23,7 +25,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from onlm_lab.arguments import STEP_HELP, parser
+from onlm_lab.arguments import IMAGE_VERBS, STEP_HELP, parser
 from onlm_lab.errors import OnlmError
 
 
@@ -90,7 +92,7 @@ def _virtual(words: argparse.Namespace) -> None:
 def _run(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline
 
-    done = pipeline.run(words.study, say=say, redo=words.redo)
+    done = pipeline.run(words.study, say=say, redo=words.redo, cluster=words.cluster)
     say(f"Report: {done.folder / 'report.html'}")
     if words.serve:
         _serve(done.folder, port=words.port, token=words.token)
@@ -116,11 +118,12 @@ def _demo(words: argparse.Namespace) -> None:
 def _step(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline, steps
 
+    cluster = getattr(words, "cluster", None)  # of `onlm prepare` alone
     if words.step:  # a child of `onlm run`, which holds the lock
-        pipeline.perform(words.study, name=words.verb, say=say)
+        pipeline.perform(words.study, name=words.verb, say=say, cluster=cluster)
         return
     with steps.locked(pipeline.load_study(words.study).folder):
-        pipeline.perform(words.study, name=words.verb, say=say)
+        pipeline.perform(words.study, name=words.verb, say=say, cluster=cluster)
 
 
 _WHAT_IF = ("n_eligible", "n_more", "n_excluded", "n_undetermined")  # the rest goes to --out
@@ -280,87 +283,6 @@ def _merge(words: argparse.Namespace) -> int:
     return 0 if words.keep_going else 2
 
 
-_IN_LIST = ["keyword", "tag", "n_files", "name", "kind"]  # the rest goes to --out
-
-
-def _privacy(words: argparse.Namespace) -> None:
-    from onlm_lab import imaging, schema
-
-    found = imaging.identifying_elements(words.folder, workers=words.workers, progress=True)
-    n = found.attrs
-    present = found[found["n_files"] > 0]
-    if present.empty:
-        say(f"Nothing of the basic profile is filled in {_counted(n['n_files'], 'file')}.")
-    else:
-        say(f"Filled, or at risk, in {_counted(n['n_files'], 'file')}; values are not shown:")
-        say(present[_IN_LIST].to_string(index=False))
-    if n["n_own_copies"]:
-        n_replaced = int((found["n_replaced"] > 0).sum())
-        say(
-            f"Made by `onlm deidentify`: {_counted(n['n_own_copies'], 'file')}; {n_replaced} elements hold what it put "
-            "there (moved dates, new UIDs, study ids) and are not listed."
-        )
-    others = n["n_identity_removed"] - n["n_own_copies"]
-    if others:
-        say(f"Of these say that the identity was removed: {others:,}. What is listed is there all the same.")
-    for what, said in (
-        ("n_not_dicom", "Not DICOM, not looked at"), ("n_broken", "Broken, not looked into"),
-        ("n_closed_folders", "Folders that may not be entered"), ("n_directories", "DICOMDIR, a list of patients"),
-    ):  # fmt: skip
-        if n[what]:
-            say(f"{said}: {n[what]:,}.")
-    say("Not looked for: letters in the pixels themselves, faces in CT of the head.")
-    if words.out:
-        schema.write_table(found, words.out)
-        say(f"List: {words.out}")
-
-
-def _deidentify(words: argparse.Namespace) -> int:
-    from onlm_lab import imaging, schema
-
-    if words.left_out:
-        imaging.refuse_inside(words.left_out, outside=(words.copy,), what="The list of files", option="--left-out")
-    made = imaging.deidentify(
-        words.folder, words.copy, secret=words.secret, ids=words.ids, link=words.link,
-        annotations=words.annotations, keep_burned_in=words.keep_burned_in, workers=words.workers, progress=True,
-    )  # fmt: skip
-    if made.new_secret:
-        say(f"A new secret is in {words.secret}. Keep it in the hospital, for the next delivery.")
-    there = f", {made.n_copied - made.n_written:,} of them before" if made.n_written < made.n_copied else ""
-    what = f"{_counted(made.n_patients, 'patient')}, {made.n_series:,} series"
-    say(f"{made.n_copied:,} of {_counted(made.n_files, 'file')} copied{there}: {what}.")
-    for why, n in made.left_out["why"].value_counts().items():
-        say(f"Left out, {n:,}: {why}.")
-    if made.n_patients_left_out:
-        say(f"Left out altogether: {_counted(made.n_patients_left_out, 'patient')}.")
-    if made.n_closed_folders:
-        say(f"Not seen: {_counted(made.n_closed_folders, 'folder')} that may not be entered.")
-    for row in made.done.itertuples():
-        say(f"Done, {row.n:,}: {row.sentence}.")
-    for note in made.notes:
-        say(note)
-    if len(made.region_names):
-        shown = ", ".join(made.region_names["name"].head(40)) + (" ..." if len(made.region_names) > 40 else "")
-        say(f"Look at the names of regions in the copy: {shown}")
-    if words.left_out:
-        schema.write_table(made.left_out, words.left_out)
-    if not made.n_copied:
-        say("Nothing was copied.")
-        return 2
-    for row in made.may_show_letters.itertuples():
-        say(f"Look at {_counted(row.n_files, 'picture')} in the copy: {row.name}.")
-    if not made.sound:
-        said = made.findings[_IN_LIST].to_string(index=False)
-        say(f"STILL THERE in the copy, do not give it away:\n{said}")
-        return 2
-    say(f"Checked: nothing of the basic profile is left in '{words.copy}' but moved dates, new UIDs and study ids.")
-    return 0
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _radiogenomics(words: argparse.Namespace) -> None:
     from onlm_lab.cohort import nsclc_radiogenomics
 
@@ -385,8 +307,14 @@ def _tcga(words: argparse.Namespace) -> None:
     say(f"Study in '{folder}'; what could not be mapped: unmapped.csv. Go on with: onlm run {_typed(folder)}")
 
 
+def _of_images(words: argparse.Namespace) -> int | None:
+    from onlm_lab import image_verbs
+
+    return getattr(image_verbs, words.verb)(words, say)
+
+
 CALLS = {
-    "demo": _demo, "virtual": _virtual, "privacy": _privacy, "deidentify": _deidentify, "init": _init,
+    "demo": _demo, "virtual": _virtual, **dict.fromkeys(IMAGE_VERBS, _of_images), "init": _init,
     "dictionary": _dictionary, "merge": _merge, "compare": _compare, "run": _run, **dict.fromkeys(STEP_HELP, _step),
     "study": _study, "what-if": _what_if, "summary": _summary, "analyse": _analyse, "open-test": _open_test,
     "dashboards": _dashboards, "radiogenomics": _radiogenomics, "tcga": _tcga,

@@ -50,7 +50,7 @@ def mapped(work: Callable[[Task], Any], tasks: Sequence[Task], *, address: str, 
         threads = sum(worker["nthreads"] for worker in workers.values())
         waiting = iter(tasks)
         begun = [_begin(client, work, task) for task, _ in zip(waiting, range(AHEAD * max(threads, 1)), strict=False)]
-        running = as_completed(begun)
+        running = as_completed(begun, loop=client.loop)
         with tqdm(total=len(tasks), desc=f"  {what}", unit="patient") as bar:
             for future in running:
                 yield future.result()

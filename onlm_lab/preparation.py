@@ -6,6 +6,7 @@ and the report counts it. What is cut already, from the same files, is not opene
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -35,7 +36,6 @@ class Task:
     treatments: Mapping[str, str]
     solid_cut_hu: float
     limits: imaging.QualityLimits
-    centrality: str
 
 
 def patch_spec(study: Study) -> patches.PatchSpec:
@@ -148,7 +148,7 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
     settings = {
         "faults": dict(sorted(said.faults.items())), "solid_cut_hu": said.solid_cut_hu,
         "quality": dict(sorted(said.quality.items())), "days_before_treatment": repr(scan.days_before_treatment),
-        "beside": [code for code, _ in scan.beside], "central_definition": study.protocol.central_definition,
+        "beside": [code for code, _ in scan.beside],
     }  # fmt: skip
     if scan.mask is not None and not imaging.find_path(scan.mask).exists():
         return "the annotated mask does not exist"
@@ -156,7 +156,6 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
     return Task(
         scan=scan, cache=cache, spec=spec, key=cut_key(scan, spec, mask_digest=mask_digest, settings=settings),
         treatments=said.faults, solid_cut_hu=said.solid_cut_hu, limits=limits,
-        centrality=study.protocol.central_definition,
     )  # fmt: skip
 
 
@@ -214,10 +213,17 @@ def _cut(task: Task) -> None:
 
 
 def _facts(task: Task, volume: imaging.CtVolume, *, mask: Any, centre: tuple[float, float, float]) -> dict[str, Any]:
-    """What the CT says of the tumour, and how good it is."""
-    facts: dict[str, Any] = {}
+    """What the CT says of the tumour, where it lies, and how good the CT is."""
+    lungs = imaging.find_lungs(volume, tumour=mask)
+    where = imaging.locate_tumour(volume, lungs=lungs, mask=mask, centre_mm=None if mask is not None else centre)
+    facts = where.as_dict()
+    facts |= {"location_reasons": facts.pop("reasons"), "lungs_sound": lungs.sound}
+    facts |= {"lung_right_ml": lungs.right_ml, "lung_left_ml": lungs.left_ml}
     if mask is not None:
         facts |= imaging.measure_tumour(mask, volume, solid_cut_hu=task.solid_cut_hu).as_dict()
     days = task.scan.days_before_treatment
-    quality = imaging.assess_quality(volume, centre_mm=centre, size_mm=task.spec.size_mm, limits=task.limits)
-    return {f"ct_{name}": value for name, value in facts.items()} | {"days_before_treatment": days} | quality.as_dict()
+    quality = imaging.assess_quality(
+        volume, centre_mm=centre, size_mm=task.spec.size_mm, tumour_mask=mask,
+        days_before_treatment=None if math.isnan(days) else days, limits=task.limits,
+    )  # fmt: skip
+    return {f"ct_{name}": value for name, value in facts.items()} | quality.as_dict()

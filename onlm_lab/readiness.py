@@ -119,7 +119,7 @@ def _images(study: Study, *, patients: pd.DataFrame) -> tuple[pd.DataFrame | Non
         )]  # fmt: skip
     if not with_images(study):
         return None, []
-    faults: list[Fault] = []
+    faults = _limit_faults(study)
     if not study.path(study.data.ct).is_dir():
         faults.append(Fault(
             f'study.toml: [data] ct = "{study.data.ct}", but there is no such folder. Put the DICOM series there; '
@@ -131,6 +131,15 @@ def _images(study: Study, *, patients: pd.DataFrame) -> tuple[pd.DataFrame | Non
     except DataError as error:
         faults += error.details
     return annotations, faults
+
+
+def _limit_faults(study: Study) -> list[Fault]:
+    """Limits of quality that nobody knows."""
+    if not study.imaging.quality:
+        return []
+    from onlm_lab.imaging import quality_limits
+
+    return _told(quality_limits, study.imaging.quality)
 
 
 def _free_text(study: Study, name: str) -> bool:

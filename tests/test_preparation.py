@@ -1,0 +1,415 @@
+"""The cache is the same however the work was done: at once, killed and taken up again, or on a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import made_ct
+import numpy as np
+import pandas as pd
+import pytest
+from made_ct import Scan
+
+from onlm_lab import patches, preparation
+from onlm_lab.errors import OnlmError
+from onlm_lab.imaging.privacy import digest_text
+from onlm_lab.schema import write_table
+from onlm_lab.study import load_study, starter_toml
+
+BALL = Scan(shape=(16, 20, 20), spacing_mm=(2.0, 1.5, 1.5), origin_mm=(-15.0, -15.0, -15.0), signed=True, intercept=0.0)
+CENTRE = (0.0, 0.0, 1.0)
+FEW, MANY = 6, 200
+
+
+def scan_of(k):
+    """A soft ball in lung, a little different for each patient."""
+    rng = np.random.default_rng(k)
+    noise = rng.integers(-20, 21, BALL.shape)
+
+    def field(x, y, z):
+        return np.where(np.sqrt(x**2 + y**2 + (z - 1) ** 2) < 5 + k % 4, 30, -820) + noise
+
+    return BALL.but(field=field, series=f"series {k}", frame=f"1.2.3.{k + 1}")
+
+
+def contour_of(k, radius_mm):
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    planes = [z for z in np.arange(-15.0, 16.0, 2.0) if abs(z - 1) < radius_mm]
+    reach = [np.sqrt(radius_mm**2 - (z - 1) ** 2) for z in planes]
+    return [
+        np.stack([r * np.cos(angles), r * np.sin(angles), np.full(40, z)], axis=1)
+        for r, z in zip(reach, planes, strict=True)
+    ]
+
+
+def write_contour(folder, k, radius_mm):
+    data = made_ct.rtstruct({"GTV": contour_of(k, radius_mm)}, frame=f"1.2.3.{k + 1}")
+    made_ct.write(folder / "masks", [data], [f"P{k:03d}.dcm"])
+
+
+def make_study(folder, n, *, masks=True, **imaging):
+    rows = []
+    for k in range(n):
+        made_ct.write_scan(folder / "ct" / f"P{k:03d}", scan_of(k))
+        row = {"patient_id": f"P{k:03d}", "series_path": f"ct/P{k:03d}"}
+        if masks:
+            write_contour(folder, k, 5 + k % 4)
+            row |= {"mask_path": f"masks/P{k:03d}.dcm"}
+        else:
+            row |= dict(zip(("tumour_x_mm", "tumour_y_mm", "tumour_z_mm"), CENTRE, strict=True))
+        rows.append(row)
+    write_table(pd.DataFrame(rows), folder / "annotations.csv")
+    sections = {"patch": {"size_mm": 24.0, "spacing_mm": 1.5}}
+    sections |= {"imaging": {"min_coverage_mm": 10.0, **imaging}}
+    (folder / "study.toml").write_text(starter_toml(name="balls", sections=sections))
+    return folder
+
+
+def annotations(folder):
+    return pd.read_csv(folder / "annotations.csv", dtype={"patient_id": str})
+
+
+def prepare(folder, **options):
+    table = annotations(folder)
+    return preparation.prepare_images(
+        load_study(folder), patient_ids=table["patient_id"], annotations=table, **options
+    )  # fmt: skip
+
+
+def bytes_of(folder):
+    """Digest of every file of the cache."""
+    cache = preparation.cache_folder(load_study(folder))
+    return {
+        path.relative_to(cache).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(cache.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A study of a few patients, prepared on this machine; read it, never write into it."""
+    folder = make_study(tmp_path_factory.mktemp("few"), FEW)
+    return folder, prepare(folder)
+
+
+def copy(folder, target, *, keep_work=False):
+    import shutil
+
+    ignore = None if keep_work else shutil.ignore_patterns("work")
+    return shutil.copytree(folder, target, ignore=ignore, copy_function=shutil.copy2)
+
+
+def spoil(paths):
+    """Other bytes, of the same length and time of change: whoever opens one of them again will notice."""
+    for path in paths:
+        state = path.stat()
+        path.write_bytes(b"x" * state.st_size)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_each_patient_has_a_patch_its_mask_its_facts_and_a_picture(few):
+    folder, prepared = few
+    assert prepared["usable"].tolist() == [1] * FEW and prepared["reason"].isna().all()
+    cache = patches.open_cache(preparation.cache_folder(load_study(folder)))
+    for k, patient in enumerate(cache.patient_ids):
+        radius = 5 + k % 4
+        mask, patch = cache.load_mask(patient), cache.load(patient)
+        assert mask.sum() * 1.5**3 == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.15)
+        assert patch[mask].mean() > -250 > -700 > patch[~mask].mean()
+        assert cache.sheet(patient).read_bytes().startswith(b"\x89PNG")
+    assert prepared["ct_volume_ml"].tolist() == pytest.approx(
+        [4 / 3 * np.pi * (5 + k % 4) ** 3 / 1000 for k in range(FEW)], rel=0.12
+    )
+    assert (prepared["n_slices"] == 16).all() and (prepared["n_filled"] == 0).all()
+
+
+def test_the_sheet_shows_every_patient_and_who_is_lost(few):
+    folder, _ = few
+    page = (folder / "work" / "contact_sheet.html").read_text(encoding="utf-8")
+    assert page.count("<img") == FEW and "P003" in page and "6 patients" in page
+    for source in page.split('src="')[1:]:
+        assert (folder / "work" / source.split('"')[0]).is_file()
+
+
+def test_the_table_of_series_says_whose_each_is_and_why(few):
+    folder, _ = few
+    series = pd.read_csv(folder / "work" / "series.csv")
+    assert series["patient_id"].tolist() == [f"P{k:03d}" for k in range(FEW)] and (series["chosen"] == 1).all()
+    assert set(series["reason"]) == {"chosen: named in annotations.csv"}
+    assert "patient_digest" not in series
+
+
+def test_nothing_is_opened_again_that_has_not_changed(few, tmp_path):
+    folder, first = few
+    again = copy(folder, tmp_path / "again", keep_work=True)
+    spoil([path for path in (again / "ct").rglob("*") if path.is_file()])
+    before = bytes_of(again)
+    pd.testing.assert_frame_equal(prepare(again), first)
+    assert bytes_of(again) == before
+
+
+def test_a_corrected_contour_cuts_its_own_row_again_and_no_other(few, tmp_path):
+    folder, first = few
+    again = copy(folder, tmp_path / "again", keep_work=True)
+    spoil([path for path in (again / "ct").rglob("*") if path.is_file() and "P002" not in path.parts])
+    write_contour(again, 2, 4.0)
+    before = bytes_of(again)
+    prepared = prepare(again).set_index("patient_id")
+    after = bytes_of(again)
+    changed = {name for name in before.keys() ^ after.keys()} | {
+        name for name in before.keys() & after.keys() if before[name] != after[name]
+    }
+    assert changed and all("P002" in name for name in changed) and len(after) == len(before)
+    assert prepared.loc["P002", "ct_volume_ml"] < first.set_index("patient_id").loc["P002", "ct_volume_ml"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"solid_cut_hu": -160.0}, {"faults": {"gantry_tilt": "refuse"}}, {"quality": {"max_noise_hu": 7.0}}]
+)
+def test_another_setting_cuts_again_and_another_window_does_not(few, tmp_path, settings):
+    folder, _ = few
+    again = copy(folder, tmp_path / "again", keep_work=True)
+    rows = {path.name: json.loads(path.read_text())["key"] for path in again.rglob("rows/*.json")}
+    text = starter_toml(
+        name="balls",
+        sections={
+            "patch": {"size_mm": 24.0, "spacing_mm": 1.5}, "imaging": {"min_coverage_mm": 10.0},
+            "model": {"window_low_hu": -1000.0, "neighbours": 2},
+        },
+    )  # fmt: skip
+    (again / "study.toml").write_text(text)
+    prepare(again)
+    assert {path.name: json.loads(path.read_text())["key"] for path in again.rglob("rows/*.json")} == rows
+    (again / "study.toml").write_text(
+        starter_toml(
+            name="balls",
+            sections={"patch": {"size_mm": 24.0, "spacing_mm": 1.5}, "imaging": {"min_coverage_mm": 10.0, **settings}},
+        )
+    )
+    prepare(again)
+    now = {path.name: json.loads(path.read_text())["key"] for path in again.rglob("rows/*.json")}
+    assert not set(now.values()) & set(rows.values())
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+import pandas as pd
+from onlm_lab import preparation
+from onlm_lab.study import load_study
+if __name__ == "__main__":
+    study = load_study(sys.argv[1])
+    table = pd.read_csv(study.path("annotations.csv"), dtype={"patient_id": str})
+    preparation.prepare_images(study, patient_ids=table["patient_id"], annotations=table)
+"""
+
+
+def start(folder):
+    return subprocess.Popen(
+        [sys.executable, "-c", PREPARE, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def rows_of(folder):
+    cache = preparation.cache_folder(load_study(folder))
+    return sorted((cache / "rows").glob("*.json"))
+
+
+def test_killed_in_the_middle_of_two_hundred_series_and_started_again_it_leaves_the_same_cache(tmp_path):
+    whole = make_study(tmp_path / "whole", MANY, masks=False)
+    killed = copy(whole, tmp_path / "killed")
+    run = start(killed)
+    until = time.monotonic() + 120
+    while len(rows_of(killed)) < MANY // 3 and run.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    finished = {json.loads(path.read_text())["patient_id"] for path in rows_of(killed)}
+    assert MANY // 3 <= len(finished) < MANY
+    spoil([path for patient in finished for path in (killed / "ct" / patient).iterdir()])
+    assert start(killed).wait() == 0  # finished series are not read again: they would no longer be CT
+    assert start(whole).wait() == 0
+    left = {name: digest for name, digest in bytes_of(killed).items() if not name.endswith(".tmp")}
+    assert left == bytes_of(whole) and len(rows_of(killed)) == MANY
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """A Dask cluster of two processes on this machine."""
+    pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:  # fmt: skip
+        yield cluster.scheduler_address
+
+
+def test_a_dask_cluster_gives_the_same_cache_bit_for_bit(few, tmp_path, scheduler):
+    folder, first = few
+    again = copy(folder, tmp_path / "again")
+    pd.testing.assert_frame_equal(prepare(again, address=scheduler), first)
+    assert bytes_of(again) == bytes_of(folder)
+
+
+def test_a_patient_who_fails_on_the_cluster_has_the_same_reason_as_here(few, tmp_path, scheduler):
+    folder, _ = few
+    here, there = copy(folder, tmp_path / "here"), copy(folder, tmp_path / "there")
+    for one in (here, there):
+        (one / "ct" / "P001" / "007").unlink()
+    local, far = prepare(here), prepare(there, address=scheduler)
+    pd.testing.assert_frame_equal(local, far)
+    assert "1 of 16 slices are missing" in far.set_index("patient_id").loc["P001", "detail"]
+    assert far["usable"].sum() == FEW - 1
+
+
+def test_a_cluster_that_does_not_answer_is_a_sentence(few, tmp_path, monkeypatch):
+    from onlm_lab import cluster
+
+    pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
+    monkeypatch.setattr(cluster, "CONNECT_S", 1)
+    again = copy(few[0], tmp_path / "again")
+    with pytest.raises(OnlmError, match=r"No Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"):
+        prepare(again, address="tcp://127.0.0.1:9")
+    with pytest.raises(OnlmError, match=r"No Dask scheduler answers at 'nonsense'"):
+        prepare(again, address="nonsense")
+
+
+def make_named(folder, *, dates, mapping="", planted="Zhuravlyova^Anna"):
+    """A study whose annotations name no series: each patient has several, from several days."""
+    from pydicom.uid import generate_uid
+
+    for k, patient in enumerate(("A1", "B2")):
+        for name, day, thick in (("early", "20200110", 1), ("near", "20200301", 1), ("late", "20200601", 1)):
+            made = made_ct.slices(scan_of(k).but(series=f"{patient} {name}"))
+            for data in made:
+                data.PatientID, data.PatientName, data.StudyDate = patient, planted, day
+                data.StudyInstanceUID = generate_uid(entropy_srcs=[patient, day])
+                data.SliceThickness = 2.0 * thick
+            made_ct.write(folder / "ct" / patient / name, made)
+    rows = [{"patient_id": p, **dict(zip(("tumour_x_mm", "tumour_y_mm", "tumour_z_mm"), CENTRE, strict=True))}
+            for p in ("A1", "B2")]  # fmt: skip
+    write_table(pd.DataFrame(rows), folder / "annotations.csv")
+    (folder / "clinical.csv").write_text("patient_id,centre,op\n" + "".join(f"{p},N,{d}\n" for p, d in dates.items()))
+    toml = starter_toml(
+        name="named", sections={
+            "patch": {"size_mm": 24.0, "spacing_mm": 1.5}, "imaging": {"min_coverage_mm": 10.0},
+            "data": {"followup": ""},
+        },
+    )  # fmt: skip
+    (folder / "study.toml").write_text(toml + mapping)
+    return folder
+
+
+def place(path):
+    """A path as the table of series has it: a folder that bears PatientID is a digest."""
+    patient, rest = path.split("/")
+    return f"{digest_text(patient)}/{rest}"
+
+
+MAPPING = """
+[mapping]
+ignore = ["ct"]
+[mapping.dates.treatment_year]
+end = "op"
+unit = "calendar_year"
+[mapping.dates.ct_to_treatment_days]
+start = "ct"
+end = "op"
+"""
+
+
+def test_the_series_closest_before_the_day_of_treatment_is_taken_and_the_days_are_kept(tmp_path):
+    folder = make_named(tmp_path, dates={"A1": "2020-03-11", "B2": "2020-05-31"}, mapping=MAPPING)
+    prepared = prepare(folder).set_index("patient_id")
+    assert prepared["usable"].tolist() == [1, 1]
+    assert prepared["days_before_treatment"].tolist() == [10.0, 91.0]
+    series = pd.read_csv(folder / "work" / "series.csv").set_index("path")
+    assert series.loc[place("A1/near"), "reason"].startswith("chosen: made 10 days before treatment, the closest")
+    assert series.loc[place("A1/late"), "reason"] == "left out: made 82 days after treatment began"
+    assert series.loc[place("B2/early"), "reason"] == "not chosen: made 142 days before treatment, another one 91"
+    text = (folder / "work" / "series.csv").read_text().lower()
+    for secret in ("20200110", "2020-01-10", "20200301", "2020-03-11", "zhuravlyova"):
+        assert secret not in text
+
+
+def test_without_the_day_of_treatment_nothing_is_chosen_from_several_days(tmp_path):
+    folder = make_named(tmp_path, dates={"A1": "x", "B2": "x"})
+    prepared = prepare(folder)
+    assert prepared["usable"].tolist() == [0, 0]
+    assert prepared["reason"].unique().tolist() == [
+        "no series of the patient can be chosen by rule; series.csv says why"
+    ]
+    series = pd.read_csv(folder / "work" / "series.csv")
+    assert series["reason"].str.contains("of 3 different days, and the day of treatment is not known").all()
+
+
+def test_a_mask_says_which_series_it_was_drawn_on(tmp_path):
+    import pydicom
+
+    folder = make_named(tmp_path, dates={"A1": "x", "B2": "x"})
+    data = made_ct.rtstruct({"GTV": contour_of(0, 5.0)}, frame="1.2.3.1")
+    frame, study, series = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    series.SeriesInstanceUID = made_ct.slices(scan_of(0).but(series="A1 early"))[0].SeriesInstanceUID
+    study.RTReferencedSeriesSequence, frame.RTReferencedStudySequence = [series], [study]
+    data.ReferencedFrameOfReferenceSequence = [frame]
+    made_ct.write(folder / "masks", [data], ["A1.dcm"])
+    write_table(
+        pd.DataFrame([{"patient_id": "A1", "mask_path": "masks/A1.dcm"}]), folder / "annotations.csv"
+    )  # fmt: skip
+    assert prepare(folder)["usable"].tolist() == [1]
+    series = pd.read_csv(folder / "work" / "series.csv").set_index("path")
+    assert series.loc[place("A1/early"), "reason"] == "chosen: the mask was drawn on it"
+    assert (series["chosen"] == 1).sum() == 1
+
+
+def test_one_series_is_never_two_patients(tmp_path):
+    folder = make_study(tmp_path, 2, masks=False)
+    table = annotations(folder)
+    table["series_path"] = "ct/P000"
+    prepared = preparation.prepare_images(load_study(folder), patient_ids=["P000", "P001"], annotations=table)
+    assert prepared["usable"].tolist() == [0, 0] and "another patient's too" in prepared["reason"].iloc[0]
+
+
+def test_a_ct_in_one_file_is_prepared_like_any_other(tmp_path):
+    import SimpleITK as sitk
+
+    folder = make_study(tmp_path, 1)
+    scan = scan_of(0)
+    image = sitk.GetImageFromArray(scan.hu().astype(np.int16))
+    image.SetSpacing(scan.spacing_mm[::-1])
+    image.SetOrigin(scan.origin_mm)
+    sitk.WriteImage(image, str(folder / "chest.nrrd"))
+    slices = prepare(folder)
+    table = annotations(folder)
+    table["series_path"] = "chest.nrrd"
+    write_table(table, folder / "annotations.csv")
+    single = prepare(folder)
+    same = [name for name in slices if name.startswith("ct_") or name in ("spacing_mm", "noise_hu", "n_slices")]
+    pd.testing.assert_frame_equal(single[same], slices[same])
+
+
+def test_what_is_wrong_with_an_annotation_is_the_patients_reason(tmp_path):
+    folder = make_study(tmp_path, 4)
+    table = annotations(folder)
+    table.loc[0, "series_path"] = "ct/nowhere"
+    table.loc[1, "mask_path"] = "masks/nowhere.dcm"
+    table.loc[2, "mask_path"] = None
+    prepared = preparation.prepare_images(
+        load_study(folder), patient_ids=[*table["patient_id"], "P999"], annotations=table
+    ).set_index("patient_id")  # fmt: skip
+    assert prepared["usable"].to_dict() == {"P000": 0, "P001": 0, "P002": 0, "P003": 1, "P999": 0}
+    assert prepared["reason"].dropna().to_dict() == {
+        "P000": "the annotated series_path does not exist", "P001": "the annotated mask does not exist",
+        "P002": "the annotation has neither a centre nor a mask", "P999": "no annotation",
+    }  # fmt: skip
+    assert Path(folder / "work" / "contact_sheet.html").read_text().count("not usable") == 4
