@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,12 +20,16 @@ def geometry_gap(header: Header) -> str:
     """What a slice lacks to be placed in the patient, or ""."""
     if len(header.position_mm) != 3 or not all(map(math.isfinite, header.position_mm)):
         return "ImagePositionPatient"
-    spacing = header.pixel_spacing_mm
+    return _plane_gap(header.pixel_spacing_mm, header.orientation)
+
+
+@lru_cache(maxsize=4096)  # the slices of a series say the same, and are asked several times
+def _plane_gap(spacing: tuple[float, ...], orientation: tuple[float, ...]) -> str:
     if len(spacing) != 2 or not min(spacing) > 0 or not max(spacing) < math.inf:
         return "PixelSpacing"
-    if len(header.orientation) != 6:
+    if len(orientation) != 6:
         return "ImageOrientationPatient"
-    row, column = header.orientation[:3], header.orientation[3:]
+    row, column = orientation[:3], orientation[3:]
     across = sum(a * b for a, b in zip(row, column, strict=True))
     if not abs(math.hypot(*row) - 1) <= 1e-2 or not abs(math.hypot(*column) - 1) <= 1e-2 or not abs(across) <= 1e-3:
         return "ImageOrientationPatient with two perpendicular unit vectors"

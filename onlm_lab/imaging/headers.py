@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +32,10 @@ CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.8
 MULTI_FRAME_STORAGE = CT_STORAGE[1:]
 DIRECTORY_STORAGE = "1.2.840.10008.1.3.10"
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-MALFORMED = (struct.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, BytesLengthException)
+MALFORMED = (
+    struct.error, zlib.error, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
+    BytesLengthException,
+)  # fmt: skip
 UNREADABLE = ("the header",)
 LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51))
 MAYBE_LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (81, 91, 93, 203))  # unless the header says no loss
@@ -122,6 +127,10 @@ class Header:
     tells: tuple[int, ...] = field(default=(), repr=False)
     frames: tuple[Frame, ...] = field(default=(), repr=False)
 
+    def __reduce__(self) -> tuple[type[Header], tuple[object, ...]]:
+        """For the way from one process to another: half the time of what dataclasses do by themselves."""
+        return Header, _VALUES(self)
+
     @property
     def is_directory(self) -> bool:
         """Whether the file is a DICOMDIR."""
@@ -131,6 +140,9 @@ class Header:
     def named(self) -> str:
         """The file as a message names it."""
         return safe_place(f"/{self.file}", self.tells)
+
+
+_VALUES = attrgetter(*(f.name for f in fields(Header)))
 
 
 def slices_of(headers: list[Header]) -> list[Header]:
@@ -292,7 +304,10 @@ def _header(
 
 def _text(raw: Mapping[str, bytes], keyword: str, characters: str) -> str:
     value = raw.get(keyword)
-    return lenient(value, characters) if value else ""
+    return _read_once(value, characters) if value else ""
+
+
+_read_once = lru_cache(maxsize=16384)(lenient)  # most texts of a slice are those of the slice before
 
 
 def _short(value: bytes, keyword: str, bad: list[str]) -> int | None:

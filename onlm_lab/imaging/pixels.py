@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.config import IGNORE
 from pydicom.pixels import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.headers import MALFORMED, Header, first_byte, native_order, slice_name, syntax_name
+from onlm_lab.imaging.decoding import UNDECODABLE, decode_frame
+from onlm_lab.imaging.headers import Header, first_byte, native_order, slice_name, syntax_name
 from onlm_lab.imaging.padding import TISSUE_HU, padding_hu, stored_value
 from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.volume import OUTSIDE_HU
@@ -78,13 +79,15 @@ def _decode(folder: Path, header: Header) -> np.ndarray:
     path = f"{folder}/{header.file}"
     try:
         with reading_quietly():  # pydicom remarks on odd but readable values
-            if header.frame < 0:
+            if UID(header.transfer_syntax, IGNORE).is_compressed:
+                stored = decode_frame(path, header)
+            elif header.frame < 0:
                 stored = pydicom.dcmread(path, force=True).pixel_array
             elif header.transfer_syntax == DeflatedExplicitVRLittleEndian:
                 stored = pixel_array(_inflated(path, header.modified_ns), index=header.frame)
             else:
                 stored = pixel_array(path, index=header.frame)
-    except (InvalidDicomError, OSError, EOFError, RuntimeError, *MALFORMED) as error:
+    except UNDECODABLE as error:
         raise _undecodable(header) from error
     if stored.shape != (header.rows, header.columns) or stored.dtype.kind not in "iu":
         raise _undecodable(header)

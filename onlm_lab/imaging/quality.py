@@ -73,6 +73,7 @@ class Quality:
     Attributes:
         score: part of the checks that could be made and were passed, 0 to 1.
         reasons: one sentence for each check that failed.
+        failed: the names of these checks.
         unchecked: names of checks that could not be made (no thickness in the header, no soft tissue).
         spacing_mm, thickness_mm, pixel_mm: geometry (spacing: the widest between two scanned slices); gap_mm is what
             lies between neighbouring slices unseen.
@@ -86,6 +87,7 @@ class Quality:
 
     score: float
     reasons: tuple[str, ...]
+    failed: tuple[str, ...]
     unchecked: tuple[str, ...]
     spacing_mm: float
     thickness_mm: float
@@ -100,7 +102,8 @@ class Quality:
 
     def as_dict(self) -> dict[str, Any]:
         """The facts by name, reasons joined, for a table."""
-        return {**asdict(self), "reasons": " ".join(self.reasons), "unchecked": ", ".join(self.unchecked)}
+        lists = {name: ", ".join(getattr(self, name)) for name in ("failed", "unchecked")}
+        return {**asdict(self), "reasons": " ".join(self.reasons), **lists}
 
 
 def assess_quality(
@@ -150,16 +153,18 @@ def assess_quality(
         "days_before_treatment": UNKNOWN if days_before_treatment is None else float(days_before_treatment),
     }
     unchecked = tuple(name for name, (value, _) in CHECKS.items() if not np.isfinite(found[value]))
-    reasons = []
-    for value, text in CHECKS.values():
+    failed = {}
+    for name, (value, text) in CHECKS.items():
         limit = getattr(limits, f"max_{value}")
         if found[value] > limit:
-            reasons.append(text.format(found[value], limit))
+            failed[name] = text.format(found[value], limit)
     if found["days_before_treatment"] < 0:  # whatever the limit
-        reasons.append(f"The CT was made {-found['days_before_treatment']:.0f} days after treatment began.")
+        days = -found["days_before_treatment"]
+        failed["days_before_treatment"] = f"The CT was made {days:.0f} days after treatment began."
     return Quality(
-        score=1.0 - len(reasons) / (len(CHECKS) - len(unchecked)), reasons=tuple(reasons), unchecked=unchecked, **found
-    )
+        score=1.0 - len(failed) / (len(CHECKS) - len(unchecked)), reasons=tuple(failed.values()), failed=tuple(failed),
+        unchecked=unchecked, **found,
+    )  # fmt: skip
 
 
 def _widest_spacing_mm(volume: CtVolume) -> float:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,11 +30,16 @@ _FACTS: dict[str, Callable[[Header], object]] = {
     "contrast": lambda h: "yes" if h.contrast else "no",
 }
 _GEOMETRY: dict[str, Callable[[Header], object]] = {
-    "orientation": lambda h: tuple(round(value, 2) + 0.0 for value in h.orientation),
+    "orientation": lambda h: _rounded(h.orientation, 2),
     "size": lambda h: (h.rows, h.columns),
-    "pixel spacing": lambda h: tuple(round(value, 3) for value in h.pixel_spacing_mm),
+    "pixel spacing": lambda h: _rounded(h.pixel_spacing_mm, 3),
     "frame of reference": lambda h: h.frame_of_reference_uid,
 }
+
+
+@lru_cache(maxsize=4096)
+def _rounded(values: tuple[float, ...], digits: int) -> tuple[float, ...]:
+    return tuple(round(value, digits) + 0.0 for value in values)
 
 
 @dataclass(frozen=True, eq=False)

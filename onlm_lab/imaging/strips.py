@@ -41,7 +41,7 @@ def contact_strip(
         strip[:, left : left + tile.shape[1]] = tile
         left += tile.shape[1] + GAP_PX
     stream = io.BytesIO()
-    Image.fromarray(strip).save(stream, format="PNG", optimize=False, compress_level=9)
+    Image.fromarray(strip).save(stream, format="PNG", optimize=False, compress_level=5)
     return stream.getvalue()
 
 
