@@ -24,7 +24,8 @@ def image_disagreements(study: Study, *, patients: pd.DataFrame, prepared: pd.Da
     """Where the CT and the spreadsheet disagree on a tumour.
 
     Diameters by more than [imaging] diameter_tolerance_mm; the side by the lobe; the nodule's type, where the solid
-    part at every cut contradicts it; the central location by the study's definition; the days from CT to treatment.
+    part at every cut contradicts it; the central location by the study's definition, however its lines are drawn; the
+    days from CT to treatment.
 
     Args:
         study: whose settings count.
@@ -106,11 +107,13 @@ def _side(both: pd.DataFrame) -> _Row:
 
 
 def _central(study: Study, both: pd.DataFrame) -> _Row:
+    """Only where lines from the midline and lines from the mediastinum both contradict what is recorded."""
     chosen = central_definition(study.protocol.central_definition)
-    seen = _numbers(both, f"ct_central_{chosen.key}") if chosen is not None else np.full(len(both), np.nan)
+    name = "" if chosen is None else f"ct_{chosen.column}"
+    seen, other = _numbers(both, name), _numbers(both, f"{name}_from_mediastinum")
     said, _ = central_location(both, definition=study.protocol.central_definition)
     recorded = said.to_numpy(dtype=float)
-    where = np.isfinite(seen) & np.isfinite(recorded) & (seen != recorded)
+    where = np.isfinite(seen) & np.isfinite(recorded) & (seen != recorded) & (seen == other)
     words = {0.0: "not central", 1.0: "central"}
     told = "" if chosen is None else f" ({chosen.text})"
     return (

@@ -203,27 +203,20 @@ def prepare(
     study: Study, *, say: Callable[[str], None], cluster: str | None = None
 ) -> tuple[list[Path], dict[str, Any]]:
     """Find the series, read, judge, and cut a patch around each eligible patient's tumour; resumable row by row."""
-    from onlm_lab import preparation
-
     status = runs.read_csv(work_file(study, "status.csv"))
     eligible = status.loc[status["status"] == "eligible", "patient_id"].tolist()
-    out = work_file(study, "prepared.csv")
     if not readiness.with_images(study):
         say("  no images in this study: clinical model only")
+        out = work_file(study, "prepared.csv")
         schema.write_table(pd.DataFrame({"patient_id": eligible, "usable": 1, "reason": None}), out)
         return [out], {"n_usable": len(eligible)}
-    annotations = readiness.read_annotations(study, patients=runs.read_csv(work_file(study, "cohort.csv")))
-    prepared = preparation.prepare_images(study, patient_ids=eligible, annotations=annotations, address=cluster)
-    schema.write_table(prepared, out)
-    n_usable = int(prepared["usable"].sum())
-    say(f"  {n_usable} of {len(eligible)} eligible patients have a usable CT patch")
-    for reason, rows in prepared[prepared["usable"] == 0].groupby("reason"):
-        say(f"    {len(rows)} x {reason}")
-    if not n_usable:
-        raise StudyError(
-            "Not one eligible patient has a usable CT patch; the reasons stand above and in work/prepared.csv."
-        )
-    return [out, *preparation.cache_files(study)], {"n_usable": n_usable}
+    from onlm_lab import preparation
+
+    cohort = runs.read_csv(work_file(study, "cohort.csv"))
+    annotations = readiness.read_annotations(study, patients=cohort)
+    return preparation.prepare_study(
+        study, patient_ids=eligible, patients=cohort, annotations=annotations, say=say, address=cluster
+    )
 
 
 def begin_run(study: Study) -> Run:

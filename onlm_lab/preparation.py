@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from onlm_lab import cluster, imaging, patches, processes, schema, steps
+from onlm_lab.contact_sheet import FILE as SHEET
 from onlm_lab.contact_sheet import write_contact_sheet
 from onlm_lab.errors import OnlmError, SeriesError, StudyError
+from onlm_lab.measured import image_disagreements
 from onlm_lab.sources import Scan, Sources, cut_key, find_sources
 from onlm_lab.study import Study
 
+FACTS_VERSION = "1"  # raise it when the same scan would be measured or judged differently
 FACTS = ("manufacturer", "model", "kernel", "kvp", "thickness_mm", "contrast", "tilt_degrees", "n_filled")
 
 
@@ -59,14 +62,64 @@ def cache_files(study: Study) -> list[Path]:
     return [*sorted((folder / "rows").glob("*.json")), *(folder / str(row["file"]) for row in rows)]
 
 
+def prepare_study(
+    study: Study, *, patient_ids: list[str], patients: pd.DataFrame, annotations: pd.DataFrame,
+    say: Callable[[str], None], address: str | None = None,
+) -> tuple[list[Path], dict[str, Any]]:  # fmt: skip
+    """The images of a study, with what the CT says of each tumour beside what the spreadsheet says.
+
+    Args:
+        patient_ids: whose images are wanted.
+        patients: clinical columns.
+        annotations, address: as in `prepare_images`.
+        say: takes a line for the user.
+
+    Returns:
+        The files that were written, and a few facts.
+
+    Raises:
+        StudyError: not one patient has a usable CT.
+    """
+    work = study.folder / "work"
+    out, listed = work / "prepared.csv", work / "image_disagreements.csv"
+    recorded = patients.set_index("patient_id").get("ct_to_treatment_days", pd.Series(dtype=float))
+    prepared = prepare_images(
+        study, patient_ids=patient_ids, annotations=annotations, recorded_days=recorded.dropna().to_dict(),
+        address=address,
+    )  # fmt: skip
+    schema.write_table(prepared, out)
+    again = image_disagreements(study, patients=patients, prepared=prepared)
+    schema.write_table(again.assign(matters=again["matters"].astype(int)), listed)
+    n_usable = int(prepared["usable"].sum())
+    say(f"  {n_usable} of {len(patient_ids)} eligible patients have a usable CT patch")
+    for reason, rows in prepared[prepared["usable"] == 0].groupby("reason"):
+        say(f"    {len(rows)} x {reason}")
+    if not n_usable:
+        raise StudyError(
+            "Not one eligible patient has a usable CT patch; the reasons stand above and in work/prepared.csv."
+        )
+    if len(again):
+        n, n_matter = (rows["patient_id"].nunique() for rows in (again, again[again["matters"]]))
+        people = "1 patient" if n == 1 else f"{n} patients"
+        say(
+            f"  CT and spreadsheet disagree on {people} (image_disagreements.csv); "
+            f"for {n_matter} it may decide who is in"
+        )
+    say("  to be looked through before training: work/contact_sheet.html")
+    return [out, listed, work / SHEET, *cache_files(study)], {"n_usable": n_usable}
+
+
 def prepare_images(
-    study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame, address: str | None = None
-) -> pd.DataFrame:
+    study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame,
+    recorded_days: Mapping[str, float] | None = None, address: str | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Cut the patch of every named patient that is not yet in the cache.
 
     Args:
         patient_ids: whose images are wanted.
         annotations: schema "annotations".
+        recorded_days: by patient_id, the days from CT to treatment that the spreadsheet names; they count where the
+            files do not tell.
         address: of a Dask cluster that does the work, or None for the cores of this machine.
 
     Returns:
@@ -83,6 +136,8 @@ def prepare_images(
     rows: list[dict[str, Any]] = []
     tasks: list[Task] = []
     for patient, scan in sources.scans.items():
+        if isinstance(scan, Scan) and math.isnan(scan.days_before_treatment):
+            scan = replace(scan, days_before_treatment=float((recorded_days or {}).get(patient, math.nan)))
         task = _task(study, scan, cache=cache, spec=spec) if isinstance(scan, Scan) else scan
         if isinstance(task, str):
             rows.append({"patient_id": patient, "usable": 0, "reason": task})
@@ -148,7 +203,7 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
     settings = {
         "faults": dict(sorted(said.faults.items())), "solid_cut_hu": said.solid_cut_hu,
         "quality": dict(sorted(said.quality.items())), "days_before_treatment": repr(scan.days_before_treatment),
-        "beside": [code for code, _ in scan.beside],
+        "beside": [code for code, _ in scan.beside], "facts": FACTS_VERSION,
     }  # fmt: skip
     if scan.mask is not None and not imaging.find_path(scan.mask).exists():
         return "the annotated mask does not exist"
@@ -215,8 +270,8 @@ def _cut(task: Task) -> None:
 def _facts(task: Task, volume: imaging.CtVolume, *, mask: Any, centre: tuple[float, float, float]) -> dict[str, Any]:
     """What the CT says of the tumour, where it lies, and how good the CT is."""
     lungs = imaging.find_lungs(volume, tumour=mask)
-    where = imaging.locate_tumour(volume, lungs=lungs, mask=mask, centre_mm=None if mask is not None else centre)
-    facts = where.as_dict()
+    point = None if mask is not None else centre
+    facts = imaging.locate_tumour(volume, lungs=lungs, mask=mask, centre_mm=point).as_dict()
     facts |= {"location_reasons": facts.pop("reasons"), "lungs_sound": lungs.sound}
     facts |= {"lung_right_ml": lungs.right_ml, "lung_left_ml": lungs.left_ml}
     if mask is not None:

@@ -7,7 +7,7 @@ from onlm_lab.imaging.facts import TumourFacts, measure_tumour
 from onlm_lab.imaging.finding import Found, search, series_kind
 from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, index_series, series_digest
 from onlm_lab.imaging.limits import quality_limits
-from onlm_lab.imaging.location import NOT_COMPUTED, TumourLocation, locate_tumour
+from onlm_lab.imaging.location import TumourLocation, locate_tumour
 from onlm_lab.imaging.lungs import Lungs, find_lungs
 from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask, series_of_mask
 from onlm_lab.imaging.privacy import find_path
@@ -16,6 +16,7 @@ from onlm_lab.imaging.pseudonyms import refuse_inside
 from onlm_lab.imaging.quality import Quality, QualityLimits, assess_quality
 from onlm_lab.imaging.series import READER_VERSION, find_series, read_index, read_series, series_table
 from onlm_lab.imaging.strips import contact_strip
+from onlm_lab.imaging.thirds import NOT_COMPUTED
 from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.imaging.volume_files import VOLUME_FILES
 

@@ -13,22 +13,15 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.facts import AxialPlanes, axial_planes, check_mask, sample, widest_plane
+from onlm_lab.imaging.facts import AxialPlanes, axial_planes, check_mask, sample
 from onlm_lab.imaging.lungs import BORDER_MM, Lungs
+from onlm_lab.imaging.thirds import LINES_FROM, NOT_COMPUTED, axial_plane, central_by, thirds_in
 from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.study import CENTRAL_DEFINITIONS
 
 CONTACT_MM = 1.0  # a gap that a chest CT does not resolve
 REFINED_MM = 10.0  # up to this distance the pleura is looked for at the CT's own resolution
-SLAB_MM, STEP_MM, REACH_MM = 15.0, 2.0, 300.0
-LINES_FROM = ("midline", "mediastinum")
 UNKNOWN = float("nan")
-NOT_COMPUTED = {
-    "hilar_contact": "needs the hilar structures, which a lung mask does not hold",
-    "bronchial_tree_2cm": "needs the proximal bronchial tree, which a lung mask does not hold",
-    "mediastinum_2cm": "needs the bronchial tree and the organs of the mediastinum, which a lung mask does not hold",
-}
-"""The definitions of a central tumour that are not computed, and why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +56,7 @@ class TumourLocation:
         distance_to_inner_third_mm: from the cross-section to the inner concentric third; 0 where it reaches in.
         lines_from: "midline" or "mediastinum".
         central: each key of `CENTRAL_DEFINITIONS`: True, False, or None where it is not known or not computed.
+        central_from_mediastinum: the same with lines from the mediastinum, as many readers draw them.
         reasons: one sentence for each thing that could not be known.
     """
 
@@ -79,13 +73,17 @@ class TumourLocation:
     distance_to_inner_third_mm: float
     lines_from: str
     central: Mapping[str, bool | None]
+    central_from_mediastinum: Mapping[str, bool | None]
     reasons: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The facts by name, each definition under its column's name, reasons joined, for a table."""
         row = asdict(self)
-        del row["central"]
-        row |= {CENTRAL_DEFINITIONS[key].column: value for key, value in self.central.items()}
+        del row["central"], row["central_from_mediastinum"]
+        for suffix, central in (("", self.central), ("_from_mediastinum", self.central_from_mediastinum)):
+            row |= {
+                CENTRAL_DEFINITIONS[key].column + suffix: central[key] for key in central if key not in NOT_COMPUTED
+            }
         return row | {"reasons": " ".join(self.reasons)}
 
 
@@ -136,14 +134,18 @@ def locate_tumour(
     outline = _Outline.of(own, lungs)
     reasons: list[str] = []
     centre = points.mean(axis=0)
-    thirds = _thirds(tumour, centre, own=own, side=side, lungs=lungs, lines_from=lines_from, reasons=reasons)
+    plane = axial_plane(tumour, centre, own=own, side=side, lungs=lungs)
+    if plane.middle_mm is None:
+        reasons.append("The tumour's axial plane does not show both lungs, so that thirds cannot be drawn.")
+    thirds = {lines: thirds_in(plane, own=own, side=side, lungs=lungs, lines_from=lines) for lines in LINES_FROM}
     return TumourLocation(
         side=side,
         **_at_pleura(tumour, volume, own=own, lungs=lungs, outline=outline, reasons=reasons),
         centre_to_pleura_mm=_centre_to_pleura_mm(centre, own=own, lungs=lungs, outline=outline, reasons=reasons),
-        **thirds,
+        **thirds[lines_from],
         lines_from=lines_from,
-        central=_central(thirds),
+        central=central_by(thirds[lines_from]),
+        central_from_mediastinum=central_by(thirds["mediastinum"]),
         reasons=tuple(reasons),
     )
 
@@ -354,119 +356,9 @@ def _centre_to_pleura_mm(
     return found
 
 
-def _thirds(
-    tumour: AxialPlanes | None, centre: np.ndarray, *, own: np.ndarray, side: str, lungs: Lungs, lines_from: str,
-    reasons: list[str],
-) -> dict[str, float]:  # fmt: skip
-    """Fractions between midline and pleura in one axial plane, and the distance to the inner concentric third."""
-    if tumour is None:
-        z_mm, rim = float(centre[2]), np.empty((0, 2))
-    else:
-        k, _, _ = widest_plane(tumour)
-        plane = tumour.mask[k]
-        places = tumour.to_patient_mm(np.argwhere(tumour.mask & (np.arange(len(tumour.mask)) == k)[:, None, None]))
-        z_mm, centre = float(places[0, 2]), places.mean(axis=0)
-        rows = np.argwhere(plane & ~binary_erosion(plane))
-        rim = tumour.to_patient_mm(np.column_stack([np.full(len(rows), k), rows]))[:, :2]
-    names = (
-        "concentric_centre_fraction", "concentric_medial_fraction", "vertical_centre_fraction",
-        "vertical_medial_fraction", "distance_to_inner_third_mm",
-    )  # fmt: skip
-    middle, here = _midline(z_mm, own=own, side=side, lungs=lungs)
-    if not np.isfinite(middle) or not len(here[side]):
-        reasons.append("The tumour's axial plane does not show both lungs, so that thirds cannot be drawn.")
-        return {"axial_z_mm": z_mm} | dict.fromkeys(names, UNKNOWN)
-    origin = np.array([middle, np.concatenate([here["right"], here["left"]])[:, 1].mean()])
-    whole = lines_from == "midline"
-    outwards = -1.0 if side == "right" else 1.0
-    across = outwards * (here[side][:, 0] - middle)
-    inner, outer = 0.0 if whole else across.min() - STEP_MM / 2, across.max() + STEP_MM / 2
-    points = np.concatenate([centre[None, :2], rim])
-    away = points - origin
-    length = np.linalg.norm(away, axis=1)
-    near, far = _crossings_mm(away / np.maximum(length, 1e-9)[:, None], origin, z_mm, own=own, lungs=lungs)
-    near, far = np.minimum(0.0 * near if whole else near, length), np.maximum(far, length)
-    concentric = (length - near) / np.maximum(far - near, 1e-9)
-    vertical = np.clip((outwards * away[:, 0] - inner) / (outer - inner), 0.0, None)
-    border = _inner_third(origin, z_mm, whole=whole, own=own, lungs=lungs)
-    found = (
-        float(concentric[0]),
-        float(concentric[1:].min()) if len(rim) else UNKNOWN,
-        float(vertical[0]),
-        float(vertical[1:].min()) if len(rim) else UNKNOWN,
-        UNKNOWN if not len(rim) else 0.0 if concentric[1:].min() <= 1 / 3 else float(_distances(border, rim).min()),
-    )
-    return {"axial_z_mm": z_mm} | dict(zip(names, found, strict=True))
-
-
-def _midline(z_mm: float, *, own: np.ndarray, side: str, lungs: Lungs) -> tuple[float, dict[str, np.ndarray]]:
-    """The patient's x of the midline round an axial plane (NaN where only one lung shows), and the lungs' points in it.
-
-    The points (n, 2) are x, y in mm on a lattice of 2 mm, by side.
-    """
-    masks = {"right": lungs.right, "left": lungs.left} | {side: own}
-    ends = np.stack(np.meshgrid(*[[0, n - 1] for n in lungs.shape], indexing="ij"), axis=-1).reshape(-1, 3)
-    corners = lungs.to_patient_mm(ends)
-    x, y = (np.arange(low, high + STEP_MM, STEP_MM) for low, high in zip(*_ends(corners[:, :2]), strict=True))
-    plane = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
-    middles, here = [], {name: np.empty((0, 2)) for name in masks}
-    for offset in np.arange(-SLAB_MM, SLAB_MM + 1, 5.0):
-        found = {name: plane[_held(mask, plane, z_mm + offset, lungs)] for name, mask in masks.items()}
-        if len(found["right"]) and len(found["left"]):
-            middles.append((found["right"][:, 0].min() + found["left"][:, 0].max()) / 2)
-        if offset == 0:
-            here = found
-    return float(np.median(middles)) if middles else UNKNOWN, here
-
-
-def _ends(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return points.min(axis=0), points.max(axis=0)
-
-
-def _held(mask: np.ndarray, points_xy: np.ndarray, z_mm: float, lungs: Lungs) -> np.ndarray:
-    """Which points (..., 2) of an axial plane lie in a mask of the lungs' grid."""
-    places = np.concatenate([points_xy, np.full((*points_xy.shape[:-1], 1), z_mm)], axis=-1)
-    index = np.rint(lungs.to_voxel(places)).astype(int)
-    within = ((index >= 0) & (index < mask.shape)).all(axis=-1)
-    found = np.zeros(within.shape, dtype=bool)
-    found[within] = mask[tuple(index[within].T)]
-    return found
-
-
-def _crossings_mm(
-    directions: np.ndarray, origin: np.ndarray, z_mm: float, *, own: np.ndarray, lungs: Lungs
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays (n, 2) of an axial plane enter the lung and leave it for good, in mm; 0 where they do not meet it."""
-    steps = np.arange(0.5, REACH_MM, 1.0)
-    held = _held(own, origin + directions[:, None, :] * steps[:, None], z_mm, lungs)
-    met = held.any(axis=1)
-    near = np.where(met, steps[np.argmax(held, axis=1)] - 0.5, 0.0)
-    return near, np.where(met, steps[len(steps) - 1 - np.argmax(held[:, ::-1], axis=1)] + 0.5, 0.0)
-
-
-def _inner_third(origin: np.ndarray, z_mm: float, *, whole: bool, own: np.ndarray, lungs: Lungs) -> np.ndarray:
-    """Points (n, 2) of the border of the inner concentric third, one a degree."""
-    turns = np.radians(np.arange(0.0, 360.0, 1.0))
-    directions = np.column_stack([np.cos(turns), np.sin(turns)])
-    near, far = _crossings_mm(directions, origin, z_mm, own=own, lungs=lungs)
-    place = far / 3 if whole else near + (far - near) / 3
-    return origin + directions[far > 0] * place[far > 0, None]
-
-
-def _central(thirds: Mapping[str, float]) -> dict[str, bool | None]:
-    """Central or not by each definition; None where it is not known."""
-    found: dict[str, bool | None] = {}
-    for key in CENTRAL_DEFINITIONS:
-        if key in NOT_COMPUTED:
-            found[key] = None
-            continue
-        part, (lines, point) = (2 / 3 if "two_thirds" in key else 1 / 3), key.split("_")[-2:]
-        fraction = thirds[f"{lines}_{point}_fraction"]
-        found[key] = bool(fraction <= part) if np.isfinite(fraction) else None
-    return found
-
-
 def _unknown(reason: str, lines_from: str) -> TumourLocation:
     numbers = {name: UNKNOWN for name, kind in TumourLocation.__annotations__.items() if kind == "float"}
     central: dict[str, bool | None] = dict.fromkeys(CENTRAL_DEFINITIONS)
-    return TumourLocation(side="", **numbers, lines_from=lines_from, central=central, reasons=(reason,))
+    return TumourLocation(
+        side="", **numbers, lines_from=lines_from, central=central, central_from_mediastinum=central, reasons=(reason,)
+    )

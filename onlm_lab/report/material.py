@@ -29,8 +29,8 @@ class Material:
         tested: rows of the first testing set (first repeat), of all models; empty where there is none.
         split: which testing set that is.
         models: model ids, the primary one first.
-        flow, status, undetermined, disagreements, rules, prepared, series: tables between steps; empty where the step
-            left none.
+        flow, status, undetermined, disagreements, rules, prepared, series, image_disagreements: tables between steps;
+            empty where the step left none.
         surrogate_flow, unmapped: how a public table became this study, and what of it could not be used; else empty.
         trained: what training wrote down about calibrators, thresholds and weights (calibration.json); else empty.
         oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
@@ -52,6 +52,7 @@ class Material:
     rules: pd.DataFrame
     prepared: pd.DataFrame
     series: pd.DataFrame
+    image_disagreements: pd.DataFrame
     surrogate_flow: pd.DataFrame
     unmapped: pd.DataFrame
     trained: dict[str, Any]
@@ -88,7 +89,7 @@ def gather(run: Run, *, work: Path) -> Material:
         flow=_table(work / "flow.csv"), status=_table(work / "status.csv"),
         undetermined=_table(work / "undetermined.csv"), disagreements=_table(work / "disagreements.csv"),
         rules=_texts(work / "rules.csv"), prepared=_table(work / "prepared.csv"),
-        series=_table(work / "series.csv"),
+        series=_table(work / "series.csv"), image_disagreements=_table(work / "image_disagreements.csv"),
         surrogate_flow=_table(work.parent / "surrogate_flow.csv"), unmapped=_table(work.parent / "unmapped.csv"),
         trained=_json(run.folder / "calibration.json"), oracle=_json(work / "oracle.json") if study.made_up else {},
         reading=tuple(_json(work / "checked.json").get("notes", ())), mark=theme.MADE_UP if study.made_up else "",

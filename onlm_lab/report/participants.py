@@ -1,4 +1,4 @@
-"""Sections on who took part, what is known of them, what is missing, and how they were imaged."""
+"""Sections on who took part, what is known of them, and what is missing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from onlm_lab.report import words
 from onlm_lab.report.material import Material
 from onlm_lab.report.screened import screened
 from onlm_lab.report.section import Block, Section, Text, figure, note, table
-
-IMAGE_FACTS = {
-    "spacing_mm": ("Slice spacing (mm)", 2), "thickness_mm": ("Slice thickness (mm)", 2),
-    "pixel_mm": ("Pixel (mm)", 2), "kvp": ("Tube voltage (kV)", 0),
-}  # fmt: skip
 
 
 def participants(material: Material) -> Section:
@@ -188,52 +183,6 @@ def _lacking(rows: pd.DataFrame, name: str) -> str:
     if name not in rows:
         return "not recorded"
     return words.share(int(rows[name].isna().sum()), len(rows))
-
-
-def imaging(material: Material) -> Section:
-    """The CT protocol by centre, as the DICOM headers say it."""
-    prepared = material.prepared
-    facts = [name for name in (*IMAGE_FACTS, "manufacturer", "kernel") if name in prepared]
-    if not facts:
-        return Section("imaging", "Imaging", (Text("This run used no CT images."),))
-    usable = prepared[prepared["usable"] == 1].merge(material.patients[["patient_id", "centre"]], on="patient_id")
-    groups = [*usable.groupby("centre", sort=True), ("All centres", usable)]
-    rows = []
-    for centre, scans in groups:
-        row = {"Centre": str(centre), "Patients": f"{len(scans):,}"}
-        row |= {title: words.middle(scans[name], digits=digits) for name, (title, digits) in IMAGE_FACTS.items()
-                if name in scans}  # fmt: skip
-        if centre != "All centres":
-            row |= {title: _commonest(scans.get(name)) for name, title in
-                    (("manufacturer", "Manufacturer"), ("kernel", "Kernel")) if name in scans}  # fmt: skip
-        rows.append(row)
-    patch = material.study.patch
-    said = (
-        f"From each CT a cube of {patch.size_mm:g} mm around the tumour was resampled to {patch.spacing_mm:g} mm on "
-        "the patient's own axes."
-    )
-    blocks: list[Block] = [
-        Text(said),
-        table(
-            pd.DataFrame(rows),
-            caption="Imaging protocol from the DICOM headers: median (quartiles, where they differ).",
-        ),
-    ]
-    if "score" in usable:
-        passed = words.middle(100 * usable["score"])
-        whole = words.share(int((usable["score"] == 1).sum()), len(usable))
-        blocks.append(note(
-            f"CT quality checks that a series passed: median (quartiles) {passed} % of those that could be made; "
-            f"{whole} passed all of them. What each failed is in prepared.csv in the study's work folder."
-        ))  # fmt: skip
-    return Section("imaging", "Imaging", tuple(blocks))
-
-
-def _commonest(values: pd.Series | None) -> str:
-    if values is None or values.dropna().empty:
-        return "not recorded"
-    counted = values.dropna().value_counts()
-    return ", ".join(f"{name} ({n})" for name, n in counted.head(3).items())
 
 
 def table_one_section(material: Material) -> Section:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onlm_lab import steps
 from onlm_lab.figures import theme
-from onlm_lab.report import held_out, outcomes, participants, performance, provenance, standard
+from onlm_lab.report import held_out, imaging, outcomes, participants, performance, provenance, standard
 from onlm_lab.report.material import Material, gather
 from onlm_lab.report.section import Section
 from onlm_lab.report.summary import five_lines
@@ -16,7 +16,7 @@ from onlm_lab.runs import Run
 
 SECTIONS: tuple[Callable[[Material], Section], ...] = (
     participants.participants, participants.table_one_section, participants.missing_values,
-    standard.reference_standard, participants.imaging, provenance.model_specification,
+    standard.reference_standard, imaging.imaging, provenance.model_specification,
     performance.discrimination, performance.calibration, performance.decision, performance.operating_point,
     performance.subgroups, performance.centres, held_out.held_out, outcomes.surgery, outcomes.sbrt,
     provenance.software, provenance.limits,

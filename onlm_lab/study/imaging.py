@@ -68,7 +68,7 @@ class Imaging:
     min_coverage_mm: float = 100.0  # from the first slice to the last; a shorter one is never chosen
     max_days_before_treatment: float | None = None  # an older CT is never chosen; no default on purpose
     solid_cut_hu: float = -300.0  # solid above, ground glass below; disputed, so it is named with every result
-    diameter_tolerance_mm: float = 2.0  # spreadsheet and CT may differ by this much before they are listed
+    diameter_tolerance_mm: float = 3.0  # spreadsheet and CT may differ by this much before they are listed
     volume_cache_gb: float = 4.0  # of whole series for the viewer; the oldest go first
     faults: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)

@@ -126,7 +126,7 @@ def _write_localizer(common: Dataset, folder: Path, *, patient_id: str, seed: in
     pixels = (picture + 1024).astype("<u2") if head.PixelRepresentation == 0 else picture.astype("<i2")
     head.PixelData = pixels.tobytes()
     folder.mkdir(parents=True)
-    (folder / "0001.dcm").write_bytes(_encode(head))
+    (folder / "0001.dcm").write_bytes(encode_dataset(head))
 
 
 def _decimal(value: float) -> str:
@@ -134,7 +134,8 @@ def _decimal(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _encode(head: Dataset) -> bytes:
+def encode_dataset(head: Dataset) -> bytes:
+    """A data set as the bytes of a DICOM file, explicit little endian."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = head.SOPClassUID
     meta.MediaStorageSOPInstanceUID = head.SOPInstanceUID
@@ -158,7 +159,7 @@ class _Template:
         sample.PixelData = b""
         sample["PixelData"].VR = "OW"
         # the empty pixel element ends the file, and its last four bytes are its length
-        self._head = _encode(sample)[:-4] + n_bytes.to_bytes(4, "little")
+        self._head = encode_dataset(sample)[:-4] + n_bytes.to_bytes(4, "little")
 
     def fill(self, *, uid: str, number: int, position_mm: tuple[float, float, float], pixels: NDArray) -> bytes:
         """The bytes of one slice."""

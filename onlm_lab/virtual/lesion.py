@@ -11,6 +11,7 @@ from onlm_lab.virtual.canvas import Array, Box, Grid, blend, box_of, soft, sprea
 
 TISSUE_HU, GROUND_GLASS_HU = 45.0, -600.0
 NECROSIS_DROP_HU = 420.0
+LOBE_DEPTH = 0.09
 Tube = tuple[NDArray, NDArray, tuple[float, float], float]
 """Start, end, radius at either end, HU."""
 
@@ -38,7 +39,7 @@ def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...]
     spike_mm = tumour.spiculation * (8.5 + 0.4 * total)
     reach = total * 1.25 + spike_mm + softness_mm
     spikes = spread(30, rng)
-    lobes, lobe_phase = spread(4, rng) * 3.2, rng.uniform(0, 2 * np.pi, 4)
+    lobes, lobe_phase = _lobes(rng)
     # one large dark patch near the middle, so that even a thick slice cuts it, and two beside it
     patches = spread(3, rng) * np.array([[0.12], [0.55], [0.55]]) * core
     patch_radii = np.maximum(rng.uniform((0.44, 0.24, 0.24), (0.54, 0.32, 0.32)) * core, (2.2, 1.0, 1.0))
@@ -50,7 +51,7 @@ def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...]
     shape = np.zeros_like(r)
     for (a, b, c), phase in zip(lobes.astype(np.float32), lobe_phase, strict=True):
         shape += np.cos((a * box.dx + b * box.dy + c * box.dz) / away + np.float32(phase))
-    shape = 1 + 0.09 * tumour.lobulation * shape
+    shape = 1 + LOBE_DEPTH * tumour.lobulation * shape
     cover = np.zeros_like(r)
     weighted = np.zeros_like(r)
     layers = [(soft(r - total * shape, softness_mm), GROUND_GLASS_HU)]
@@ -63,6 +64,26 @@ def paint_tumour(hu: Array, grid: Grid, tumour: Tumour, *, seed: tuple[int, ...]
         cover += alpha - cover * alpha
         weighted += alpha * (density - weighted)
     blend(hu, box, cover, weighted)
+
+
+def _lobes(rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """Directions and phases of the waves that make the surface lobulated."""
+    return spread(4, rng) * 3.2, rng.uniform(0, 2 * np.pi, 4)
+
+
+def radius_mm(tumour: Tumour, directions: NDArray, *, seed: tuple[int, ...]) -> NDArray:
+    """How far the tumour's surface lies from its centre, halo included and spikes left out: the known truth.
+
+    Args:
+        tumour: what was painted.
+        directions: (..., 3) unit vectors as x, y, z.
+        seed: with which it was painted.
+    """
+    rng = np.random.default_rng((*seed, 3))
+    spread(30, rng)  # the spikes, drawn first
+    lobes, phases = _lobes(rng)
+    waves = np.cos(directions @ lobes.T + phases).sum(axis=-1)
+    return tumour.total_diameter_mm / 2 * (1 + LOBE_DEPTH * tumour.lobulation * waves)
 
 
 def _spike_cover(box: Box, r: Array, spikes: NDArray, total: float, spike_mm: float, softness_mm: float) -> Array:

@@ -109,7 +109,8 @@ def draw_trial(*, n_patients: int, n_centres: int, seed: int) -> Trial:
         "series_uid": [ct_series_uid(p, seed=seed) for p in clinical["patient_id"]],
         "series_path": [f"ct/{p}/{CT_FOLDER}" for p in clinical["patient_id"]],
         **{f"tumour_{a}_mm": truth[f"tumour_{a}_mm"] for a in "xyz"},
-        "mask_path": None,
+        "mask_path": [f"masks/{p}.dcm" if mask_kind(k) else None
+                      for p, k in zip(clinical["patient_id"], rows["centre_index"], strict=True)],
     })  # fmt: skip
     return Trial(clinical, followup, annotations, truth, seed)
 
@@ -127,6 +128,11 @@ def made_up_uid(*parts: object) -> str:
     """A DICOM UID under 2.25 that depends on the parts alone; always 44 characters."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return f"2.25.{10**38 + int.from_bytes(digest[:16], 'big') % (2**128 - 10**38)}"
+
+
+def mask_kind(centre_index: int) -> str:
+    """How a centre draws its tumours: "RTSTRUCT", "SEG", or "" where it marks a point only."""
+    return ("RTSTRUCT", "SEG", "RTSTRUCT", "SEG", "")[int(centre_index) % 5]
 
 
 def ct_series_uid(patient_id: str, *, seed: int) -> str:

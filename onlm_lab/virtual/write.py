@@ -137,6 +137,7 @@ def _write_scans(trial: Trial, folder: Path, *, progress: bool, n_workers: int |
 def _write_patient(trial: Trial, index: int, folder: Path) -> None:
     """One patient's folder, visible only once it is whole."""
     from onlm_lab.virtual.dicom import write_scan
+    from onlm_lab.virtual.masks import mask_bytes
 
     patient_id = str(trial.clinical["patient_id"].iloc[index])
     final, part = folder / patient_id, folder / f".{patient_id}.part"
@@ -144,4 +145,11 @@ def _write_patient(trial: Trial, index: int, folder: Path) -> None:
         return
     part.mkdir()
     write_scan(trial, index, part)
+    mask = trial.annotations["mask_path"].iloc[index]
+    if mask:
+        place = folder.parent / str(mask)
+        place.parent.mkdir(exist_ok=True)
+        half = place.with_name(f".{place.name}.part")
+        half.write_bytes(mask_bytes(trial, index))
+        half.replace(place)
     part.replace(final)
