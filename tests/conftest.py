@@ -49,6 +49,14 @@ def trial(tmp_path_factory, worker_id) -> Path:
     return folder
 
 
+@pytest.fixture
+def alone_with_trial(trial, tmp_path_factory, worker_id):
+    """Holds the trial while a test runs `onlm run` on it, which only one process may: workers run at the same time."""
+    base = tmp_path_factory.getbasetemp()
+    with FileLock((base if worker_id == "master" else base.parent) / "trial.use.lock"):
+        yield trial
+
+
 @pytest.fixture(scope="session")
 def trial_run(trial):
     """The run of that trial."""

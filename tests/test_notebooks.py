@@ -57,7 +57,8 @@ def test_no_cell_is_longer_than_ten_lines_and_every_one_follows_a_word(path):
     assert "Research use only" in first
 
 
-def test_the_quickstart_runs_from_top_to_bottom_on_a_made_up_trial(trial, tmp_path, monkeypatch):
+def test_the_quickstart_runs_from_top_to_bottom_on_a_made_up_trial(alone_with_trial, tmp_path, monkeypatch):
+    trial = alone_with_trial
     monkeypatch.setenv("ONLM_DEMO", str(trial))
     before = (trial / "work" / "steps" / "train.json").stat().st_mtime_ns
     cells = executed("01_quickstart.py", folder=tmp_path)

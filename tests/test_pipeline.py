@@ -74,8 +74,8 @@ def test_a_restart_keeps_what_was_finished_and_redoes_the_killed_step_alone(kill
         assert kept == list(STEPS[: max(number - 1, 0)]), step  # the step before was killed as it began
 
 
-def test_a_finished_study_has_nothing_left_to_do(trial):
-    lines = finish(trial)
+def test_a_finished_study_has_nothing_left_to_do(alone_with_trial):
+    lines = finish(alone_with_trial)
     assert sum("nothing changed, kept" in line for line in lines) == len(STEPS)
 
 

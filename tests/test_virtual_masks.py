@@ -45,7 +45,7 @@ def test_some_centres_draw_contours_some_segments_and_some_a_point_only(made):
     assert all(kinds.values())
     for i in kinds[""]:
         assert trial.annotations["mask_path"][i] is None
-    table = find_series(folder / "masks")
+    table = find_series(folder / "contours")
     assert sorted(table["modality"].unique()) == ["RTSTRUCT", "SEG"] and len(table) == N - len(kinds[""])
 
 
@@ -84,5 +84,5 @@ def test_what_is_measured_on_the_ct_follows_the_painted_tumour(made):
 
 def test_another_run_writes_the_same_bytes(made, tmp_path):
     again = write_trial(tmp_path / "again", n_patients=N, n_centres=5, seed=SEED, n_workers=2)
-    for path in sorted((made[0] / "masks").iterdir()):
-        assert path.read_bytes() == (again / "masks" / path.name).read_bytes()
+    for path in sorted((made[0] / "contours").iterdir()):
+        assert path.read_bytes() == (again / "contours" / path.name).read_bytes()

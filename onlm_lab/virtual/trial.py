@@ -109,7 +109,7 @@ def draw_trial(*, n_patients: int, n_centres: int, seed: int) -> Trial:
         "series_uid": [ct_series_uid(p, seed=seed) for p in clinical["patient_id"]],
         "series_path": [f"ct/{p}/{CT_FOLDER}" for p in clinical["patient_id"]],
         **{f"tumour_{a}_mm": truth[f"tumour_{a}_mm"] for a in "xyz"},
-        "mask_path": [f"masks/{p}.dcm" if mask_kind(k) else None
+        "mask_path": [f"contours/{p}.dcm" if mask_kind(k) else None
                       for p, k in zip(clinical["patient_id"], rows["centre_index"], strict=True)],
     })  # fmt: skip
     return Trial(clinical, followup, annotations, truth, seed)
