@@ -13,6 +13,7 @@ import numpy as np
 from onlm_lab.imaging.finding import UNITS_IN_HU
 from onlm_lab.imaging.geometry import (
     DRIFT_MM,
+    all_placed,
     apart,
     geometry_gap,
     is_even,
@@ -144,6 +145,8 @@ def _pixel_bytes(header: Header) -> int:
 
 
 def _no_geometry(headers: Sequence[Header]) -> _Found:
+    if all_placed(headers):
+        return []
     gaps = [geometry_gap(header) if header.n_frames == 1 or header.frame >= 0 else "" for header in headers]
     bad = [header for header, gap in zip(headers, gaps, strict=True) if gap]
     if not bad:
@@ -220,8 +223,11 @@ _FILE_CHECKS: tuple[Callable[[Sequence[Header]], _Found], ...] = (
 
 
 def _odd_ones(headers: Sequence[Header], of: Callable[[Header], object]) -> list[Header]:
-    usual = Counter(of(header) for header in headers).most_common(1)[0][0]
-    return [header for header in headers if of(header) != usual]
+    said = [of(header) for header in headers]
+    if len(set(said)) == 1:
+        return []
+    usual = Counter(said).most_common(1)[0][0]
+    return [header for header, one in zip(headers, said, strict=True) if one != usual]
 
 
 def _far_ones(headers: Sequence[Header], of: Callable[[Header], tuple], tolerance: float) -> list[Header]:
@@ -379,7 +385,7 @@ def _remarks(headers: Sequence[Header]) -> _Found:
 
 def _overlap(headers: Sequence[Header]) -> _Found:
     thick = max((h.thickness_mm for h in headers if math.isfinite(h.thickness_mm)), default=float("nan"))
-    if len(headers) < 2 or any(map(geometry_gap, headers)) or not math.isfinite(thick):
+    if len(headers) < 2 or not all_placed(headers) or not math.isfinite(thick):
         return []
     along = np.sort(positions_mm(headers))
     step = np.ptp(along) / max(1, int(apart(along).sum()) - 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.dicomdir import listed_series, lost_files
-from onlm_lab.imaging.geometry import geometry_gap, positions_mm, slice_axes
+from onlm_lab.imaging.geometry import all_placed, geometry_gap, positions_mm, slice_axes
 from onlm_lab.imaging.headers import Header, slices_of, telling_texts_of
 from onlm_lab.imaging.kinds import kind_of
 from onlm_lab.imaging.privacy import find_path, safe_path
@@ -61,8 +61,10 @@ class Found:
     def beside(self, members: Sequence[Header]) -> list[tuple[str, str]]:
         """What is wrong with the files beside the slices of a series: codes and sentences."""
         found = []
-        folders = {os.path.dirname(header.file) for header in members}
-        broken = [header for header in self.broken if os.path.dirname(header.file) in folders]
+        broken = []
+        if self.broken:
+            folders = {os.path.dirname(header.file) for header in members}
+            broken = [header for header in self.broken if os.path.dirname(header.file) in folders]
         if broken:
             names = ", ".join(f"'{name}'" for name in self._named_beside(broken[:3], members))
             found.append((
@@ -142,7 +144,7 @@ def require_folder(folder: str | os.PathLike) -> Path:
 def series_kind(members: Sequence[Header]) -> str:
     """What a series is, by key of kinds.KINDS."""
     first = members[0]
-    placed = [header for header in members if not geometry_gap(header)]
+    placed = members if all_placed(members) else [header for header in members if not geometry_gap(header)]
     along = body = None
     if placed:
         body = abs(float(slice_axes(placed[0])[NORMAL_Z, 0]))

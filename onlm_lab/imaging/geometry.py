@@ -36,9 +36,23 @@ def _plane_gap(spacing: tuple[float, ...], orientation: tuple[float, ...]) -> st
     return ""
 
 
+def all_placed(headers: Sequence[Header]) -> bool:
+    """Whether every slice can be placed in the patient; fast, since the slices of a series mostly say the same."""
+    planes = {(header.pixel_spacing_mm, header.orientation) for header in headers}
+    if any(_plane_gap(*plane) for plane in planes):
+        return False
+    places = [header.position_mm for header in headers]
+    return all(len(place) == 3 for place in places) and bool(np.isfinite(np.array(places)).all())
+
+
 def slice_axes(header: Header) -> np.ndarray:
     """The unit vectors in which the slice, row and column number grow, as columns, in LPS; made perpendicular."""
-    row, column = np.reshape(np.array(header.orientation, dtype=float), (2, 3))
+    return _axes(header.orientation).copy()
+
+
+@lru_cache(maxsize=4096)
+def _axes(orientation: tuple[float, ...]) -> np.ndarray:
+    row, column = np.reshape(np.array(orientation, dtype=float), (2, 3))
     row = row / np.linalg.norm(row)
     column = column - (column @ row) * row
     column = column / np.linalg.norm(column)
@@ -92,7 +106,7 @@ def lean_of(headers: Sequence[Header]) -> Lean | None:
 
 def tilt_degrees(headers: Sequence[Header]) -> float:
     """The angle between the way from slice to slice and the slices' normal; NaN where it cannot be known."""
-    if len(headers) < 2 or any(geometry_gap(header) for header in headers):
+    if len(headers) < 2 or not all_placed(headers):
         return float("nan")
     lean = lean_of(headers)
     return float("nan") if lean is None else lean.degrees

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from onlm_lab.imaging.headers import Header
 FORMAT = 1  # raise it when headers of the same files would be other headers
 NOT_DICOM: None = None
 _NAME = re.compile(r"headers-(\d{6})\.json\.gz")
-_KEPT = tuple(f.name for f in fields(Header) if f.name not in ("file", "size_bytes", "modified_ns", "frames"))
+_KEPT = tuple(name for name in Header._fields if name not in ("file", "size_bytes", "modified_ns", "frames"))
 _FRAME = tuple(f.name for f in fields(Frame))
 
 Stamp = tuple[str, int, int]  # digest of the path, bytes, nanoseconds
@@ -55,7 +55,7 @@ class HeaderStore:
     def get(self, found: Stamp, *, file: str) -> Header | None:
         """The header of a file that is known, None where it is not DICOM."""
         header = self._known[found]
-        return None if header is None else replace(header, file=file, size_bytes=found[1], modified_ns=found[2])
+        return None if header is None else header._replace(file=file, size_bytes=found[1], modified_ns=found[2])
 
     def add(self, part: Mapping[Stamp, Header | None]) -> None:
         """Write a part of the search."""

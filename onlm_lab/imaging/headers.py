@@ -6,11 +6,9 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pydicom
 from pydicom.config import IGNORE
@@ -43,9 +41,8 @@ NO_CONTRAST = ("", "no", "none", "n", "without", "无", "未使用")
 
 _TEXTS = (
     "ImageType SOPClassUID Modality Manufacturer ManufacturerModelName SeriesDescription ContrastBolusAgent KVP "
-    "SliceThickness ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID AcquisitionNumber "
-    "InstanceNumber "
-    "ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID TemporalPositionIdentifier NumberOfFrames "
+    "SliceThickness ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID "
+    "ImageOrientationPatient FrameOfReferenceUID TemporalPositionIdentifier NumberOfFrames "
     "PixelSpacing LossyImageCompression RescaleIntercept RescaleSlope RescaleType GantryDetectorTilt "
     "NominalPercentageOfCardiacPhase"
 ).split()
@@ -56,16 +53,22 @@ _SHORTS = (
 _DEMANDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")  # where there are pixels
 _IDENTIFYING = "PatientName PatientID AccessionNumber PatientBirthDate OtherPatientIDs".split()
 _CHARACTER_SET = "SpecificCharacterSet"
-KEYWORDS = (*_TEXTS, *_SHORTS, *_IDENTIFYING, _CHARACTER_SET)
+_OWN = ("ImagePositionPatient", "InstanceNumber", "AcquisitionNumber")  # what differs from slice to slice
+_COMMON = (*_TEXTS, *_SHORTS, *_IDENTIFYING, _CHARACTER_SET)
+KEYWORDS = (*_COMMON, *_OWN)
 _KEYWORD = {int(tag_for_keyword(keyword)): keyword for keyword in KEYWORDS}
 WANTED = frozenset(_KEYWORD)
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _TAGS = [Tag(tag) for tag in _KEYWORD] + [Tag(tag_for_keyword(keyword)) for keyword in _GROUPS]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+_HIDDEN = ("file", "patient", "tells", "frames")
+
+
+class Header(NamedTuple):
     """What one DICOM file, or one frame of it, says about itself. Nothing in it tells who the patient is but `file`.
+
+    A tuple, since an index holds millions of them and sends them from one process to another.
 
     Attributes:
         file: relative to the folder that was read, with slashes; its parts may bear the patient's name.
@@ -79,7 +82,7 @@ class Header:
         unreadable: elements whose value is not what its type demands.
     """
 
-    file: str = field(repr=False)
+    file: str
     size_bytes: int
     modified_ns: int
     series_uid: str = ""
@@ -123,13 +126,14 @@ class Header:
     stack: str = ""
     hint: str = ""
     unreadable: tuple[str, ...] = ()
-    patient: str = field(default="", repr=False)
-    tells: tuple[int, ...] = field(default=(), repr=False)
-    frames: tuple[Frame, ...] = field(default=(), repr=False)
+    patient: str = ""
+    tells: tuple[int, ...] = ()
+    frames: tuple[Frame, ...] = ()
 
-    def __reduce__(self) -> tuple[type[Header], tuple[object, ...]]:
-        """For the way from one process to another: half the time of what dataclasses do by themselves."""
-        return Header, _VALUES(self)
+    def __repr__(self) -> str:
+        """Without what may tell who the patient is."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name not in _HIDDEN)
+        return f"Header({', '.join(shown)})"
 
     @property
     def is_directory(self) -> bool:
@@ -140,9 +144,6 @@ class Header:
     def named(self) -> str:
         """The file as a message names it."""
         return safe_place(f"/{self.file}", self.tells)
-
-
-_VALUES = attrgetter(*(f.name for f in fields(Header)))
 
 
 def slices_of(headers: list[Header]) -> list[Header]:
@@ -157,7 +158,7 @@ def slices_of(headers: list[Header]) -> list[Header]:
         for k, frame in enumerate(header.frames):
             said = {name: getattr(frame, name) for name in Frame.__slots__}
             kept = {name: value for name, value in said.items() if value == value and value not in ("", ())}
-            found.append(replace(header, frame=k, frames=(), **kept))
+            found.append(header._replace(frame=k, frames=(), **kept))
     return found
 
 
@@ -198,7 +199,7 @@ def _read(folder: Path, file: str, stream: BinaryIO, start: bytes, state: os.sta
         return _parse(folder, file, stream, state)
     raw = {_KEYWORD[tag]: value for tag, value in walked.values.items()}
     raw.setdefault("SOPClassUID", walked.media_class.encode())
-    if raw.get("NumberOfFrames", b"1").strip(b" \0") not in (b"", b"1") or _text(raw, "SOPClassUID", "") in (
+    if raw.get("NumberOfFrames", b"1").strip(b" \0") not in (b"", b"1") or lenient(raw.get("SOPClassUID", b""), "") in (
         MULTI_FRAME_STORAGE
     ):
         return _parse(folder, file, stream, state)
@@ -226,7 +227,7 @@ def _parse(folder: Path, file: str, stream: BinaryIO, state: os.stat_result) -> 
         raw.setdefault("SOPClassUID", str(data.file_meta.get("MediaStorageSOPClassUID", "")).encode())
         if not data.original_encoding[1]:
             raw |= {keyword: value[::-1] for keyword, value in raw.items() if keyword in _SHORTS}
-        enhanced = _text(raw, "SOPClassUID", "") in MULTI_FRAME_STORAGE
+        enhanced = lenient(raw.get("SOPClassUID", b""), "") in MULTI_FRAME_STORAGE
         frames = read_frames(data) if enhanced else ()
     return _header(folder, file, state, raw, syntax=syntax, pixels=pixels, frames=frames)
 
@@ -235,35 +236,58 @@ def _header(
     folder: Path, file: str, state: os.stat_result, raw: Mapping[str, bytes], *, syntax: str, pixels: tuple[int, int],
     frames: tuple[Frame, ...] = (),
 ) -> Header | None:  # fmt: skip
+    """A header from the bytes of its elements: what the slices of a series share is understood once."""
+    offset, n_bytes = pixels
+    common = _in_common(tuple(map(raw.get, _COMMON)), syntax, offset > 0)
+    if common is None:
+        return None
+    header, telling = common
+    bad = list(header.unreadable)
+
+    def own(keyword: str, convert: Callable[[str], Any], default: Any) -> Any:
+        value = raw.get(keyword)
+        return _converted(lenient(value, ""), convert, default, keyword, bad) if value else default
+
+    place = telling_parts(f"{_name(folder)}/{file}", identifying=telling) if telling else ()
+    return header._replace(
+        file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, pixel_offset=offset, pixel_bytes=n_bytes,
+        position_mm=own("ImagePositionPatient", _numbers, ()), number=own("InstanceNumber", int, None),
+        acquisition=own("AcquisitionNumber", str, ""), unreadable=tuple(bad), tells=place, frames=frames,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _in_common(
+    values: tuple[bytes | None, ...], syntax: str, has_pixels: bool
+) -> tuple[Header, tuple[str, ...]] | None:
+    """What slices share, as a header without a file, and the texts that tell who the patient is; None for no DICOM."""
+    raw = {keyword: value for keyword, value in zip(_COMMON, values, strict=True) if value is not None}
     characters = raw.get(_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
-    text = {keyword: _text(raw, keyword, characters) for keyword in _TEXTS}
+    text = {keyword: lenient(raw.get(keyword, b""), characters) for keyword in _TEXTS}
     if not text["SeriesInstanceUID"] and not text["SOPClassUID"]:
         return None
-    offset, n_bytes = pixels
     bad: list[str] = []
 
     def number(keyword: str, convert: Callable[[str], Any] = float, default: Any = float("nan")) -> Any:
         return _converted(text[keyword], convert, default, keyword, bad)
 
     short = {keyword: _short(raw.get(keyword, b""), keyword, bad) for keyword in _SHORTS}
-    if offset > 0:
+    if has_pixels:
         bad += [keyword for keyword in _DEMANDED if short[keyword] is None and keyword not in bad]
     signed = short["PixelRepresentation"] == 1
     identifying = _identifying(raw, characters)
-    described = _hint(text["SeriesDescription"])
     lossless_said = text["LossyImageCompression"] == "00"
     lossy = text["LossyImageCompression"] == "01" or syntax in LOSSY or (syntax in MAYBE_LOSSY and not lossless_said)
-    return Header(
-        file=file,
-        size_bytes=state.st_size,
-        modified_ns=state.st_mtime_ns,
-        series_uid=_shared(text["SeriesInstanceUID"]),
-        study_uid=_shared(text["StudyInstanceUID"]),
-        sop_class_uid=_shared(text["SOPClassUID"]),
-        modality=_shared(text["Modality"]) or ("CT" if text["SOPClassUID"] in CT_STORAGE else ""),
-        frame_of_reference_uid=_shared(text["FrameOfReferenceUID"]),
-        image_type=_words(text["ImageType"]),
-        position_mm=number("ImagePositionPatient", _numbers_once, ()),
+    header = Header(
+        file="",
+        size_bytes=0,
+        modified_ns=0,
+        series_uid=text["SeriesInstanceUID"],
+        study_uid=text["StudyInstanceUID"],
+        sop_class_uid=text["SOPClassUID"],
+        modality=text["Modality"] or ("CT" if text["SOPClassUID"] in CT_STORAGE else ""),
+        frame_of_reference_uid=text["FrameOfReferenceUID"],
+        image_type=tuple(part.strip() for part in text["ImageType"].split("\\")) if text["ImageType"] else (),
         orientation=number("ImageOrientationPatient", _numbers, ()),
         pixel_spacing_mm=number("PixelSpacing", _numbers, ()),
         rows=short["Rows"] or 0,
@@ -276,38 +300,25 @@ def _header(
         signed=signed,
         slope=number("RescaleSlope"),
         intercept=number("RescaleIntercept"),
-        rescale_type=_shared(text["RescaleType"]),
+        rescale_type=text["RescaleType"],
         padding=_as_signed(short["PixelPaddingValue"], signed),
         padding_limit=_as_signed(short["PixelPaddingRangeLimit"], signed),
         lossy=lossy,
-        transfer_syntax=_shared(syntax),
-        pixel_offset=offset,
-        pixel_bytes=n_bytes,
+        transfer_syntax=syntax,
         thickness_mm=number("SliceThickness"),
-        kernel=_shared(text["ConvolutionKernel"]),
+        kernel=text["ConvolutionKernel"],
         kvp=number("KVP"),
         gantry_degrees=number("GantryDetectorTilt"),
-        manufacturer=_shared(text["Manufacturer"]),
-        model=_shared(text["ManufacturerModelName"]),
+        manufacturer=text["Manufacturer"],
+        model=text["ManufacturerModelName"],
         contrast=text["ContrastBolusAgent"].casefold() not in NO_CONTRAST,
-        patient_position=_shared(text["PatientPosition"]),
-        acquisition=_shared(text["AcquisitionNumber"]),
-        number=number("InstanceNumber", int, None),
-        phase=_shared(text["TemporalPositionIdentifier"] or text["NominalPercentageOfCardiacPhase"]),
-        hint=described,
+        patient_position=text["PatientPosition"],
+        phase=text["TemporalPositionIdentifier"] or text["NominalPercentageOfCardiacPhase"],
+        hint=said_by_description(text["SeriesDescription"]),
         unreadable=tuple(bad),
         patient=_digest(identifying),
-        tells=_tells(folder, file, identifying),
-        frames=frames,
     )
-
-
-def _text(raw: Mapping[str, bytes], keyword: str, characters: str) -> str:
-    value = raw.get(keyword)
-    return _read_once(value, characters) if value else ""
-
-
-_read_once = lru_cache(maxsize=16384)(lenient)  # most texts of a slice are those of the slice before
+    return header, _telling_texts(identifying)
 
 
 def _short(value: bytes, keyword: str, bad: list[str]) -> int | None:
@@ -334,29 +345,8 @@ def _converted(text: str, convert: Callable[[str], Any], default: Any, keyword: 
         return default
 
 
-def _numbers_once(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split("\\"))
-
-
-# What the slices of a series share is kept once: an index of millions of files has to fit into memory.
-@lru_cache(maxsize=4096)
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split("\\"))
-
-
-@lru_cache(maxsize=4096)
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split("\\")) if text else ()
-
-
-@lru_cache(maxsize=8192)
-def _shared(text: str) -> str:
-    return text
-
-
-@lru_cache(maxsize=4096)
-def _hint(text: str) -> str:
-    return said_by_description(text)
 
 
 def _identifying(raw: Mapping[str, bytes], characters: str) -> tuple[tuple[str, str], ...]:
@@ -366,12 +356,10 @@ def _identifying(raw: Mapping[str, bytes], characters: str) -> tuple[tuple[str, 
     )
 
 
-@lru_cache(maxsize=4096)
 def _telling_texts(identifying: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for pair in identifying for text in identifying_texts(dict([pair]))))
 
 
-@lru_cache(maxsize=4096)
 def _digest(identifying: tuple[tuple[str, str], ...]) -> str:
     said: dict[str, str] = {}
     for keyword, text in identifying:
@@ -405,10 +393,6 @@ def _raw(data: pydicom.Dataset, keyword: str) -> bytes:
         return value
     parts = [value] if isinstance(value, str) else list(value or ())
     return "\\".join(map(str, parts)).encode("utf-8", "replace")
-
-
-def _tells(folder: Path, file: str, identifying: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
-    return telling_parts(f"{_name(folder)}/{file}", identifying=_telling_texts(identifying)) if identifying else ()
 
 
 @lru_cache(maxsize=64)

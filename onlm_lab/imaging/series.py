@@ -126,7 +126,7 @@ def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str,
         "thickness_mm": first.thickness_mm,
         "kernel": first.kernel,
         "tilt_degrees": tilt_degrees(members),
-        "transfer_syntax": "; ".join(sorted({syntax_name(header) for header in members})),
+        "transfer_syntax": "; ".join(sorted({syntax_name(header) for header in _one_each(members)})),
         "faults": faults,
         "path": found.place(members),
         "kind": kind,
@@ -147,6 +147,11 @@ def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str,
         "frame_of_reference_uid": first.frame_of_reference_uid,
         "patient_digest": first.patient,
     }
+
+
+def _one_each(members: list[Header]) -> list[Header]:
+    """One header for each transfer syntax."""
+    return list({header.transfer_syntax: header for header in members}.values())
 
 
 def _extent_mm(slices: tuple[Header, ...]) -> tuple[float, float]:

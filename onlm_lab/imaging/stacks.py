@@ -57,6 +57,8 @@ def stacks_of(headers: Sequence[Header]) -> tuple[Stack, ...]:
         headers: slices that can each be placed in the patient.
     """
     whole = (Stack("", tuple(headers)),)
+    if len({_of_geometry(header) for header in headers}) == 1 and _sound(headers):
+        return whole
     by_geometry = _apart_by(headers, {name: fact for name, fact in _GEOMETRY.items() if _differs(headers, fact)})
     if by_geometry:
         return by_geometry if all(_single(stack.headers) for stack in by_geometry) else whole
@@ -69,6 +71,10 @@ def stacks_of(headers: Sequence[Header]) -> tuple[Stack, ...]:
             if found and all(_sound(stack.headers) for stack in found):
                 return found
     return whole
+
+
+def _of_geometry(header: Header) -> tuple[object, ...]:
+    return header.orientation, header.rows, header.columns, header.pixel_spacing_mm, header.frame_of_reference_uid
 
 
 def _differs(headers: Sequence[Header], fact: Callable[[Header], object]) -> bool:

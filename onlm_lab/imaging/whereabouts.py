@@ -44,4 +44,5 @@ def safe_place(place: str, told: Iterable[int], *, first: int = 1) -> str:
 
 def shared_folder(places: Sequence[str]) -> str:
     """The folder that holds several files, as a path from the folder that was read."""
-    return str(PurePosixPath(os.path.commonpath([os.path.dirname(place) for place in places])))
+    folders = {place.rpartition("/")[0] for place in places}
+    return str(PurePosixPath(os.path.commonpath(folders)))
