@@ -74,6 +74,7 @@ def examine(
     folder: Path,
     treatments: Mapping[str, str] | None = None,
     more: Sequence[tuple[str, str]] = (),
+    whole: Sequence[Header] | None = None,
 ) -> Examined:
     """Every fault of one series, and its slices in order.
 
@@ -82,6 +83,7 @@ def examine(
         folder: what their files are relative to; pixels are looked at only where two slices lie at one place.
         treatments: what is done about which fault; None takes the defaults of study.imaging.FAULTS.
         more: codes and sentences of what is wrong with the files beside the slices.
+        whole: all slices of the series, where `headers` are one stack of it.
     """
     found = [fault for check in _FILE_CHECKS for fault in check(headers)] + list(more)
     slices: tuple[Header, ...] = ()
@@ -90,7 +92,7 @@ def examine(
         stacks = stacks_of(headers)
         found += _several_stacks(stacks) if len(stacks) > 1 else _mixed(headers)
         if not {"mixed_orientation", "several_stacks"} & {code for code, _ in found} or _alike(headers):
-            slices, of_order = _ordered(headers, folder)
+            slices, of_order = _ordered(headers, folder, whole=whole or headers)
             found += of_order
     found += _remarks(headers)
     treated = require_treatments(dict(treatments or {}))
@@ -263,7 +265,7 @@ def _several_stacks(stacks: Sequence[Stack]) -> _Found:
     return [("several_stacks", text)]
 
 
-def _ordered(headers: Sequence[Header], folder: Path) -> tuple[tuple[Header, ...], _Found]:
+def _ordered(headers: Sequence[Header], folder: Path, *, whole: Sequence[Header]) -> tuple[tuple[Header, ...], _Found]:
     """The slices along the normal, and what is wrong with where they lie."""
     if len(headers) == 1:
         text = f"There is a single slice, {slice_name(headers[0])}; a volume needs at least two."
@@ -276,7 +278,7 @@ def _ordered(headers: Sequence[Header], folder: Path) -> tuple[tuple[Header, ...
     kept, along = [header for header, first in zip(ordered, keep, strict=True) if first], along[keep]
     if len(kept) == 1:
         return (), [*found, ("one_slice", f"All slices lie at the place of {slice_name(kept[0])}.")]
-    return tuple(kept), found + _uneven(kept, along) + _lean(kept) + _numbers(kept)
+    return tuple(kept), found + _uneven(kept, along) + _lean(kept) + _numbers(kept, whole)
 
 
 def _twins(ordered: Sequence[Header], first: np.ndarray, folder: Path) -> _Found:
@@ -344,7 +346,7 @@ def _lean(ordered: list[Header]) -> _Found:
     return []
 
 
-def _numbers(ordered: list[Header]) -> _Found:
+def _numbers(ordered: list[Header], whole: Sequence[Header]) -> _Found:
     """Instance numbers that follow the slices one by one but for a hole, or begin late: an end may be lost."""
     numbers = [header.number for header in ordered]
     if any(number is None for number in numbers) or len({h.file for h in ordered}) < len(ordered):
@@ -352,12 +354,14 @@ def _numbers(ordered: list[Header]) -> _Found:
     steps = np.diff(np.array(numbers, dtype=np.int64)) * (1 if numbers[-1] >= numbers[0] else -1)
     if (steps < 1).any() or np.median(steps) > 1:
         return []  # numbered by another rule
-    n_lost = int((steps - 1).sum()) + max(0, min(numbers) - 1)
-    if not n_lost:
+    low, high = min(numbers), max(numbers)
+    others = {header.number for header in whole if header.number is not None} - set(numbers)
+    n_lost = int((steps - 1).sum()) + max(0, low - 1) - sum(1 <= number <= high for number in others)
+    if n_lost <= 0:
         return []
     text = (
-        f"Instance numbers run from {min(numbers)} to {max(numbers)} over {len(numbers)} slices: {n_lost} may be "
-        "missing, also at an end, where no gap shows it."
+        f"Instance numbers run from {low} to {high} over {len(numbers)} slices: {n_lost} may be missing, also at an "
+        "end, where no gap shows it."
     )
     return [("missing_numbers", text)]
 

@@ -18,6 +18,7 @@ from onlm_lab.imaging.geometry import geometry_gap, tilt_degrees
 from onlm_lab.imaging.headers import Header, read_header, slices_of, syntax_name
 from onlm_lab.imaging.regular import Grid, regular_grid
 from onlm_lab.imaging.stacks import stacks_of
+from onlm_lab.schema.shown import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +135,10 @@ def _indexed(
     beside: Sequence[tuple[str, str]],
 ) -> SeriesIndex:  # fmt: skip
     said, number = members[0].series_uid, (series_uid or "").partition("#")[2]
+    whole = members
     if number:
         members, said = _stack(found, members, number), f"{said}#{number}"
-    examined = examine(members, folder=found.folder, treatments=treatments, more=beside)
+    examined = examine(members, folder=found.folder, treatments=treatments, more=beside, whole=whole)
     refusals = [fault for fault in examined.faults if fault.refuses]
     if refusals:
         where = found.place(members, named=True)
@@ -160,11 +162,16 @@ def _chosen(found: Found, series_uid: str | None) -> list[Header]:
     ct = {uid: members for uid, members in found.series.items() if found.modality(uid) == "CT"}
     if not ct:
         others = ", ".join(sorted({found.modality(uid) or "unknown" for uid in found.series})) or "none"
+        broken = f", {counted(len(found.broken), 'file')} without a readable SeriesInstanceUID" if found.broken else ""
         raise SeriesError(
-            f"'{name}' holds no CT series: {found.n_files} files, {len(found.series)} DICOM series of other kinds "
-            f"({others}). Give the folder that holds the CT slices."
+            f"'{name}' holds no CT series: {counted(found.n_files, 'file')}, {len(found.series)} DICOM series of other "
+            f"kinds ({others}){broken}. Give the folder that holds the CT slices."
         )
     if series_uid is not None:
+        if series_uid in found.series and series_uid not in ct:
+            kind = found.modality(series_uid) or "no modality"
+            hint = " read_mask reads a contour or segmentation." if kind in ("RTSTRUCT", "SEG") else ""
+            raise SeriesError(f"Series {series_uid} in '{name}' is not a CT but {kind}.{hint}")
         if series_uid not in ct:
             raise SeriesError(f"'{name}' holds no CT series {series_uid}; there are: {_listed(ct)}.")
         return ct[series_uid]
