@@ -758,7 +758,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     source = made_ct.write(tmp_path / "source", made_patients.slices(Planted(), scan=SCAN))
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        patch.setattr(sys.modules["onlm_lab.imaging.deidentify"], "write_text", lambda *_: None)
+        patch.setattr(sys.modules["onlm_lab.imaging.deidentification.deidentify"], "write_text", lambda *_: None)
         with pytest.raises(OSError, match="No space left"):
             _copy(source, tmp_path, workers=1)
     assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]
@@ -1011,7 +1011,9 @@ def test_the_list_of_a_copy_holds_nothing_but_what_the_options_replaced(tmp_path
 def test_a_command_whose_copy_is_not_clean_says_so_and_fails(tmp_path, capsys, monkeypatch):
     source = made_ct.write(tmp_path / "source", made_patients.slices(Planted(), scan=SCAN))
     listed = identifying_elements(source)
-    monkeypatch.setattr(sys.modules["onlm_lab.imaging.deidentify"], "identifying_elements", lambda *a, **k: listed)
+    monkeypatch.setattr(
+        sys.modules["onlm_lab.imaging.deidentification.deidentify"], "identifying_elements", lambda *a, **k: listed
+    )
     words = ["deidentify", str(source), str(tmp_path / "copy"), "--secret", str(tmp_path / "secret")]
     assert main(words) == 2
     assert "STILL THERE in the copy" in capsys.readouterr().out

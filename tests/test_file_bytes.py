@@ -20,8 +20,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from onlm_lab.imaging.elements import Element, walk
-from onlm_lab.imaging.file_bytes import BrokenError, NotDicomError, encode, opened, parse
+from onlm_lab.imaging.deidentification.elements import Element, walk
+from onlm_lab.imaging.deidentification.file_bytes import BrokenError, NotDicomError, encode, opened, parse
 
 BROKEN = ["DICOMDIR-nooffset", "MR_truncated.dcm", "rtplan_truncated.dcm"]
 

@@ -19,10 +19,18 @@ from pydicom.uid import UID_dictionary
 
 from onlm_lab.errors import OnlmError
 from onlm_lab.imaging import deidentify, identifying_elements
-from onlm_lab.imaging.elements import Element, File, known_vr, walk
-from onlm_lab.imaging.file_bytes import encode, opened
-from onlm_lab.imaging.profile import KINDS
-from onlm_lab.imaging.profile_table import PROFILE, action_of, is_moved_date, keyword_of, name_of, stands_for, tag_text
+from onlm_lab.imaging.deidentification.elements import Element, File, known_vr, walk
+from onlm_lab.imaging.deidentification.file_bytes import encode, opened
+from onlm_lab.imaging.deidentification.profile import KINDS
+from onlm_lab.imaging.deidentification.profile_table import (
+    PROFILE,
+    action_of,
+    is_moved_date,
+    keyword_of,
+    name_of,
+    stands_for,
+    tag_text,
+)
 
 # Written down by hand from table E.1-1, years before the package whose table is used; with the actions of 2024.
 BY_HAND = {

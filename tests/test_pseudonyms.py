@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onlm_lab.errors import OnlmError
-from onlm_lab.imaging.pseudonyms import (
+from onlm_lab.imaging.deidentification.pseudonyms import (
     ALPHABET,
     MAX_SHIFT_DAYS,
     MIN_SHIFT_DAYS,
@@ -50,7 +50,7 @@ def test_uids_of_kinds_of_things_stay(uid):
 
 def test_the_same_comes_out_of_every_process():
     code = (
-        f"from onlm_lab.imaging.pseudonyms import Pseudonyms as P; p = P({SECRET!r}); "
+        f"from onlm_lab.imaging.deidentification.pseudonyms import Pseudonyms as P; p = P({SECRET!r}); "
         "print(p.uid('1.2.3'), p.study_id('007', issuer='A'), p.shift_days('S-1'), p.file_name('1'), p.check())"
     )
     said = {

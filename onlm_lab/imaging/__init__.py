@@ -2,7 +2,9 @@
 
 from onlm_lab.imaging.choosing import Rule, acquisition_dates, choose_series
 from onlm_lab.imaging.cut import cut_mask, cut_patch
-from onlm_lab.imaging.deidentify import Deidentified, deidentify
+from onlm_lab.imaging.deidentification.deidentify import Deidentified, deidentify
+from onlm_lab.imaging.deidentification.profile import identifying_elements
+from onlm_lab.imaging.deidentification.pseudonyms import refuse_inside
 from onlm_lab.imaging.facts import TumourFacts, measure_tumour
 from onlm_lab.imaging.finding import Found, search, series_kind
 from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, index_series, series_digest
@@ -11,8 +13,6 @@ from onlm_lab.imaging.location import TumourLocation, locate_tumour
 from onlm_lab.imaging.lungs import Lungs, find_lungs
 from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask, series_of_mask
 from onlm_lab.imaging.privacy import find_path
-from onlm_lab.imaging.profile import identifying_elements
-from onlm_lab.imaging.pseudonyms import refuse_inside
 from onlm_lab.imaging.quality import Quality, QualityLimits, assess_quality
 from onlm_lab.imaging.series import READER_VERSION, find_series, read_index, read_series, series_table
 from onlm_lab.imaging.strips import contact_strip

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onlm_lab.imaging.burned_in import RISKS
-from onlm_lab.imaging.cleaning import Cleaner, LeaveOutError, Subject
-from onlm_lab.imaging.elements import File
-from onlm_lab.imaging.file_bytes import BrokenError, NotDicomError, encode, parse
-from onlm_lab.imaging.kept_elements import REGION_NAMES, region_number
-from onlm_lab.imaging.pixel_traces import ShortPixelsError
-from onlm_lab.imaging.pseudonyms import Pseudonyms
-from onlm_lab.imaging.survey import Survey, Surveyed
+from onlm_lab.imaging.deidentification.burned_in import RISKS
+from onlm_lab.imaging.deidentification.cleaning import Cleaner, LeaveOutError, Subject
+from onlm_lab.imaging.deidentification.elements import File
+from onlm_lab.imaging.deidentification.file_bytes import BrokenError, NotDicomError, encode, parse
+from onlm_lab.imaging.deidentification.kept_elements import REGION_NAMES, region_number
+from onlm_lab.imaging.deidentification.pixel_traces import ShortPixelsError
+from onlm_lab.imaging.deidentification.pseudonyms import Pseudonyms
+from onlm_lab.imaging.deidentification.survey import Survey, Surveyed
 from onlm_lab.imaging.texts import lenient
 
 REASONS = {

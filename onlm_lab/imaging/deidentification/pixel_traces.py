@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onlm_lab.imaging.elements import ITEM, PIXELS, Element, File
+from onlm_lab.imaging.deidentification.elements import ITEM, PIXELS, Element, File
 
 _LONGEST_HEAD = 65536  # bytes of a compressed frame in which comments are looked for, unless its data begin earlier
 _APP, _COMMENT, _COMMENT_2000 = range(0xE0, 0xF0), 0xFE, 0x64

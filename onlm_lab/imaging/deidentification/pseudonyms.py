@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from onlm_lab.errors import OnlmError
-from onlm_lab.imaging.profile_table import NEW_UID, is_registered
+from onlm_lab.imaging.deidentification.profile_table import NEW_UID, is_registered
 
 SECRET_BYTES = 32
 ALPHABET = "CDFHJKMNPRTVWXY34679"  # no vowels (no words), and nothing that looks alike: 0OQ 1IL 2Z 5S 8B G

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from onlm_lab.errors import OnlmError
-from onlm_lab.imaging.pseudonyms import Pseudonyms, write_private
+from onlm_lab.imaging.deidentification.pseudonyms import Pseudonyms, write_private
 
 COLUMNS = ["dicom_patient_id", "issuer_of_patient_id", "patient_id", "shift_days"]
 

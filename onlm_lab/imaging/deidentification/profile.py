@@ -12,12 +12,11 @@ import pandas as pd
 from pydicom.datadict import private_dictionaries
 
 from onlm_lab.errors import OnlmError
-from onlm_lab.imaging.batches import files_below, in_batches
-from onlm_lab.imaging.burned_in import DIRECTORY, RISKS, risks
-from onlm_lab.imaging.elements import File, known_vr, walk
-from onlm_lab.imaging.file_bytes import BrokenError, NotDicomError, opened
-from onlm_lab.imaging.privacy import digest_text, identifying_texts, safe_path
-from onlm_lab.imaging.profile_table import (
+from onlm_lab.imaging.deidentification.batches import files_below, in_batches
+from onlm_lab.imaging.deidentification.burned_in import DIRECTORY, RISKS, risks
+from onlm_lab.imaging.deidentification.elements import File, known_vr, walk
+from onlm_lab.imaging.deidentification.file_bytes import BrokenError, NotDicomError, opened
+from onlm_lab.imaging.deidentification.profile_table import (
     action_of,
     is_graphic,
     is_own_copy,
@@ -27,6 +26,7 @@ from onlm_lab.imaging.profile_table import (
     stands_for,
     tag_text,
 )
+from onlm_lab.imaging.privacy import digest_text, identifying_texts, safe_path
 from onlm_lab.imaging.texts import lenient, readings
 
 COLUMNS = "keyword tag n_files n_replaced n_nested name action kind".split()

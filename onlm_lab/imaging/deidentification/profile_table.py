@@ -15,8 +15,8 @@ from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as t
 from pydicom.datadict import dictionary_description, keyword_for_tag
 from pydicom.uid import UID_dictionary
 
-from onlm_lab.imaging.descriptions import is_plain
-from onlm_lab.imaging.elements import Element, File, known_vr
+from onlm_lab.imaging.deidentification.descriptions import is_plain
+from onlm_lab.imaging.deidentification.elements import Element, File, known_vr
 
 EDITION = "2026c"
 METHOD = f"onlm deidentify: DICOM PS3.15 {EDITION} basic profile"

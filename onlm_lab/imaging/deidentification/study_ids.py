@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onlm_lab.errors import DataError, OnlmError
-from onlm_lab.imaging.pseudonyms import Pseudonyms
-from onlm_lab.imaging.survey import Surveyed
+from onlm_lab.imaging.deidentification.pseudonyms import Pseudonyms
+from onlm_lab.imaging.deidentification.survey import Surveyed
 
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}[A-Za-z0-9]|[A-Za-z0-9]")
 COLUMNS = ("patient_id", "dicom_patient_id")

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from onlm_lab.imaging.descriptions import WORDS
-from onlm_lab.imaging.elements import File, known_vr, walk
+from onlm_lab.imaging.deidentification.descriptions import WORDS
+from onlm_lab.imaging.deidentification.elements import File, known_vr, walk
 from onlm_lab.imaging.texts import readings
 
 # Numbers that stand for a person, a visit or an order, beside every name (value type PN).

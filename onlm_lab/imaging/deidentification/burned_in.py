@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydicom.uid import UID_dictionary
 
-from onlm_lab.imaging.elements import File
+from onlm_lab.imaging.deidentification.elements import File
 from onlm_lab.imaging.kinds import said_by_description, said_by_image_type
 from onlm_lab.imaging.texts import lenient
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from pydicom.charset import python_encoding
 
-from onlm_lab.imaging.descriptions import plain_description
-from onlm_lab.imaging.elements import CHARACTER_SET, PIXELS, TEXT_VR, Element, File
-from onlm_lab.imaging.identities import CODE, CODED, DEVICE, LABEL, Care, Identities
-from onlm_lab.imaging.kept_elements import (
+from onlm_lab.imaging.deidentification.descriptions import plain_description
+from onlm_lab.imaging.deidentification.elements import CHARACTER_SET, PIXELS, TEXT_VR, Element, File
+from onlm_lab.imaging.deidentification.identities import CODE, CODED, DEVICE, LABEL, Care, Identities
+from onlm_lab.imaging.deidentification.kept_elements import (
     BODY_PART,
     BULK,
     CODE_MEANING,
@@ -31,8 +31,8 @@ from onlm_lab.imaging.kept_elements import (
     region_number,
     value_type,
 )
-from onlm_lab.imaging.pixel_traces import cleaned_pixels, comments
-from onlm_lab.imaging.profile_table import (
+from onlm_lab.imaging.deidentification.pixel_traces import cleaned_pixels, comments
+from onlm_lab.imaging.deidentification.profile_table import (
     CONTRAST_AGENT,
     DESCRIPTION,
     DUMMY,
@@ -43,7 +43,7 @@ from onlm_lab.imaging.profile_table import (
     action_of,
     is_moved_date,
 )
-from onlm_lab.imaging.pseudonyms import Pseudonyms, shifted_date, shifted_date_time
+from onlm_lab.imaging.deidentification.pseudonyms import Pseudonyms, shifted_date, shifted_date_time
 from onlm_lab.imaging.texts import readings
 
 IMPLEMENTATION_UID = "2.25.288363211503958136492013849672787896988"  # of this writer; UUIDs need no registration

@@ -19,19 +19,19 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from onlm_lab.errors import OnlmError
-from onlm_lab.imaging.batches import in_batches
-from onlm_lab.imaging.burned_in import WITHHELD
-from onlm_lab.imaging.cleaning import Cleaner
-from onlm_lab.imaging.copied_annotations import Placed, added, rewritten
-from onlm_lab.imaging.copying import DONE, PART, REASONS, Done, Job, plan, write_batch
-from onlm_lab.imaging.identities import LABEL, Identities
-from onlm_lab.imaging.link_file import read_link, write_link
+from onlm_lab.imaging.deidentification.batches import in_batches
+from onlm_lab.imaging.deidentification.burned_in import WITHHELD
+from onlm_lab.imaging.deidentification.cleaning import Cleaner
+from onlm_lab.imaging.deidentification.copied_annotations import Placed, added, rewritten
+from onlm_lab.imaging.deidentification.copying import DONE, PART, REASONS, Done, Job, plan, write_batch
+from onlm_lab.imaging.deidentification.identities import LABEL, Identities
+from onlm_lab.imaging.deidentification.link_file import read_link, write_link
+from onlm_lab.imaging.deidentification.profile import identifying_elements
+from onlm_lab.imaging.deidentification.profile_table import EDITION, METHOD_CODES
+from onlm_lab.imaging.deidentification.pseudonyms import Pseudonyms, open_secret, refuse_inside
+from onlm_lab.imaging.deidentification.study_ids import Table, read_ids, subjects_of
+from onlm_lab.imaging.deidentification.survey import Survey, survey
 from onlm_lab.imaging.privacy import digest_text
-from onlm_lab.imaging.profile import identifying_elements
-from onlm_lab.imaging.profile_table import EDITION, METHOD_CODES
-from onlm_lab.imaging.pseudonyms import Pseudonyms, open_secret, refuse_inside
-from onlm_lab.imaging.study_ids import Table, read_ids, subjects_of
-from onlm_lab.imaging.survey import Survey, survey
 from onlm_lab.schema import write_table
 from onlm_lab.steps import write_text
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from pydicom.uid import UID_dictionary
 
-from onlm_lab.imaging.elements import (
+from onlm_lab.imaging.deidentification.elements import (
     ITEM,
     ITEM_END,
     LONG_VR,

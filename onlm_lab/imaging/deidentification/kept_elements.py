@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from pydicom.datadict import dictionary_VM
 
-from onlm_lab.imaging.elements import PIXELS, TEXT_VR, Element, File, known_vr
-from onlm_lab.imaging.profile_table import REGION_NAME, action_of, is_graphic, is_private
+from onlm_lab.imaging.deidentification.elements import PIXELS, TEXT_VR, Element, File, known_vr
+from onlm_lab.imaging.deidentification.profile_table import REGION_NAME, action_of, is_graphic, is_private
 
 # Regions and segments: by these names a mask is chosen. The second tag is the number that stands beside the name.
 REGION_NAMES = {REGION_NAME: (0x30060022, "ROI"), 0x00620005: (0x00620004, "Segment")}

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onlm_lab.imaging.batches import files_below, in_batches
-from onlm_lab.imaging.burned_in import DIRECTORY, WITHHELD, is_document, risks, storage_class
-from onlm_lab.imaging.elements import PIXELS, File
-from onlm_lab.imaging.file_bytes import BrokenError, NotDicomError, opened
-from onlm_lab.imaging.identities import Identities, gathered, people_of
+from onlm_lab.imaging.deidentification.batches import files_below, in_batches
+from onlm_lab.imaging.deidentification.burned_in import DIRECTORY, WITHHELD, is_document, risks, storage_class
+from onlm_lab.imaging.deidentification.elements import PIXELS, File
+from onlm_lab.imaging.deidentification.file_bytes import BrokenError, NotDicomError, opened
+from onlm_lab.imaging.deidentification.identities import Identities, gathered, people_of
 from onlm_lab.imaging.texts import decode
 from onlm_lab.imaging.volume_files import VOLUME_FILES
 

@@ -14,9 +14,9 @@ import pandas as pd
 
 from onlm_lab import schema
 from onlm_lab.errors import DataError
-from onlm_lab.imaging.cleaning import Cleaner, Subject
-from onlm_lab.imaging.copying import region_names
-from onlm_lab.imaging.file_bytes import parse
+from onlm_lab.imaging.deidentification.cleaning import Cleaner, Subject
+from onlm_lab.imaging.deidentification.copying import region_names
+from onlm_lab.imaging.deidentification.file_bytes import parse
 from onlm_lab.imaging.privacy import find_path
 
 MASKS = ("RTSTRUCT", "SEG")
