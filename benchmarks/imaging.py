@@ -30,7 +30,7 @@ from pydicom.uid import (
 from scipy.ndimage import uniform_filter
 
 from onlm_lab import imaging
-from onlm_lab.imaging.headers import KEYWORDS
+from onlm_lab.imaging.header_values import KEYWORDS
 from onlm_lab.patches import PatchSpec
 
 Race = tuple[str, str, Callable[[], object], Callable[[], object]]

@@ -19,7 +19,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from onlm_lab.imaging.finding import Found
-from onlm_lab.imaging.headers import MALFORMED
+from onlm_lab.imaging.header_values import MALFORMED
 from onlm_lab.imaging.kernels import kernel_class
 from onlm_lab.imaging.kinds import KINDS
 from onlm_lab.imaging.quiet import reading_quietly

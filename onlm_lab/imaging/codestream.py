@@ -13,7 +13,7 @@ import re
 import struct
 from dataclasses import dataclass, replace
 
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 
 JPEG = "1.2.840.10008.1.2.4."
 SOF = {  # the frame markers that each JPEG syntax may hold

@@ -15,7 +15,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels import get_decoder
 
 from onlm_lab.imaging.codestream import JPEG, checked
-from onlm_lab.imaging.headers import MALFORMED, Header
+from onlm_lab.imaging.header import Header
+from onlm_lab.imaging.header_values import MALFORMED
 from onlm_lab.imaging.quiet import reading_quietly
 
 UNDECODABLE = (InvalidDicomError, OSError, EOFError, RuntimeError, MemoryError, *MALFORMED)

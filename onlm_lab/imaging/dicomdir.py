@@ -9,7 +9,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from onlm_lab.imaging.headers import MALFORMED, Header, read_dataset
+from onlm_lab.imaging.header import Header
+from onlm_lab.imaging.header_values import MALFORMED
+from onlm_lab.imaging.headers import read_dataset
 
 Listed = dict[str, tuple[str, int]]  # series UID -> modality, files
 

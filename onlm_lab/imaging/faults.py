@@ -22,7 +22,7 @@ from onlm_lab.imaging.geometry import (
     positions_mm,
     usual_gap,
 )
-from onlm_lab.imaging.headers import Header, native_order, slice_name
+from onlm_lab.imaging.header import Header, native_order, slice_name
 from onlm_lab.imaging.kinds import MAPS
 from onlm_lab.imaging.padding import TISSUE_HU, padding_hu
 from onlm_lab.imaging.pixels import same_pixels

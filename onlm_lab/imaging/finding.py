@@ -13,7 +13,8 @@ import numpy as np
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.dicomdir import listed_series, lost_files
 from onlm_lab.imaging.geometry import all_placed, geometry_gap, positions_mm, slice_axes
-from onlm_lab.imaging.headers import Header, slices_of, telling_texts_of
+from onlm_lab.imaging.header import Header, slices_of
+from onlm_lab.imaging.headers import telling_texts_of
 from onlm_lab.imaging.kinds import kind_of
 from onlm_lab.imaging.privacy import find_path, safe_path
 from onlm_lab.imaging.searching import read_headers

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 
 SAME_POSITION_MM = 0.01  # positions are written with two decimals or more
 GRID_FRACTION = 0.1  # a slice may lie this part of a spacing off the even grid (positions written with one decimal)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from onlm_lab.imaging.frames import Frame
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 
 FORMAT = 1  # raise it when headers of the same files would be other headers
 NOT_DICOM: None = None

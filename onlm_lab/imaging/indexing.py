@@ -15,7 +15,8 @@ from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.faults import Examined, Fault, examine
 from onlm_lab.imaging.finding import Found, search, series_kind
 from onlm_lab.imaging.geometry import geometry_gap, tilt_degrees
-from onlm_lab.imaging.headers import Header, read_header, slices_of, syntax_name
+from onlm_lab.imaging.header import Header, slices_of, syntax_name
+from onlm_lab.imaging.headers import read_header
 from onlm_lab.imaging.regular import Grid, regular_grid
 from onlm_lab.imaging.stacks import stacks_of
 from onlm_lab.schema.shown import counted

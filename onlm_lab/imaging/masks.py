@@ -10,7 +10,8 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.headers import MALFORMED, read_dataset
+from onlm_lab.imaging.header_values import MALFORMED
+from onlm_lab.imaging.headers import read_dataset
 from onlm_lab.imaging.mask_files import read_mask_file
 from onlm_lab.imaging.privacy import find_path, identifying_texts, safe_path
 from onlm_lab.imaging.quiet import reading_quietly

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 
 TISSUE_HU = (-900.0, 3071.0)  # a padding value in here would turn tissue into air
 

@@ -13,7 +13,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.decoding import UNDECODABLE, decode_frame
-from onlm_lab.imaging.headers import Header, first_byte, native_order, slice_name, syntax_name
+from onlm_lab.imaging.header import Header, first_byte, native_order, slice_name, syntax_name
 from onlm_lab.imaging.padding import TISSUE_HU, padding_hu, stored_value
 from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.volume import OUTSIDE_HU

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 from onlm_lab.imaging.pixels import read_slice_hu
 from onlm_lab.imaging.regular import WHOLE, Grid
 from onlm_lab.imaging.volume import OUTSIDE_HU

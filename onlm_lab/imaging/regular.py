@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onlm_lab.imaging.geometry import DRIFT_MM, is_even, lean_of, missing_steps, positions_mm, slice_axes
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 
 WHOLE = 1e-6  # of a pixel or a slice: a shift below it is none
 

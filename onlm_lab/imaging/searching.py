@@ -12,8 +12,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from onlm_lab.imaging.header import UNREADABLE, Header
 from onlm_lab.imaging.header_store import HeaderStore, Stamp, stamp
-from onlm_lab.imaging.headers import UNREADABLE, Header, read_header
+from onlm_lab.imaging.headers import read_header
 from onlm_lab.processes import begin_worker
 
 PART_FILES = 500  # read in one go by one process

@@ -12,7 +12,7 @@ import pandas as pd
 from onlm_lab.imaging.faults import examine
 from onlm_lab.imaging.finding import Found, search, series_kind
 from onlm_lab.imaging.geometry import positions_mm, tilt_degrees
-from onlm_lab.imaging.headers import UNREADABLE, Header, syntax_name
+from onlm_lab.imaging.header import UNREADABLE, Header, syntax_name
 from onlm_lab.imaging.indexing import SeriesIndex, index_series
 from onlm_lab.imaging.planes import read_block
 from onlm_lab.imaging.privacy import find_path

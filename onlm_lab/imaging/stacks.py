@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from onlm_lab.imaging.geometry import apart, is_even, positions_mm
-from onlm_lab.imaging.headers import Header
+from onlm_lab.imaging.header import Header
 
 FEWEST = 3  # slices of a stack
 _FACTS: dict[str, Callable[[Header], object]] = {
