@@ -9,7 +9,8 @@ from skimage.measure import label, marching_cubes, regionprops
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging import CtVolume, measure_tumour, read_mask, read_series
-from onlm_lab.imaging.facts import SOLID_CUTS_HU, axial_planes, widest_plane
+from onlm_lab.imaging.axial import axial_planes, widest_plane
+from onlm_lab.imaging.facts import SOLID_CUTS_HU
 
 SPACING = (1.25, 0.7, 0.7)
 

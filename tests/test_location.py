@@ -10,7 +10,7 @@ from test_lungs import AXIAL, LUNG_CENTRES, LUNG_SEMI, chest, in_ball, in_lung, 
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging import NOT_COMPUTED, CtVolume, find_lungs, locate_tumour, read_mask, read_series
-from onlm_lab.imaging.location import CONTACT_MM
+from onlm_lab.imaging.pleura import CONTACT_MM
 from onlm_lab.study import CENTRAL_DEFINITIONS
 from onlm_lab.virtual import phantom
 from onlm_lab.virtual.canvas import scanner_grid

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-from onlm_lab.imaging.facts import AxialPlanes, widest_plane
+from onlm_lab.imaging.axial import AxialPlanes, widest_plane
 from onlm_lab.imaging.lungs import Lungs
 from onlm_lab.study import CENTRAL_DEFINITIONS
 
