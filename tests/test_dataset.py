@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from onlm_lab import patches
 from onlm_lab.learning.dataset import Layout, cut_planes, flips, layout_of, random_pose
 from onlm_lab.study import Study
 
@@ -22,6 +23,25 @@ def ramp():
     """A cube whose HU says where a voxel is."""
     z, y, x = np.meshgrid(np.arange(N), np.arange(N), np.arange(N), indexing="ij")
     return torch.from_numpy((10.0 * z + 200.0 * (y >= N // 2) + 0.5 * x).astype(np.float32))[None]
+
+
+@pytest.mark.parametrize(
+    ("size_mm", "spacing_mm", "neighbours", "gap_mm"), [(16, 1, 1, 1), (16, 1, 0, 1), (24, 1.5, 2, 2)]
+)
+def test_the_spec_of_a_patch_names_the_same_planes_without_torch(size_mm, spacing_mm, neighbours, gap_mm):
+    spec = patches.PatchSpec(
+        size_mm=size_mm, spacing_mm=spacing_mm, neighbours=neighbours, gap_mm=gap_mm,
+        windows=((-1100, 300), (-150, 250)),
+    )  # fmt: skip
+    patch = np.random.default_rng(4).integers(-1024, 400, spec.shape).astype(np.float32)
+    same = layout(
+        size_mm=size_mm, field_mm=size_mm, image_px=spec.n_voxels, neighbours=neighbours, gap_mm=gap_mm,
+        windows_hu=spec.windows,
+    )  # fmt: skip
+    theirs = cut_planes(torch.from_numpy(patch)[None], layout=same)[0].numpy()
+    found = patches.cut_planes(patch, spec)
+    assert found.shape == theirs.shape == (6, 2 * neighbours + 1, N, N)
+    np.testing.assert_allclose(found, theirs, atol=2e-5)
 
 
 def test_the_planes_are_the_voxels_of_the_patch(ramp):

@@ -1,4 +1,4 @@
-"""The spec and the cache of image patches: what was cut, and one file a patient that training reads back.
+"""The cache of image patches: one file a patient, which training reads back, and what was measured beside it.
 
 A row is two files: `patches/<name>-<key>.npy` (int16 HU) and `rows/<name>.json`, which is written last and names the
 first. A run killed at any point leaves only whole rows behind.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,81 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onlm_lab.errors import OnlmError
+from onlm_lab.patches.spec import OF_THE_CUBE, PatchSpec, digest, plain_value
 
 if TYPE_CHECKING:
     import pandas as pd
-
 SPEC_FILE = "spec.json"
 PACK_FILE, PACK_INDEX = "pack.npy", "pack.json"
-
-
-# Which way a plane's rows, its columns and its neighbours run, as axes (z, y, x) of the patch.
-VIEWS = {"axial": (1, 2, 0), "coronal": (0, 2, 1), "sagittal": (0, 1, 2)}
-_OF_THE_CUBE = ("size_mm", "spacing_mm", "interpolation", "outside_hu")  # what its voxels depend on
-
-
-@dataclass(frozen=True)
-class PatchSpec:
-    """What a patch is: a cube around the tumour on the patient's axes, and the planes that are looked at in it.
-
-    Attributes:
-        size_mm: edge of the cube.
-        spacing_mm: distance of voxel centres, the same along every axis.
-        interpolation: "linear"; along axes that become coarser the CT is smoothed first.
-        outside_hu: value beyond the scan.
-        views: planes through the centre, of "axial", "coronal", "sagittal".
-        neighbours: planes on each side of each of them.
-        gap_mm: distance of those neighbours.
-        windows: lowest and highest HU of each window; each gives its own set of views.
-    """
-
-    size_mm: float = 60.0
-    spacing_mm: float = 1.0
-    interpolation: str = "linear"
-    outside_hu: int = -1024
-    views: tuple[str, ...] = tuple(VIEWS)
-    neighbours: int = 1
-    gap_mm: float = 3.0
-    windows: tuple[tuple[float, float], ...] = ((-1100.0, 300.0),)
-
-    def __post_init__(self) -> None:
-        if not (0 < self.spacing_mm <= self.size_mm < 1000):
-            raise OnlmError(
-                f"A patch needs 0 < spacing_mm <= size_mm < 1000; spacing_mm is {self.spacing_mm:g} and size_mm "
-                f"{self.size_mm:g}."
-            )
-        if self.interpolation != "linear":
-            raise OnlmError(f"interpolation is '{self.interpolation}'; a patch is cut with 'linear'.")
-        object.__setattr__(self, "views", tuple(self.views))
-        object.__setattr__(self, "windows", tuple((float(low), float(high)) for low, high in self.windows))
-        strange = [view for view in self.views if view not in VIEWS]
-        if strange or not self.views or len(set(self.views)) < len(self.views):
-            raise OnlmError(f"views are {list(self.views)}; wanted each at most once, of {', '.join(VIEWS)}.")
-        if self.neighbours < 0 or not self.gap_mm > 0:
-            raise OnlmError(f"neighbours is {self.neighbours}, gap_mm {self.gap_mm:g}; wanted 0 or more, and above 0.")
-        if not self.windows or any(low >= high for low, high in self.windows):
-            raise OnlmError(f"windows are {list(self.windows)}; wanted at least one, each from a lower to a higher HU.")
-
-    @property
-    def n_voxels(self) -> int:
-        """Voxels along each edge."""
-        return max(1, round(self.size_mm / self.spacing_mm))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels of the patch along (z, y, x)."""
-        return (self.n_voxels,) * 3
-
-    @property
-    def digest(self) -> str:
-        """Stands for the spec; two specs with one digest give the same planes."""
-        return _digest(_plain_spec(self))
-
-    @property
-    def cube_digest(self) -> str:
-        """Stands for what the cube's voxels depend on: other windows or views do not cut it anew."""
-        plain = _plain_spec(self)
-        return _digest({name: plain[name] for name in _OF_THE_CUBE})
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +49,7 @@ class PatchCache:
     @property
     def digest(self) -> str:
         """Stands for the content: the spec, the patients and every voxel of their patches."""
-        return _digest([self.spec.digest, [[patient, row["sha256"]] for patient, row in self.rows.items()]])
+        return digest([self.spec.digest, [[patient, row["sha256"]] for patient, row in self.rows.items()]])
 
     @property
     def facts(self) -> pd.DataFrame:
@@ -199,38 +129,6 @@ class PatchCache:
         return np.load(self.folder / PACK_FILE, mmap_mode="r", allow_pickle=False)
 
 
-def cut_planes(patch: np.ndarray, spec: PatchSpec) -> np.ndarray:
-    """The planes of a patch, float32 (V,C,H,W) in [0,1]: V = windows x views, C = the plane and its neighbours.
-
-    Args:
-        patch: HU (z,y,x), as cut by `imaging.cut_patch` with this spec.
-        spec: views, neighbours, gap and windows.
-
-    Raises:
-        OnlmError: the patch is not of this spec, or its neighbours lie beyond the cube.
-    """
-    if patch.shape != spec.shape:
-        raise OnlmError(f"The patch has shape {patch.shape}; the spec wants {spec.shape}.")
-    if spec.neighbours * spec.gap_mm > spec.size_mm / 2:
-        raise OnlmError(
-            f"{spec.neighbours} neighbours of {spec.gap_mm:g} mm lie beyond a cube of {spec.size_mm:g} mm. Cut a "
-            "larger one, or look at fewer."
-        )
-    offsets = np.arange(-spec.neighbours, spec.neighbours + 1) * spec.gap_mm / spec.spacing_mm
-    places = np.clip((spec.n_voxels - 1) / 2 + offsets, 0, spec.n_voxels - 1)
-    below = np.minimum(np.floor(places).astype(int), max(spec.n_voxels - 2, 0))
-    part = (places - below).astype(np.float32)[:, None, None]
-    above = np.minimum(below + 1, spec.n_voxels - 1)
-    values = np.asarray(patch, dtype=np.float32)
-    shown = []
-    for view in spec.views:
-        rows, columns, normal = VIEWS[view]
-        turned = values.transpose(normal, rows, columns)
-        shown.append((1 - part) * turned[below] + part * turned[above])
-    stack = np.stack(shown)  # (views, C, H, W)
-    return np.concatenate([np.clip((stack - low) / (high - low), 0, 1) for low, high in spec.windows])
-
-
 def row_key(
     spec: PatchSpec,
     *,
@@ -253,7 +151,7 @@ def row_key(
     """
     place = [repr(float(value)) for value in centre_mm]
     parts = [spec.cube_digest, series_uid, files_digest, place, mask_digest, reader_version]
-    return _digest([*parts, dict(settings)] if settings else parts)
+    return digest([*parts, dict(settings)] if settings else parts)
 
 
 def create_cache(folder: str | os.PathLike, *, spec: PatchSpec) -> Path:
@@ -326,7 +224,7 @@ def write_patch(
         "size_bytes": path.stat().st_size,
         "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
         "beside": beside,
-        "facts": {name: _plain_value(value) for name, value in facts.items()},
+        "facts": {name: plain_value(value) for name, value in facts.items()},
     }
     place = cache_dir / "rows" / f"{name}.json"
     before = _read_row(place)
@@ -398,7 +296,7 @@ def _read_spec(folder: Path) -> PatchSpec:
 
 
 def _same_spec(folder: Path, found: PatchSpec, wanted: PatchSpec) -> None:
-    names = [name for name in _OF_THE_CUBE if getattr(found, name) != getattr(wanted, name)]
+    names = [name for name in OF_THE_CUBE if getattr(found, name) != getattr(wanted, name)]
     if not names:
         return
     differ = ", ".join(f"{name} {getattr(found, name)} there, {getattr(wanted, name)} wanted" for name in names)
@@ -429,17 +327,3 @@ def file_name(patient_id: str) -> str:
     """A patient's name for a file: safe on every file system, different for different patients whatever their case."""
     slug = re.sub(r"[^A-Za-z0-9-]+", "_", patient_id)[:24].strip("_") or "patient"
     return f"{slug}-{hashlib.sha256(patient_id.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
-
-
-def _plain_spec(spec: PatchSpec) -> dict[str, Any]:
-    return {name: float(value) if name.endswith("_mm") else value for name, value in asdict(spec).items()}
-
-
-def _plain_value(value: Any) -> Any:
-    """A fact as JSON knows it; an unknown number (NaN) is null."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
