@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from onlm_lab.errors import StudyError
 from onlm_lab.study import Study, load_study, starter_toml
+from onlm_lab.study.imaging import FAULTS
 
 
 def write(folder, text):
@@ -106,3 +108,9 @@ def test_a_fault_of_one_of_several_rules_says_which(tmp_path, text, wanted):
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
     with pytest.raises(StudyError, match=re.escape(wanted)):
         load_study(tmp_path)
+
+
+def test_the_documentation_lists_every_fault_with_what_may_be_done_about_it():
+    text = (Path(__file__).resolve().parents[1] / "docs" / "images.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| ([a-z, ]+) \|$", text, flags=re.MULTILINE)
+    assert {code: (what, tuple(words.split(", "))) for code, what, words in rows} == FAULTS

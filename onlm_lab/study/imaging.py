@@ -23,7 +23,7 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "missing_numbers": ("by their instance numbers, slices at an end may be missing", ("warn", "refuse")),
     "missing_files": ("files that DICOMDIR lists are not there", ("refuse", "warn")),
     "broken_files": ("files beside the slices have a broken header and may be slices", ("refuse", "warn")),
-    "overlapping_slices": ("slices are thicker than their distance", ("warn", "refuse")),
+    "overlapping_slices": ("slices are more than twice as thick as they lie apart", ("warn", "refuse")),
     "lossy_compression": ("the images were compressed with loss", ("warn", "refuse")),
     "mixed_image_types": ("the slices differ in ImageType", ("warn", "refuse")),
     "mixed_kernels": ("the slices differ in their convolution kernel", ("warn", "refuse")),
