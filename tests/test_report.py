@@ -305,6 +305,40 @@ def test_the_flow_is_counted_once_and_lost_ct_stands_with_its_reason(made, tmp_p
     assert "All centres 2 3.00 (2.00 to 4.00)" in words(section(page, "imaging"))
 
 
+def test_the_imaging_section_counts_series_faults_checks_measurements_and_contradictions(made, tmp_path):
+    run = made[0]
+    ids = [f"P000{k}" for k in range(1, 5)]
+    scans = {"patient_id": [*ids, "lost"], "usable": [1, 1, 1, 1, 0], "spacing_mm": [1.0, 1.0, 2.0, 3.0, None],
+             "manufacturer": ["GE", "GE", "GE", "Philips", None], "model": ["VCT", "VCT", "VCT", "iCT", None],
+             "kernel": ["LUNG", "LUNG", "STANDARD", None, None], "kvp": [120, 120, 100, 120, None],
+             "contrast": [1, 0, 1, None, None],
+             "series_faults": ["gantry_tilt", "gantry_tilt;mixed_kernels", "", None, None],
+             "score": [1.0, 0.5, 0.75, 1.0, None], "failed": ["", "spacing, noise", "noise", "", None],
+             "ct_longest_axial_mm": [10.0, 20.0, 30.0, None, None]}  # fmt: skip
+    pd.DataFrame(scans).to_csv(tmp_path / "prepared.csv", index=False)
+    series = [("CT", 1, "named in annotations.csv"), ("CT", 1, "the one that the mask was drawn on"),
+              ("CT", 1, "chosen: 1 mm thick"), ("CT", 0, "not chosen: a localizer"), ("SEG", 0, "no CT")]  # fmt: skip
+    pd.DataFrame(series, columns=["modality", "chosen", "reason"]).to_csv(tmp_path / "series.csv", index=False)
+    against = [(ids[0], "total diameter", "10 mm", "20 mm", 1), (ids[1], "total diameter", "10 mm", "15 mm", 0),
+               (ids[1], "central location", "central", "not central", 0)]  # fmt: skip
+    pd.DataFrame(against, columns=["patient_id", "what", "recorded", "derived", "matters"]).to_csv(
+        tmp_path / "image_disagreements.csv", index=False
+    )
+    text = words(section(page_of(run, work=tmp_path, only=("imaging",)), "imaging"))
+    assert re.search(r"All centres 4 1\.50 \(1\.00 to 2\.25\)", text)
+    assert re.search(r"All centres 2 of 3 \(67 %\) 120 \(115 to 120\)", text)
+    assert "GE VCT (" in text and "STANDARD (1)" in text
+    assert "4 CT series in the folder; 3 taken: 1 named in annotations.csv, 1 named by the mask, 1 by rule." in text
+    assert "the gantry was tilted, so that the slices form a sheared stack 2" in text
+    assert "the slices differ in their convolution kernel 1" in text
+    assert "87.5 (68.8 to 100) % of those that could be made; 2 of 4 (50 %) passed all of them." in text
+    assert "Failed: noise 2, slices too far apart 1." in text
+    assert re.search(r"Longest axial diameter \(mm\) .*20\.0 \(15\.0 to 25\.0\); n = 3", text)
+    assert "total diameter 2 1" in text and "central location 1 0" in text
+    for patient in ids:
+        assert patient not in text
+
+
 def test_a_run_without_predictions_is_refused_in_a_sentence_and_nothing_is_written(made, tmp_path):
     run = rewritten(made[0], tmp_path / "run")
     (run.folder / "predictions.csv").unlink()

@@ -11,9 +11,10 @@ from onlm_lab.study.imaging import FAULTS
 
 PROTOCOL = {
     "spacing_mm": ("Slice spacing (mm)", 2), "thickness_mm": ("Slice thickness (mm)", 2), "pixel_mm": ("Pixel (mm)", 2),
-    "kvp": ("Tube voltage (kV)", 0), "noise_hu": ("Noise (HU)", 0), "days": ("CT to treatment (days)", 0),
+    "noise_hu": ("Noise (HU)", 0), "days": ("CT to treatment (days)", 0),
 }  # fmt: skip
 NAMED = {"scanner": "Scanner", "kernel": "Kernel"}
+EQUIPMENT = ("contrast", "kvp", *NAMED)
 MEASURED = {
     "ct_longest_axial_mm": ("Longest axial diameter (mm)", 1), "ct_solid_axial_mm": ("Solid diameter (mm)", 1),
     "ct_ctr": ("Consolidation-to-tumour ratio", 2), "ct_volume_ml": ("Volume (mL)", 1),
@@ -26,6 +27,7 @@ CHECKS = {
     "motion": "motion (proxy)", "streaks": "streaks (proxy)", "tumour_cut": "the scan cuts the tumour",
     "days_before_treatment": "too long before treatment, or after it",
 }  # fmt: skip
+ALL = "All centres"
 SHOWN = 3  # commonest scanners and kernels of a centre
 
 
@@ -43,6 +45,7 @@ def imaging(material: Material) -> Section:
             "on the patient's own axes."
         ),
         table(_protocol(usable), caption="Imaging protocol from the DICOM headers: median (quartiles)."),
+        *_equipment(usable),
         *_choice(material), *_faults(usable), *_quality(usable), *_measured(material, usable),
     ]  # fmt: skip
     return Section("imaging", "Imaging", tuple(blocks))
@@ -61,18 +64,34 @@ def _usable(material: Material) -> pd.DataFrame:
     return usable
 
 
+def _centres(usable: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [*((str(name), scans) for name, scans in usable.groupby("centre", sort=True)), (ALL, usable)]
+
+
 def _protocol(usable: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for centre, scans in [*usable.groupby("centre", sort=True), ("All centres", usable)]:
-        row = {"Centre": str(centre), "Patients": f"{len(scans):,}"}
+    for centre, scans in _centres(usable):
+        row = {"Centre": centre, "Patients": f"{len(scans):,}"}
         row |= {title: words.middle(scans[name], digits=digits) for name, (title, digits) in PROTOCOL.items()
                 if name in scans}  # fmt: skip
-        if "contrast" in scans:
-            row["Contrast"] = words.share(int((scans["contrast"] == 1).sum()), int(scans["contrast"].notna().sum()))
-        if centre != "All centres":
-            row |= {title: _commonest(scans[name]) for name, title in NAMED.items() if name in scans}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _equipment(usable: pd.DataFrame) -> list[Block]:
+    if not set(EQUIPMENT) & set(usable):
+        return []
+    rows = []
+    for centre, scans in _centres(usable):
+        row = {"Centre": centre}
+        if "contrast" in scans:
+            row["Contrast"] = words.share(int((scans["contrast"] == 1).sum()), int(scans["contrast"].notna().sum()))
+        if "kvp" in scans:
+            row["Tube voltage (kV)"] = words.middle(scans["kvp"], digits=0)
+        row |= {title: "" if centre == ALL else _commonest(scans[name]) for name, title in NAMED.items()
+                if name in scans}  # fmt: skip
+        rows.append(row)
+    return [table(pd.DataFrame(rows), caption="Contrast, voltage, and the commonest scanners and kernels.")]
 
 
 def _commonest(values: pd.Series) -> str:
