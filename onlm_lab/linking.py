@@ -89,16 +89,22 @@ def _segmentation(ct: Path, *, folder: str, uid: str) -> tuple[str | None, list[
     import pydicom
     from pydicom.errors import InvalidDicomError
 
+    from onlm_lab.imaging.header_values import MALFORMED
+    from onlm_lab.imaging.quiet import reading_quietly
+
     place = find_path(ct / folder)
     for path in _files(place):
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-        except (InvalidDicomError, OSError):
+            with reading_quietly():
+                header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+                own = str(header.get("SeriesInstanceUID", ""))
+                items = header.get("ReferencedSeriesSequence") or ()
+                named = [str(item.get("SeriesInstanceUID", "")) for item in items]
+                said = identifying_texts(header)
+        except (InvalidDicomError, OSError, EOFError, *MALFORMED):
             continue
-        if str(header.get("SeriesInstanceUID", "")) == uid:
-            named = [str(item.get("SeriesInstanceUID", "")) for item in header.get("ReferencedSeriesSequence") or ()]
-            file = path.relative_to(ct)
-            return safe_path(file, identifying=identifying_texts(header)), [n for n in named if n]
+        if own == uid:
+            return safe_path(path.relative_to(ct), identifying=said), [n for n in named if n]
     return None, []
 
 

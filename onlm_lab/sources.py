@@ -129,6 +129,12 @@ def find_sources(
     return Sources(scans, finder.told(scans))
 
 
+def _word(row: pd.Series, name: str) -> str | None:
+    """A cell's text; None where it is empty, however a table says so."""
+    value = row.get(name)
+    return None if value is None or pd.isna(value) or value == "" else str(value)
+
+
 class _Finder:
     """What is needed again for every patient."""
 
@@ -148,16 +154,16 @@ class _Finder:
             return "no annotation"
         said = annotations.loc[patient]
         centre = tuple(float(said.get(f"tumour_{axis}_mm", float("nan"))) for axis in AXES)
-        mask = said.get("mask_path") or None
+        mask = _word(said, "mask_path")
         if any(pd.isna(c) for c in centre):
             if mask is None:
                 return "the annotation has neither a centre nor a mask"
             centre = None
         more = {
             "centre_mm": centre, "mask": self.study.path(mask) if mask else None,
-            "mask_roi": said.get("mask_roi") or None,
+            "mask_roi": _word(said, "mask_roi"),
         }  # fmt: skip
-        uid, path = said.get("series_uid") or None, said.get("series_path") or None
+        uid, path = _word(said, "series_uid"), _word(said, "series_path")
         if path is not None:
             return self._at(patient, path, uid, more)
         if uid is not None:

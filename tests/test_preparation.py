@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -403,7 +404,7 @@ def test_what_is_wrong_with_an_annotation_is_the_patients_reason(tmp_path):
     table = annotations(folder)
     table.loc[0, "series_path"] = "ct/nowhere"
     table.loc[1, "mask_path"] = "masks/nowhere.dcm"
-    table.loc[2, "mask_path"] = None
+    table.loc[2, "mask_path"] = math.nan  # as pandas reads an empty cell
     prepared = preparation.prepare_images(
         load_study(folder), patient_ids=[*table["patient_id"], "P999"], annotations=table
     ).set_index("patient_id")  # fmt: skip
