@@ -7,6 +7,7 @@ work, not the disk. "Cold" means without an index: the folder is searched in the
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -29,9 +31,11 @@ from pydicom.uid import (
 )
 from scipy.ndimage import uniform_filter
 
-from onlm_lab import imaging
+from onlm_lab import imaging, preparation
 from onlm_lab.imaging.header_values import KEYWORDS
 from onlm_lab.patches import PatchSpec
+from onlm_lab.study import load_study
+from onlm_lab.virtual import write_trial
 
 Race = tuple[str, str, Callable[[], object], Callable[[], object]]
 SPEC = PatchSpec(size_mm=64.0, spacing_mm=1.0)
@@ -41,6 +45,7 @@ TUMOUR_MM = (-70.0, 10.0, 20.0)  # in the right lung
 N_COMPRESSED = 40  # slices of each compressed series
 COMPRESSED = {RLELossless: "gdcm", JPEGLSLossless: "pyjpegls", JPEG2000Lossless: "pylibjpeg"}  # and what encodes it
 N_SERIES, N_FILES_EACH = 200, 100
+N_PREPARED = 24
 PIXELS_EACH = 64 * 64  # an index reads no pixel
 
 
@@ -91,6 +96,14 @@ def races() -> Iterator[Race]:
             partial(search, workers=2),
             partial(search, workers=1),
         )
+    with tempfile.TemporaryDirectory() as temporary:
+        study = write_study(Path(temporary))
+        yield (
+            f"{N_PREPARED} patients prepared, two processes",
+            "the same, one process",
+            partial(prepared, study, workers=2),
+            partial(prepared, study, workers=1),
+        )
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(arithmetic, range(2)))  # the processes are there
         yield (
@@ -99,6 +112,26 @@ def races() -> Iterator[Race]:
             lambda: list(pool.map(arithmetic, range(8))),
             lambda: list(map(arithmetic, range(8))),
         )
+
+
+def write_study(folder: Path) -> Path:
+    """A made-up trial whose series have been searched once, so that what is timed is reading, measuring and cutting."""
+    write_trial(folder / "trial", n_patients=N_PREPARED, n_centres=2, seed=3)
+    prepared(folder / "trial", workers=2)
+    return folder / "trial"
+
+
+def prepared(folder: Path, *, workers: int) -> pd.DataFrame:
+    """Every patient's CT read, measured and cut into an empty cache."""
+    study = load_study(folder)
+    shutil.rmtree(preparation.cache_folder(study), ignore_errors=True)
+    annotations = pd.read_csv(study.path(study.data.annotations))
+    found = preparation.prepare_images(
+        study, patient_ids=annotations["patient_id"], annotations=annotations, workers=workers
+    )
+    if not found["usable"].all():
+        raise AssertionError(found["detail"].dropna().tolist())
+    return found
 
 
 def arithmetic(_: int) -> int:

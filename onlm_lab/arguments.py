@@ -138,7 +138,7 @@ def _running(verbs: argparse._SubParsersAction) -> None:
     run = _verb(verbs, "run", "do every step of a study that is not yet done")
     _study_of(run)
     run.add_argument("--redo", action="store_true", help="do every step again")
-    _cluster_option(run)
+    _engine_options(run)
     run.add_argument("--serve", action="store_true", help="serve the dashboard at the end")
     _serving_options(run)
 
@@ -147,13 +147,18 @@ def _running(verbs: argparse._SubParsersAction) -> None:
         _study_of(step)
         step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
         if name == "prepare":
-            _cluster_option(step)
+            _engine_options(step)
 
 
-def _cluster_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
+def _engine_options(verb: argparse.ArgumentParser) -> None:
+    engine = verb.add_mutually_exclusive_group()
+    engine.add_argument(
         "--cluster", metavar="ADDRESS", help="Dask scheduler whose workers read and cut the CT, as tcp://10.0.0.1:8786"
     )
+    engine.add_argument(
+        "--workers", type=_at_least(1), metavar="N",
+        help="processes of this machine that read and cut the CT, each with a whole CT in memory; default: its cores",
+    )  # fmt: skip
 
 
 def _describing(verbs: argparse._SubParsersAction) -> None:

@@ -92,7 +92,7 @@ def _virtual(words: argparse.Namespace) -> None:
 def _run(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline
 
-    done = pipeline.run(words.study, say=say, redo=words.redo, cluster=words.cluster)
+    done = pipeline.run(words.study, say=say, redo=words.redo, cluster=words.cluster, workers=words.workers)
     say(f"Report: {done.folder / 'report.html'}")
     if words.serve:
         _serve(done.folder, port=words.port, token=words.token)
@@ -116,12 +116,12 @@ def _demo(words: argparse.Namespace) -> None:
 def _step(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline, steps
 
-    cluster = getattr(words, "cluster", None)  # of `onlm prepare` alone
+    engine = {name: getattr(words, name, None) for name in ("cluster", "workers")}  # of `onlm prepare` alone
     if words.step:  # a child of `onlm run`, which holds the lock
-        pipeline.perform(words.study, name=words.verb, say=say, cluster=cluster)
+        pipeline.perform(words.study, name=words.verb, say=say, **engine)
         return
     with steps.locked(pipeline.load_study(words.study).folder):
-        pipeline.perform(words.study, name=words.verb, say=say, cluster=cluster)
+        pipeline.perform(words.study, name=words.verb, say=say, **engine)
 
 
 _WHAT_IF = ("n_eligible", "n_more", "n_excluded", "n_undetermined")  # the rest goes to --out

@@ -32,7 +32,10 @@ OPENINGS = "openings.csv"  # with the study: a new run must not forget that the 
 STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 
 
-def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False, cluster: str | None = None) -> Run:
+def run(
+    folder: str | Path, *, say: Callable[[str], None], redo: bool = False, cluster: str | None = None,
+    workers: int | None = None,
+) -> Run:  # fmt: skip
     """Do every step of a study that is not yet done, each in its own process.
 
     Args:
@@ -40,6 +43,7 @@ def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False, c
         say: takes a line for the user.
         redo: do every step again.
         cluster: address of a Dask cluster that reads and cuts the CT; None takes this machine.
+        workers: processes of this machine that do it; None takes as many as it has cores.
 
     Raises:
         OnlmError: a step found something wrong; its own words are already on the screen.
@@ -54,8 +58,9 @@ def run(folder: str | Path, *, say: Callable[[str], None], redo: bool = False, c
                 continue
             say(f"[{number}/{len(STEPS)}] {name} ...")
             command = [sys.executable, "-m", "onlm_lab.cli", name, str(study.folder), "--step"]
-            if name == "prepare" and cluster:
-                command += ["--cluster", cluster]
+            if name == "prepare":
+                command += ["--cluster", cluster] if cluster else []
+                command += ["--workers", str(workers)] if workers else []
             code = processes.run_child(command)
             if code:
                 raise StepFailed(name=name, code=code)
@@ -75,13 +80,16 @@ class StepFailed(OnlmError):
         super().__init__(f"Step '{name}' {said} start the same command again: it goes on.")
 
 
-def perform(folder: str | Path, *, name: str, say: Callable[[str], None], cluster: str | None = None) -> None:
-    """Do one step here and now, and note it as done; `cluster` as in `run`."""
+def perform(
+    folder: str | Path, *, name: str, say: Callable[[str], None], cluster: str | None = None,
+    workers: int | None = None,
+) -> None:  # fmt: skip
+    """Do one step here and now, and note it as done; `cluster` and `workers` as in `run`."""
     study = load_study(folder)
     began = time.monotonic()
     work = {
-        "check": check, "screen": screen, "prepare": partial(prepare, cluster=cluster), "train": train,
-        "analyse": analyse, "report": report,
+        "check": check, "screen": screen, "prepare": partial(prepare, cluster=cluster, workers=workers),
+        "train": train, "analyse": analyse, "report": report,
     }  # fmt: skip
     needs = STEPS[: STEPS.index(name)]
     for earlier in needs:
@@ -200,7 +208,7 @@ def screen(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dic
 
 
 def prepare(
-    study: Study, *, say: Callable[[str], None], cluster: str | None = None
+    study: Study, *, say: Callable[[str], None], cluster: str | None = None, workers: int | None = None
 ) -> tuple[list[Path], dict[str, Any]]:
     """Find the series, read, judge, and cut a patch around each eligible patient's tumour; resumable row by row."""
     status = runs.read_csv(work_file(study, "status.csv"))
@@ -215,8 +223,9 @@ def prepare(
     cohort = runs.read_csv(work_file(study, "cohort.csv"))
     annotations = readiness.read_annotations(study, patients=cohort)
     return preparation.prepare_study(
-        study, patient_ids=eligible, patients=cohort, annotations=annotations, say=say, address=cluster
-    )
+        study, patient_ids=eligible, patients=cohort, annotations=annotations, say=say, address=cluster,
+        workers=workers,
+    )  # fmt: skip
 
 
 def begin_run(study: Study) -> Run:

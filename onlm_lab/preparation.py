@@ -56,22 +56,20 @@ def cache_folder(study: Study) -> Path:
 
 
 def cache_files(study: Study) -> list[Path]:
-    """The files of every whole row of the cache: where one is lost, there is something to prepare."""
-    folder = cache_folder(study)
-    rows = patches.open_cache(folder).rows.values()
-    return [*sorted((folder / "rows").glob("*.json")), *(folder / str(row["file"]) for row in rows)]
+    """The files of every row of the cache: where one is lost, there is something to prepare."""
+    return patches.open_cache(cache_folder(study)).files
 
 
 def prepare_study(
     study: Study, *, patient_ids: list[str], patients: pd.DataFrame, annotations: pd.DataFrame,
-    say: Callable[[str], None], address: str | None = None,
+    say: Callable[[str], None], address: str | None = None, workers: int | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:  # fmt: skip
     """The images of a study, with what the CT says of each tumour beside what the spreadsheet says.
 
     Args:
         patient_ids: whose images are wanted.
         patients: clinical columns.
-        annotations, address: as in `prepare_images`.
+        annotations, address, workers: as in `prepare_images`.
         say: takes a line for the user.
 
     Returns:
@@ -85,7 +83,7 @@ def prepare_study(
     recorded = patients.set_index("patient_id").get("ct_to_treatment_days", pd.Series(dtype=float))
     prepared = prepare_images(
         study, patient_ids=patient_ids, annotations=annotations, recorded_days=recorded.dropna().to_dict(),
-        address=address,
+        address=address, workers=workers,
     )  # fmt: skip
     schema.write_table(prepared, out)
     again = image_disagreements(study, patients=patients, prepared=prepared)
@@ -111,7 +109,7 @@ def prepare_study(
 
 def prepare_images(
     study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame,
-    recorded_days: Mapping[str, float] | None = None, address: str | None = None,
+    recorded_days: Mapping[str, float] | None = None, address: str | None = None, workers: int | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Cut the patch of every named patient that is not yet in the cache.
 
@@ -120,7 +118,8 @@ def prepare_images(
         annotations: schema "annotations".
         recorded_days: by patient_id, the days from CT to treatment that the spreadsheet names; they count where the
             files do not tell.
-        address: of a Dask cluster that does the work, or None for the cores of this machine.
+        address: of a Dask cluster that does the work, or None for this machine.
+        workers: processes of this machine; each holds a whole CT. None takes as many as it has cores.
 
     Returns:
         A row a patient: patient_id, usable (0/1), reason, detail, and the acquisition and quality of the series.
@@ -145,7 +144,11 @@ def prepare_images(
             rows.append({"patient_id": patient, "usable": 1})
         else:
             tasks.append(task)
-    rows += _done(tasks) if address is None else cluster.mapped(prepare_one, tasks, address=address, what="CT")
+    rows += (
+        _done(tasks, workers=workers)
+        if address is None
+        else cluster.mapped(prepare_one, tasks, address=address, what="CT")
+    )
     return _table(study, rows, cache)
 
 
@@ -214,14 +217,14 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
     )  # fmt: skip
 
 
-def _done(tasks: list[Task]) -> Iterator[dict[str, Any]]:
-    """The tasks over all cores, with a bar."""
+def _done(tasks: list[Task], workers: int | None) -> Iterator[dict[str, Any]]:
+    """The tasks over the cores of this machine, with a bar."""
     from tqdm.auto import tqdm
 
     if not tasks:
         return
-    workers = min(len(tasks), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, initializer=processes.begin_worker, initargs=(os.getpid(),)) as pool:
+    n_workers = min(len(tasks), workers or os.cpu_count() or 1)
+    with ProcessPoolExecutor(n_workers, initializer=processes.begin_worker, initargs=(os.getpid(),)) as pool:
         jobs = [pool.submit(prepare_one, task) for task in tasks]
         try:
             for job in tqdm(as_completed(jobs), total=len(jobs), desc="  CT", unit="patient"):

@@ -238,11 +238,13 @@ def test_a_lost_patch_or_another_mask_means_that_there_is_something_to_prepare(s
         return pipeline.planned(load_study(study), name="prepare").done()
 
     assert prepared()
-    patch = next((study / "work").glob("cache-*/patches/*.npy"))
-    patch.rename(patch.with_suffix(".lost"))
-    assert not prepared()
-    patch.with_suffix(".lost").rename(patch)
-    assert prepared()
+    kept = sorted((study / "work").glob("cache-*/patches/*"))
+    assert sorted(path.suffix for path in kept) == [".npy", ".npy", ".png"]  # the patch, its mask and its picture
+    for lost in kept:
+        lost.rename(lost.with_suffix(".lost"))
+        assert not prepared(), lost.suffix
+        lost.with_suffix(".lost").rename(lost)
+        assert prepared()
     (study / "masks").mkdir()
     (study / "masks" / "one.nrrd").write_text("drawn later")
     assert not prepared()

@@ -255,6 +255,16 @@ def scheduler():
         yield cluster.scheduler_address
 
 
+def test_one_process_gives_the_same_cache_as_many(few, tmp_path, monkeypatch):
+    folder, first = few
+    again = copy(folder, tmp_path / "again")
+    begun = []
+    pool = preparation.ProcessPoolExecutor
+    monkeypatch.setattr(preparation, "ProcessPoolExecutor", lambda n, **k: begun.append(n) or pool(n, **k))
+    pd.testing.assert_frame_equal(prepare(again, workers=1), first)
+    assert begun == [1] and bytes_of(again) == bytes_of(folder)
+
+
 def test_a_dask_cluster_gives_the_same_cache_bit_for_bit(few, tmp_path, scheduler):
     folder, first = few
     again = copy(folder, tmp_path / "again")

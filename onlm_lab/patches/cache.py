@@ -52,6 +52,12 @@ class PatchCache:
         return digest([self.spec.digest, [[patient, row["sha256"]] for patient, row in self.rows.items()]])
 
     @property
+    def files(self) -> list[Path]:
+        """Every file that a row names, and the rows themselves."""
+        named = {file for row in self.rows.values() for file in _files_of(row)}
+        return [*sorted((self.folder / "rows").glob("*.json")), *(self.folder / file for file in sorted(named))]
+
+    @property
     def facts(self) -> pd.DataFrame:
         """One row a patient: patient_id and the facts that were measured when the patch was cut."""
         import pandas as pd  # the cache itself needs numpy only
