@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from onlm_lab.study import Study
 from onlm_lab.study.centrality import central_definition
 
 COLUMNS = ["patient_id", "what", "recorded", "derived", "matters"]
-STAGE_I_MM = 40.0  # the largest size of stage I (AJCC 8)
+STAGE_I_MM = 40.0  # the largest size of stage I, itself included (AJCC 8: T2a is above 3 up to 4 cm)
 SOLID_PART_MM = 5.0  # a solid part that nobody calls pure ground glass (T1mi ends here, AJCC 8)
+SPECK_MM = 2.0  # two or three voxels: what noise in ground glass leaves above a cut
 LITTLE_SOLID = 0.5  # a consolidation-to-tumour ratio that nobody calls solid
 SIDES = {"RUL": "right", "RML": "right", "RLL": "right", "LUL": "left", "LLL": "left"}
 
@@ -48,8 +50,11 @@ def image_disagreements(study: Study, *, patients: pd.DataFrame, prepared: pd.Da
 
 def _kinds(study: Study, both: pd.DataFrame) -> Iterator[_Row]:
     tolerance, trigger = study.imaging.diameter_tolerance_mm, study.protocol.imaging_trigger_mm
-    yield _diameter("total diameter", both, "total_diameter_mm", "ct_longest_axial_mm", tolerance, (trigger,))
-    yield _diameter("solid diameter", both, "solid_diameter_mm", "ct_solid_axial_mm", tolerance, (STAGE_I_MM,))
+    whole = np.array([kind not in ("part_solid", "pure_ggo") for kind in _words(both, "nodule_type")], dtype=bool)
+    sides = [(lambda mm: mm >= trigger, True), (lambda mm: mm > STAGE_I_MM, whole)]  # T of a solid nodule: all of it
+    yield _diameter("total diameter", both, "total_diameter_mm", "ct_longest_axial_mm", tolerance, sides)
+    sides = [(lambda mm: mm > STAGE_I_MM, True)]
+    yield _diameter("solid diameter", both, "solid_diameter_mm", "ct_solid_axial_mm", tolerance, sides)
     yield _nodule_type(both)
     yield _side(both)
     yield _central(study, both)
@@ -67,13 +72,15 @@ def _words(both: pd.DataFrame, name: str) -> list[str]:
 
 
 def _diameter(
-    what: str, both: pd.DataFrame, recorded: str, derived: str, tolerance_mm: float, borders_mm: tuple[float, ...]
-) -> _Row:
+    what: str, both: pd.DataFrame, recorded: str, derived: str, tolerance_mm: float,
+    sides: list[tuple[Callable[[np.ndarray], np.ndarray], Any]],
+) -> _Row:  # fmt: skip
+    """Where a diameter differs; it matters where the two lie on different sides of a limit that counts there."""
     said, seen = _numbers(both, recorded), _numbers(both, derived)
     where = np.abs(said - seen) > tolerance_mm + 1e-9
     matters = np.zeros(len(both), dtype=bool)
-    for border in borders_mm:
-        matters |= (said >= border) != (seen >= border)
+    for beyond, counts in sides:
+        matters |= counts & (beyond(said) != beyond(seen))
     texts = [f"{value:.1f} mm" for value in seen]
     if derived == "ct_solid_axial_mm" and "ct_solid_axial_low_mm" in both:
         cut, low, high = (
@@ -87,15 +94,21 @@ def _diameter(
 
 
 def _nodule_type(both: pd.DataFrame) -> _Row:
+    """Where the solid part at every cut contradicts the type; it matters where pure ground glass is at stake."""
     said = np.array(_words(both, "nodule_type"), dtype=object)
-    least, ratio = _numbers(both, "ct_solid_axial_low_mm"), _numbers(both, "ct_ctr_high")
+    least, most = _numbers(both, "ct_solid_axial_low_mm"), _numbers(both, "ct_solid_axial_high_mm")
+    ratio = _numbers(both, "ct_ctr_high")
     not_ground_glass = (said == "pure_ggo") & (least > SOLID_PART_MM)
     not_solid = (said == "solid") & (ratio < LITTLE_SOLID)
+    none_solid = (said == "part_solid") & (most <= SPECK_MM)
     derived = [
-        f"solid part of at least {a:.1f} mm" if ggo else f"consolidation-to-tumour ratio of at most {b:.2f}"
-        for ggo, a, b in zip(not_ground_glass, least, ratio, strict=True)
-    ]
-    return not_ground_glass | not_solid, "nodule type", said.tolist(), derived, not_ground_glass
+        f"solid part of at least {a:.1f} mm" if ggo
+        else f"solid part of at most {c:.1f} mm" if none
+        else f"consolidation-to-tumour ratio of at most {b:.2f}"
+        for ggo, none, a, b, c in zip(not_ground_glass, none_solid, least, ratio, most, strict=True)
+    ]  # fmt: skip
+    where = not_ground_glass | not_solid | none_solid
+    return where, "nodule type", said.tolist(), derived, not_ground_glass | (where & (most <= SOLID_PART_MM))
 
 
 def _side(both: pd.DataFrame) -> _Row:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from onlm_lab import cluster, imaging, patches, processes, schema, steps
@@ -24,7 +25,8 @@ from onlm_lab.measured import image_disagreements
 from onlm_lab.sources import Scan, Sources, cut_key, find_sources
 from onlm_lab.study import Study
 
-FACTS_VERSION = "1"  # raise it when the same scan would be measured or judged differently
+APART_MM = 10.0  # a centre is within its tumour or, of a bent one, near it
+FACTS_VERSION = "2"  # raise it when the same scan would be measured or judged differently
 FACTS = ("manufacturer", "model", "kernel", "kvp", "thickness_mm", "contrast", "tilt_degrees", "n_filled")
 
 
@@ -88,6 +90,9 @@ def prepare_study(
     schema.write_table(prepared, out)
     again = image_disagreements(study, patients=patients, prepared=prepared)
     schema.write_table(again.assign(matters=again["matters"].astype(int)), listed)
+    write_contact_sheet(
+        study, prepared=prepared, cache=patches.open_cache(cache_folder(study)), disagreements=again
+    )  # fmt: skip
     n_usable = int(prepared["usable"].sum())
     say(f"  {n_usable} of {len(patient_ids)} eligible patients have a usable CT patch")
     for reason, rows in prepared[prepared["usable"] == 0].groupby("reason"):
@@ -154,14 +159,11 @@ def prepare_images(
 
 def _table(study: Study, rows: list[dict[str, Any]], cache: Path) -> pd.DataFrame:
     prepared = pd.DataFrame(rows, columns=["patient_id", "usable", "reason", "detail"])
-    opened = patches.open_cache(cache)
     usable = prepared.loc[prepared["usable"] == 1, "patient_id"]
-    facts = opened.facts
+    facts = patches.open_cache(cache).facts
     if len(facts):  # of an unusable patient there may be those of an earlier CT, which is not the one that is meant
         prepared = prepared.merge(facts[facts["patient_id"].isin(usable)], on="patient_id", how="left")
-    prepared = prepared.sort_values("patient_id", kind="stable", ignore_index=True)
-    write_contact_sheet(study, prepared=prepared, cache=opened)
-    return prepared
+    return prepared.sort_values("patient_id", kind="stable", ignore_index=True)
 
 
 def scans_of(study: Study, *, patient_ids: Iterable[str], annotations: pd.DataFrame) -> Sources:
@@ -257,20 +259,37 @@ def _cut(task: Task) -> None:
     volume = scan.read(task.treatments)
     facts = {name: volume.acquisition.get(name) for name in FACTS}
     facts |= {"n_slices": volume.shape[0], "series_faults": ";".join(volume.acquisition.get("warnings", ()))}
-    centre, mask = scan.centre_mm, None
+    centre, mask, notes = scan.centre_mm, None, ()
     if scan.mask is not None:
-        mask = imaging.read_mask(scan.mask, volume, scan.mask_roi)
-        centre = centre or imaging.centre_of_mass_mm(mask, volume)
+        mask, notes = imaging.read_mask_noted(scan.mask, volume, scan.mask_roi)
+        if centre is None:
+            centre = imaging.centre_of_mass_mm(imaging.largest_part(mask)[0], volume)
+        else:
+            _refuse_apart(centre, mask, volume)
     patch = imaging.cut_patch(volume, centre, task.spec)
     on_patch = None if mask is None else imaging.cut_mask(mask, volume, centre, task.spec)
-    facts |= _facts(task, volume, mask=mask, centre=centre)
+    facts |= _facts(task, volume, mask=mask, centre=centre, notes=notes)
     sheet = imaging.contact_strip(volume, patch, centre_mm=centre, mask=on_patch)
     patches.write_patch(
         task.cache, patient_id=scan.patient_id, patch=patch, key=task.key, facts=facts, mask=on_patch, sheet=sheet
     )
 
 
-def _facts(task: Task, volume: imaging.CtVolume, *, mask: Any, centre: tuple[float, float, float]) -> dict[str, Any]:
+def _refuse_apart(centre: tuple[float, float, float], mask: np.ndarray, volume: imaging.CtVolume) -> None:
+    """Refuse a point and a mask of two lesions: the patch would show one and the facts describe the other."""
+    voxels = volume.to_patient_mm(np.argwhere(mask))
+    away = float(np.linalg.norm(voxels - np.array(centre), axis=1).min())
+    if away > APART_MM:
+        raise SeriesError(
+            f"The annotated centre lies {away:.0f} mm from the annotated mask: one of them is of another lesion or has "
+            "another sign of x or y. Correct tumour_x_mm, tumour_y_mm, tumour_z_mm or the mask, or leave one out."
+        )
+
+
+def _facts(
+    task: Task, volume: imaging.CtVolume, *, mask: np.ndarray | None, centre: tuple[float, float, float],
+    notes: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
     """What the CT says of the tumour, where it lies, and how good the CT is."""
     lungs = imaging.find_lungs(volume, tumour=mask)
     point = None if mask is not None else centre
@@ -278,7 +297,8 @@ def _facts(task: Task, volume: imaging.CtVolume, *, mask: Any, centre: tuple[flo
     facts |= {"location_reasons": facts.pop("reasons"), "lungs_sound": lungs.sound}
     facts |= {"lung_right_ml": lungs.right_ml, "lung_left_ml": lungs.left_ml}
     if mask is not None:
-        facts |= imaging.measure_tumour(mask, volume, solid_cut_hu=task.solid_cut_hu).as_dict()
+        measured = imaging.measure_tumour(mask, volume, solid_cut_hu=task.solid_cut_hu).as_dict()
+        facts |= measured | {"notes": " ".join([*notes, *filter(None, [measured["notes"]])])}
     days = task.scan.days_before_treatment
     quality = imaging.assess_quality(
         volume, centre_mm=centre, size_mm=task.spec.size_mm, tumour_mask=mask,

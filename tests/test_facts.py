@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
@@ -65,6 +67,53 @@ def test_the_solid_core_of_a_part_solid_tumour_gives_its_diameter_and_ratio():
     assert facts.solid_volume_fraction == pytest.approx(1 / 8, rel=0.05)
     assert facts.mean_solid_hu == 40 and facts.p10_hu == -600
     assert facts.mean_hu == pytest.approx(hu[mask].mean())
+
+
+def test_a_stray_voxel_lengthens_nothing_and_is_told():
+    distance, mask = ball(10.0)
+    hu = np.where(distance <= 6.0, 40, np.where(mask, -600, -850))
+    hu[20, 36, 70] = 40
+    volume = ct(hu)
+    alone = measure_tumour(mask, volume)
+    stray = mask.copy()
+    stray[20, 36, 70] = True
+    facts = measure_tumour(stray, volume)
+    same = ("longest_axial_mm", "short_axial_mm", "longest_3d_mm", "solid_axial_mm", "ctr", "ctr_low", "ctr_high")
+    assert [getattr(facts, name) for name in same] == [getattr(alone, name) for name in same]
+    assert (alone.n_parts, facts.n_parts) == (1, 2) and facts.n_voxels == alone.n_voxels + 1
+    share = 100 * alone.n_voxels / facts.n_voxels
+    assert facts.notes == (
+        f"The mask has 2 parts that do not touch; diameters and place are those of the largest ({share:.1f} % of the "
+        "voxels), volume and density those of all.",
+    )
+    corner = np.zeros((5, 9, 9), bool)
+    corner[2, 2:4, 2:4] = corner[3, 4:6, 4:6] = True  # they share a corner
+    assert measure_tumour(corner, ct(np.zeros(corner.shape))).n_parts == 1
+
+
+def test_padding_is_no_density():
+    _, mask = ball(10.0)
+    hu, padding = np.where(mask, 30, -850), np.zeros(mask.shape, bool)
+    padding[:, :33] = True
+    cut = replace(ct(np.where(padding, -1024, hu)), padding=padding)
+    facts = measure_tumour(mask, cut)
+    assert (facts.mean_hu, facts.p5_hu, facts.solid_volume_fraction) == (30, 30, 1.0) and facts.touches_edge
+    n = int((mask & padding).sum())
+    assert n and facts.notes[-1] == f"{n} voxels of the mask lie in padding, where the scanner measured nothing."
+    beside = replace(cut, padding=padding & ~mask)
+    assert measure_tumour(mask, beside).touches_edge
+    with pytest.raises(SeriesError, match="whole mask lies in padding"):
+        measure_tumour(mask, replace(cut, padding=np.ones(mask.shape, bool)))
+
+
+def test_an_organ_and_plain_lung_are_doubted():
+    _, mask = ball(36.0, spacing=(2.5, 1.4, 1.4))
+    facts = measure_tumour(mask, ct(np.where(mask, 30, -850), (2.5, 1.4, 1.4)))
+    assert "mm long, more than 70 mm" in facts.notes[0]
+    _, mask = ball(10.0)
+    noise = np.random.default_rng(1).normal(0, 40, mask.shape)
+    assert "Nine tenths of the region are below" in measure_tumour(mask, ct(-850 + noise)).notes[0]
+    assert measure_tumour(mask, ct(np.where(mask, -700, -850) + noise)).notes == ()  # faint ground glass
 
 
 def test_the_cut_decides_what_is_solid_and_is_kept_with_the_result():
@@ -277,7 +326,11 @@ def test_a_real_tumour_is_as_long_across_in_a_peer(shared_data):
     volume = read_series(folder)
     mask = read_mask(folder, volume, "GTV-1")
     facts = measure_tumour(mask, volume)
-    assert facts.longest_axial_mm == pytest.approx(103, abs=1) and facts.notes == ()
+    assert facts.longest_axial_mm == pytest.approx(103, abs=1)
+    assert facts.notes == (
+        "The region is 104 mm long, more than 70 mm, which no clinical stage I is: check that it is the tumour and not "
+        "an organ.",
+    )
     k = int(np.rint(volume.to_voxel(np.array([0, 0, facts.axial_z_mm]))[0]))
     peer = max(regionprops(label(mask[k])), key=lambda region: region.area)
     assert facts.longest_axial_mm == pytest.approx(peer.feret_diameter_max * volume.spacing_mm[1], abs=1.5)

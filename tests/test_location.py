@@ -256,6 +256,21 @@ def test_a_centre_alone_gives_its_own_place_and_not_the_surface(scene, located):
     assert found.reasons == ("Only the tumour's centre is given; its surface and its innermost point are unknown.",)
 
 
+def test_a_stray_voxel_at_the_wall_changes_nothing(scene, located):
+    volume, masks, lungs = scene
+    stray = masks["deep"].copy()
+    stray[tuple(np.rint(volume.to_voxel(np.array([-114.0, 0.0, -60.0]))).astype(int))] = True
+    assert stray.sum() == masks["deep"].sum() + 1
+    assert locate_tumour(volume, lungs=lungs, mask=stray).as_dict() == located["deep"].as_dict()
+
+
+def test_a_region_that_is_a_whole_lung_is_doubted(scene):
+    volume, _, _ = scene
+    whole = in_lung("right", *places_of(volume))
+    found = locate_tumour(volume, lungs=find_lungs(volume, tumour=whole), mask=whole)
+    assert "% of the right lung: check that it is the tumour and not the lung." in found.reasons[-1]
+
+
 def test_lungs_that_are_not_sound_give_no_facts_but_the_reason(scene):
     volume, masks, lungs = scene
     found = locate_tumour(volume, lungs=replace(lungs, reasons=("The left lung is not there.",)), mask=masks["deep"])

@@ -11,7 +11,7 @@ from made_ct import Scan
 from skimage.draw import polygon2mask
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging import centre_of_mass_mm, measure_tumour, read_mask, read_series, series_of_mask
+from onlm_lab.imaging import centre_of_mass_mm, measure_tumour, read_mask, read_mask_noted, read_series, series_of_mask
 from onlm_lab.imaging.rasterising import rasterise
 
 SCAN = Scan(shape=(8, 30, 36), spacing_mm=(2.0, 1.0, 1.0))
@@ -115,6 +115,122 @@ def test_a_hole_is_empty_and_an_island_in_it_is_filled(volume, tmp_path):
     for low, high, value in ((4, 20, True), (8, 16, False), (11, 13, True), (24, 26, True)):
         expected[3, low : high + 1, low : high + 1] = value
     np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_contour_that_comes_twice_is_counted_once_and_crossing_ones_are_united(volume, tmp_path):
+    whole, over = square(volume, 3, 4, 12), square(volume, 3, 10, 16)
+    mask, notes = read_mask_noted(save(tmp_path, made_ct.rtstruct({"t": [whole, whole[::-1], over]})), volume)
+    expected = np.zeros(SCAN.shape, bool)
+    expected[3, 4:13, 4:13] = expected[3, 10:17, 10:17] = True
+    np.testing.assert_array_equal(mask, expected)
+    assert notes == (
+        "1 contour(s) are repeats of another one on the same slice and were counted once.",
+        "1 contour(s) cross another one on the same slice; the two were united.",
+    )
+    data = made_ct.rtstruct({"t": [whole, over]})
+    for contour in data.ROIContourSequence[0].ContourSequence:
+        contour.ContourGeometricType = "CLOSEDPLANAR_XOR"
+    expected[3, 10:13, 10:13] = False
+    np.testing.assert_array_equal(read_mask(save(tmp_path, data), volume), expected)
+
+
+def test_what_encloses_nothing_and_slices_that_were_skipped_are_told(volume, tmp_path):
+    data = made_ct.rtstruct({"t": [square(volume, z, 5, 12) for z in (1, 2, 3, 5, 6)]})
+    contours = data.ROIContourSequence[0].ContourSequence
+    contours[0].ContourGeometricType, contours[-1].ContourGeometricType = "OPEN_PLANAR", "POINT"
+    mask, notes = read_mask_noted(save(tmp_path, data), volume)
+    assert mask.any(axis=(1, 2)).nonzero()[0].tolist() == [2, 3, 5]
+    z = volume.to_patient_mm([4, 0, 0])[2]
+    assert notes == (
+        "2 contour(s) of 5 enclose nothing (1 OPEN_PLANAR, 1 POINT).",
+        f"Nothing is drawn on 1 slice between drawn ones (z = {z:.1f} mm): several parts, "
+        "or a slice that was forgotten.",
+    )
+
+
+@pytest.mark.parametrize("apart", [1.05, 1.3, 1.45])
+@pytest.mark.parametrize("kind", ["RTSTRUCT", "SEG"])
+def test_planes_of_a_somewhat_thicker_series_fill_as_much_as_was_drawn(tmp_path, kind, apart):
+    scan = SCAN.but(shape=(40, 12, 12))
+    volume = read_series(made_ct.write_scan(tmp_path / "scan", scan))
+    n, start = 16, 5.2
+    if kind == "RTSTRUCT":
+        data = made_ct.rtstruct({"t": [square(volume, start + apart * k, 3, 7) for k in range(n)]})
+    else:
+        coarse = scan.but(
+            shape=(n, 12, 12), spacing_mm=(2.0 * apart, 1, 1), origin_mm=tuple(volume.to_patient_mm([start, 0, 0]))
+        )
+        drawn = np.zeros(coarse.shape, bool)
+        drawn[:, 3:8, 3:8] = True
+        data = made_ct.segmentation({"t": drawn}, coarse)
+    mask, notes = read_mask_noted(save(tmp_path, data), volume)
+    assert mask.sum() == pytest.approx(25 * n * apart, abs=25)  # to one slice, wherever the ends fall
+    held = mask.any(axis=(1, 2)).nonzero()[0]
+    assert len(held) == held[-1] - held[0] + 1
+    assert held.mean() == pytest.approx(start + apart * (n - 1) / 2, abs=0.5)
+    assert notes == (
+        f"The mask was drawn on planes that lie {apart:.2f} of the CT's slices apart, not on its slices.",
+    ) or (apart == 1.05 and notes == ())
+
+
+def test_planes_midway_between_the_slices_fill_as_many_slices_as_there_are_planes(volume, tmp_path):
+    data = made_ct.rtstruct({"t": [square(volume, z + 0.5, 5, 12) for z in (1, 2, 3)]})
+    mask = read_mask(save(tmp_path, data), volume)
+    assert mask.any(axis=(1, 2)).sum() == 3 and mask.sum() == 3 * 64
+
+
+def test_a_segment_cropped_to_coarser_pixels_keeps_its_rim(volume, tmp_path):
+    coarse = SCAN.but(
+        shape=(8, 5, 6), spacing_mm=(2.0, 2.0, 2.0), origin_mm=tuple(volume.to_patient_mm([0, 10.5, 12.5]))
+    )
+    drawn = np.zeros(coarse.shape, bool)
+    drawn[3] = True  # to every edge of the frames
+    mask = read_mask(save(tmp_path, made_ct.segmentation({"t": drawn}, coarse)), volume)
+    expected = np.zeros(SCAN.shape, bool)
+    expected[3, 10:20, 12:24] = True
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_region_without_a_frame_of_reference_has_that_of_its_structure_set(volume, tmp_path):
+    for frame, refused in ((made_ct.FRAME, False), ("1.2.3.4", True)):
+        data = made_ct.rtstruct({"t": [square(volume, 3, 5, 12)]})
+        del data.StructureSetROISequence[0].ReferencedFrameOfReferenceUID
+        item = pydicom.Dataset()
+        item.FrameOfReferenceUID = frame
+        data.ReferencedFrameOfReferenceSequence = [item]
+        path = save(tmp_path, data)
+        if refused:
+            with pytest.raises(SeriesError, match="belongs to another frame of reference"):
+                read_mask(path, volume)
+        else:
+            assert read_mask(path, volume).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "roi", "found"),
+    [
+        ((0.0, 1.0), "1.0", 1),
+        ((0.0, 0.9999), 1, 1),
+        ((0, 1234567, 1234568), "1234568", 1),
+        ((0, 1, 2), "2", 1),
+        ((0, 1, 2), "GTV", "has no label GTV; there are: 1, 2"),
+        ((0.0, 0.4, 1.0), None, "values that are no labels, as 0.4: whole numbers are wanted"),
+        ((0.0, np.nan, 1.0), None, "values that are no labels, as nan"),
+    ],
+)
+def test_labels_are_numbers_and_whole(volume, tmp_path, values, roi, found):
+    labels = np.full(SCAN.shape, values[0], dtype=np.float64 if isinstance(values[0], float) else np.int32)
+    for k, value in enumerate(values[1:], start=1):
+        labels[3, 10, 10 + k] = value
+    image = sitk.GetImageFromArray(labels)
+    image.SetSpacing(volume.spacing_mm[::-1])
+    image.SetOrigin(volume.origin_mm)
+    sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
+    if isinstance(found, int):
+        assert read_mask(tmp_path / "mask.nrrd", volume, roi).sum() == found
+    else:
+        with pytest.raises(SeriesError, match=found):
+            read_mask(tmp_path / "mask.nrrd", volume, roi)
 
 
 def test_a_circle_has_its_area_and_neighbouring_polygons_share_no_pixel():
@@ -333,7 +449,13 @@ def test_contours_that_do_not_fit_the_scan_are_refused(volume, tmp_path):
     refused([square(volume, z, 5, 12) for z in (1, 3, 5)], r"drawn on one slice in 2 of the CT \(3 in all\)")
     lean = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 3], [0, 0, 3]])
     refused([square(volume, 3, 5, 12) + lean], "not parallel to the CT's slices")
-    refused([square(volume, 3, 5, 4)], "is empty on the CT's grid")
+    refused(
+        [square(volume, 3, 5, 4)], r"no closed contour. 1 contour\(s\) of 1 enclose nothing \(1 of fewer than 3 points"
+    )
+    between = volume.to_patient_mm([(3, row, column) for row, column in ((5.2, 5.2), (5.2, 5.8), (5.8, 5.5))])
+    refused([between], "is empty on the CT's grid")
+    tenth = [square(volume, z / 10, 5, 12) for z in range(30, 36)]
+    refused(tenth, r"6 planes that lie 0\.1 of a slice apart\. Its coordinates are not in mm")
 
 
 def test_a_segment_that_does_not_fit_the_scan_is_refused(volume, tmp_path):

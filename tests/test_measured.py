@@ -56,6 +56,39 @@ def test_a_solid_diameter_is_told_with_its_cut_and_what_other_cuts_give(tmp_path
     assert row[1:4] == ("solid diameter", "8 mm", "16.0 mm at -300 HU (14.0 to 17.0 at other cuts)")
 
 
+@pytest.mark.parametrize(
+    ("kind", "recorded", "derived", "matters"),
+    [
+        ("solid", 36.0, 46.0, True),  # its T is that of the whole
+        (None, 36.0, 46.0, True),  # not known: it may be
+        ("part_solid", 36.0, 46.0, False),  # its T is that of the solid part
+        ("solid", 36.0, 40.0, False),  # 40 mm is stage I still
+        ("solid", 46.0, 40.0, True),
+        ("part_solid", 26.0, 30.0, True),  # 30 mm asks for PET/CT
+        ("part_solid", 34.0, 30.0, False),
+    ],
+)
+def test_a_total_diameter_matters_at_30_mm_and_of_a_solid_nodule_beyond_40(tmp_path, kind, recorded, derived, matters):
+    said = patient(total_diameter_mm=recorded, nodule_type=kind)
+    (row,) = found([said], [scan(ct_longest_axial_mm=derived)], tmp_path)
+    assert row == ("A", "total diameter", f"{recorded:g} mm", f"{derived:.1f} mm", matters)
+
+
+@pytest.mark.parametrize(("derived", "matters"), [(40.0, False), (40.1, True)])
+def test_a_solid_diameter_matters_beyond_40_mm(tmp_path, derived, matters):
+    (row,) = found([patient(solid_diameter_mm=35.0)], [scan(ct_solid_axial_mm=derived)], tmp_path)
+    assert row[1] == "solid diameter" and row[-1] is matters
+
+
+def test_pure_ground_glass_is_told_whatever_was_recorded(tmp_path):
+    none = {"ct_solid_axial_low_mm": 0.0, "ct_solid_axial_mm": 15.0, "ct_solid_axial_high_mm": 1.4, "ct_ctr_high": 0.06}
+    (row,) = found([patient()], [scan(**none)], tmp_path)
+    assert row[1:] == ("nodule type", "part_solid", "solid part of at most 1.4 mm", True)
+    (row,) = found([patient(nodule_type="solid")], [scan(**none)], tmp_path)
+    assert row[1:] == ("nodule type", "solid", "consolidation-to-tumour ratio of at most 0.06", True)
+    assert found([patient(nodule_type="pure_ggo")], [scan(**none)], tmp_path) == []
+
+
 def test_the_other_side_of_the_chest_matters(tmp_path):
     (row,) = found([patient()], [scan(ct_side="left")], tmp_path)
     assert row == ("A", "side of the tumour", "RUL", "left lung", True)

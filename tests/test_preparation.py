@@ -6,11 +6,11 @@ import hashlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import made_ct
 import numpy as np
@@ -19,6 +19,7 @@ import pytest
 from made_ct import Scan
 
 from onlm_lab import patches, preparation
+from onlm_lab.contact_sheet import write_contact_sheet
 from onlm_lab.errors import OnlmError
 from onlm_lab.imaging.privacy import digest_text
 from onlm_lab.schema import write_table
@@ -132,12 +133,32 @@ def test_each_patient_has_a_patch_its_mask_its_facts_and_a_picture(few):
     assert (prepared["n_slices"] == 16).all() and (prepared["n_filled"] == 0).all()
 
 
-def test_the_sheet_shows_every_patient_and_who_is_lost(few):
-    folder, _ = few
-    page = (folder / "work" / "contact_sheet.html").read_text(encoding="utf-8")
-    assert page.count("<img") == FEW and "P003" in page and "6 patients" in page
+def sheet_of(folder, prepared, doubts=()):
+    study = load_study(folder)
+    cache = patches.open_cache(preparation.cache_folder(study))
+    listed = pd.DataFrame(doubts, columns=["patient_id", "what", "recorded", "derived", "matters"])
+    return write_contact_sheet(study, prepared=prepared, cache=cache, disagreements=listed).read_text(encoding="utf-8")
+
+
+def test_the_sheet_shows_every_patient_the_doubtful_first_and_why(few):
+    folder, prepared = few
+    told = prepared.assign(score=[0.5, 0.9, 0.8, 1.0, 1.0, 1.0], reasons=["Noise <b>.", *[None] * 5])
+    told["ct_notes"] = [None, None, None, "The mask has 2 parts.", "", None]
+    doubts = [
+        ("P005", "side of the tumour", "RUL", "left lung", True), ("P004", "solid diameter", "8 mm", "15.0 mm", False),
+    ]  # fmt: skip
+    page = sheet_of(folder, told, doubts)
+    assert page.count("<img") == FEW and "6 patients" in page
     for source in page.split('src="')[1:]:
         assert (folder / "work" / source.split('"')[0]).is_file()
+    order = re.findall(r"<h2>(P\d+)", page)
+    assert order == ["P005", "P003", "P000", "P002", "P001", "P004"]  # decides, mask, then quality
+    assert "side of the tumour: RUL recorded, left lung on CT (may decide who is in)." in page
+    assert "solid diameter: 8 mm recorded, 15.0 mm on CT." in page
+    assert "The mask has 2 parts." in page and "Noise &lt;b&gt;." in page and "nan" not in page.lower()
+    assert "days before treatment" in page.split("Not checked")[1]
+    lost = sheet_of(folder, told.assign(usable=[0, *[1] * 5], reason=["no annotation", *[None] * 5], detail=None))
+    assert "P000: not usable" in lost and "no annotation" in lost and "1 without a usable CT" in lost
 
 
 def test_the_table_of_series_says_whose_each_is_and_why(few):
@@ -409,6 +430,30 @@ def test_a_ct_in_one_file_is_prepared_like_any_other(tmp_path):
     pd.testing.assert_frame_equal(single[same], slices[same])
 
 
+def test_a_centre_and_a_mask_of_two_lesions_are_refused(tmp_path):
+    folder = make_study(tmp_path, 3)
+    table = annotations(folder)
+    for k, x in enumerate((3.0, -12.0, 12.0)):  # the masks lie round (0, 0, 1), with radii of 5, 6 and 7 mm
+        table.loc[k, ["tumour_x_mm", "tumour_y_mm", "tumour_z_mm"]] = [x, 0.0, 1.0]
+    table.loc[0, ["tumour_x_mm", "tumour_y_mm"]] = [12.0, 10.0]
+    write_table(table, folder / "annotations.csv")
+    prepared = prepare(folder)
+    assert prepared["usable"].tolist() == [0, 1, 1]
+    assert (
+        "The annotated centre lies 11 mm from the annotated mask: one of them is of another lesion"
+        in (prepared["detail"][0])
+    )
+
+
+def test_what_is_odd_about_a_mask_is_noted_beside_the_facts(tmp_path):
+    folder = make_study(tmp_path, 1)
+    rings = [contour for contour in contour_of(0, 8) if abs(contour[0][2] - 1) > 0.5]  # without the middle slice
+    made_ct.write(folder / "masks", [made_ct.rtstruct({"GTV": rings}, frame="1.2.3.1")], ["P000.dcm"])
+    prepared = prepare(folder)
+    assert re.match("Nothing is drawn on 1 slice between drawn ones .* The mask has 2 parts", prepared["ct_notes"][0])
+    assert prepared["ct_n_parts"].tolist() == [2]
+
+
 def test_what_is_wrong_with_an_annotation_is_the_patients_reason(tmp_path):
     folder = make_study(tmp_path, 4)
     table = annotations(folder)
@@ -423,4 +468,3 @@ def test_what_is_wrong_with_an_annotation_is_the_patients_reason(tmp_path):
         "P000": "the annotated series_path does not exist", "P001": "the annotated mask does not exist",
         "P002": "the annotation has neither a centre nor a mask", "P999": "no annotation",
     }  # fmt: skip
-    assert Path(folder / "work" / "contact_sheet.html").read_text().count("not usable") == 4

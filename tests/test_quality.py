@@ -13,7 +13,8 @@ from test_lungs import chest, in_ball, places_of
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging import CtVolume, QualityLimits, assess_quality, read_mask, read_series
-from onlm_lab.imaging.quality import motion_mm, noise_hu, streaks_hu
+from onlm_lab.imaging.noise import noise_hu
+from onlm_lab.imaging.quality import motion_mm, streaks_hu
 from onlm_lab.virtual import phantom
 from onlm_lab.virtual.canvas import scanner_grid
 from onlm_lab.virtual.lesion import Tumour
@@ -45,9 +46,38 @@ def test_the_noise_that_was_put_in_comes_out(sigma):
     assert noise_hu(scan(noise=sigma)) == pytest.approx(sigma, rel=0.1)
 
 
+@pytest.mark.parametrize("pixel", [0.5, 0.7, 1.0])
+@pytest.mark.parametrize("grain_mm", [0.0, 0.6, 1.0])
+def test_noise_reads_the_same_whatever_the_kernel_and_the_pixels(pixel, grain_mm):
+    white = np.random.default_rng(8).normal(size=(9, round(160 / pixel), round(160 / pixel)))
+    noise = gaussian_filter(white, (0, grain_mm / pixel, grain_mm / pixel)) if grain_mm else white
+    hu = np.rint(45 + 25 * noise / noise.std()).astype(np.int16)
+    volume = CtVolume(hu, (1.0, pixel, pixel), (0.0, 0.0, 0.0), np.eye(3)[:, ::-1], "", {})
+    assert noise_hu(volume) == pytest.approx(25, rel=0.12)
+
+
+def test_a_real_scan_has_the_noise_that_subtracting_neighbouring_slices_shows(shared_data):
+    volume = read_series(shared_data("lung1"))
+    tiles = [np.s_[10 * y : 10 * y + 10, 10 * x : 10 * x + 10] for y, x in np.ndindex(51, 51)]
+    pairs = zip(volume.hu[:-1:3].astype(float), volume.hu[1::3].astype(float), strict=True)
+    found = [
+        (below[tile] - above[tile]).std() / np.sqrt(2)  # what both slices show goes out
+        for below, above in pairs
+        for tile in tiles
+        if 0 < below[tile].mean() < 100 and 0 < above[tile].mean() < 100
+    ]
+    counts, edges = np.histogram(found, bins=np.arange(0, 60, 1.5))
+    assert len(found) > 5000 and noise_hu(volume) == pytest.approx(edges[counts.argmax()] + 0.75, rel=0.15)
+
+
+def test_a_scan_without_noise_has_none():
+    assert noise_hu(scan(noise=0.0)) == 0.0
+
+
 def test_structure_is_not_noise():
     hu = np.full((9, 80, 80), 40.0)
     hu[:, :, 40:] = 90
+    hu[:, 60:, :] = -90
     hu += np.linspace(0, 9, 80)
     hu += np.random.default_rng(6).normal(0, 10, hu.shape)
     volume = CtVolume(hu.astype(np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)[:, ::-1], "", {})
@@ -86,7 +116,8 @@ def test_what_cannot_be_checked_is_named_and_not_counted_as_passed():
         "thickness", "gap", "noise", "field_of_view", "motion", "streaks", "tumour_cut", "days_before_treatment",
     )  # fmt: skip
     assert quality.unchecked == unchecked
-    assert quality.score == 1.0 and np.isnan(quality.noise_hu) and np.isnan(quality.motion_mm)
+    assert quality.failed == () and quality.reasons == ("Only 2 of 10 checks could be made.",)
+    assert quality.score == 2 / 5 and np.isnan(quality.noise_hu) and np.isnan(quality.motion_mm)
     assert quality.as_dict()["unchecked"] == ", ".join(unchecked)
 
 
@@ -259,6 +290,12 @@ def test_streaks_are_found_whatever_their_direction():
         volume = CtVolume(hu.astype(np.int16), (3.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)[:, ::-1], "", {})
         found.append(streaks_hu(volume))
     assert min(found) > 20 and max(found) < 3 * min(found)
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_made_up_scanners_have_the_noise_that_was_painted(factor):
+    for scanner in SCANNERS:
+        assert noise_hu(painted(scanner, noise=factor)) == pytest.approx(factor * scanner.noise_hu, rel=0.2)
 
 
 def test_made_up_scanners_have_no_streaks_also_with_three_times_the_noise():

@@ -11,7 +11,8 @@ from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, ind
 from onlm_lab.imaging.limits import quality_limits
 from onlm_lab.imaging.location import TumourLocation, locate_tumour
 from onlm_lab.imaging.lungs import Lungs, find_lungs
-from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask, series_of_mask
+from onlm_lab.imaging.masks import centre_of_mass_mm, read_mask, read_mask_noted, series_of_mask
+from onlm_lab.imaging.parts import largest_part
 from onlm_lab.imaging.privacy import find_path
 from onlm_lab.imaging.quality import Quality, QualityLimits, assess_quality
 from onlm_lab.imaging.series import READER_VERSION, find_series, read_index, read_series, series_table
@@ -49,11 +50,13 @@ __all__ = [
     "index_files",
     "index_found",
     "index_series",
+    "largest_part",
     "locate_tumour",
     "measure_tumour",
     "quality_limits",
     "read_index",
     "read_mask",
+    "read_mask_noted",
     "read_series",
     "refuse_inside",
     "search",

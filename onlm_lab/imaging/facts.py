@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import find_objects, generate_binary_structure, label
+from scipy.ndimage import binary_dilation, find_objects
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.axial import AXIAL_DEGREES, face_midpoints, longest_span, tilt_degrees, widest
+from onlm_lab.imaging.parts import largest_part
 from onlm_lab.imaging.volume import CtVolume
 
 # Cuts in use between solid and ground glass. -160 (the mediastinal window's) and -400: Lee et al., PLoS One
@@ -18,6 +19,9 @@ from onlm_lab.imaging.volume import CtVolume
 # doi:10.3779/j.issn.1009-3419.2017.05.07.
 SOLID_CUTS_HU = (-160.0, -300.0, -400.0)
 FEW_SLICES = 3
+# What makes a person look whether the region is the tumour.
+LARGE_MM = 70.0  # T4 begins above it (AJCC 8), far beyond clinical stage I
+PLAIN_LUNG_HU = -750.0  # aerated lung lies below it, ground glass above
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class TumourFacts:
 
     Diameters run between the faces of outermost voxels (face midpoints), as a calliper on the screen does, so that a
     sphere's diameter comes back without the bias of centre-to-centre (short) or corner-to-corner (long).
+
+    A mask of several parts (voxels that share not even a corner) has the diameters of its largest part, so that a stray
+    voxel does not lengthen them; volume and density are of all of it. `n_parts` and `notes` say so.
 
     Axial is the patient's axial plane. A scan whose slices lean more than a degree from it (coronal, oblique) is
     measured on axial planes cut through it: `axial_resampled` and `notes` say so.
@@ -39,15 +46,16 @@ class TumourFacts:
             solid_cut_hu; 0 without such a voxel.
         ctr: solid_axial_mm / longest_axial_mm, the consolidation-to-tumour ratio. The outermost voxels of a solid
             tumour are part lung, so it may stay below 1; ctr_low and ctr_high show how much hangs on the cut.
-        solid_volume_fraction: part of the voxels at or above solid_cut_hu.
-        mean_hu, median_hu, p10_hu, p90_hu: density over the mask.
+        solid_volume_fraction: part of the measured voxels at or above solid_cut_hu.
+        mean_hu, median_hu, p10_hu, p90_hu: density over the mask, where the scanner measured and did not write padding.
         mean_solid_hu: density over the voxels at or above solid_cut_hu; NaN without one.
         solid_cut_hu: the cut that was used.
-        touches_edge: whether the mask reaches the edge of the scan, so that part of the tumour may be missing.
+        touches_edge: whether the mask reaches the edge of the scan or padding: part of the tumour may be missing.
         short_axial_mm: longest diameter at right angles to the longest one, in the same plane.
         axial_z_mm: where that plane lies, as the patient's z (LPS) at the tumour.
         p5_hu, p95_hu: density over the mask.
         n_slices: slices of the scan that hold a part of the mask.
+        n_parts: parts of the mask that do not touch.
         tilt_degrees: angle between the scan's slices and the patient's axial plane.
         axial_resampled: whether axial planes had to be cut through the scan.
         solid_cuts_hu: the further cuts, in rising order, and
@@ -75,6 +83,7 @@ class TumourFacts:
     p5_hu: float
     p95_hu: float
     n_slices: int
+    n_parts: int
     tilt_degrees: float
     axial_resampled: bool
     solid_cuts_hu: tuple[float, ...]
@@ -122,24 +131,34 @@ def measure_tumour(
     check_mask(mask, volume)
     box = find_objects(mask.astype(np.uint8))[0]
     inside, hu = mask[box], volume.hu[box]
-    values = hu[inside].astype(float)
-    solid = inside & (hu >= solid_cut_hu)
+    measured = inside if volume.padding is None else inside & ~volume.padding[box]
+    if not measured.any():
+        raise SeriesError(
+            "The whole mask lies in padding, where the scanner measured nothing: another region is meant."
+        )
+    main, n_parts = largest_part(inside)
+    values = hu[measured].astype(float)
+    solid = measured & (hu >= solid_cut_hu)
     tilt = tilt_degrees(volume)
     resampled = tilt > AXIAL_DEGREES
-    longest, short, z_mm = widest(inside, box, volume, resampled=resampled)
+    longest, short, z_mm = widest(main, box, volume, resampled=resampled)
     cuts = tuple(sorted({float(cut) for cut in solid_cuts_hu}))
-    solid_mm = {cut: _solid_mm(inside & (hu >= cut), box, volume, resampled) for cut in {*cuts, float(solid_cut_hu)}}
+    solid_mm = {
+        cut: _solid_mm(main & measured & (hu >= cut), box, volume, resampled) for cut in {*cuts, float(solid_cut_hu)}
+    }
     p5, p10, median, p90, p95 = np.percentile(values, [5, 10, 50, 90, 95])
     touches_edge = any(s.start == 0 or s.stop == n for s, n in zip(box, mask.shape, strict=True))
+    touches_edge = touches_edge or _at_padding(mask, volume, box)
     n_slices = int(inside.any(axis=(1, 2)).sum())
+    part_of_main = float(main.sum() / inside.sum())
     return TumourFacts(
         n_voxels=int(inside.sum()),
         volume_ml=float(inside.sum() * volume.voxel_ml),
         longest_axial_mm=longest,
-        longest_3d_mm=longest_span(face_midpoints(inside) * volume.spacing_mm)[0],
+        longest_3d_mm=longest_span(face_midpoints(main) * volume.spacing_mm)[0],
         solid_axial_mm=solid_mm[float(solid_cut_hu)],
         ctr=solid_mm[float(solid_cut_hu)] / longest,
-        solid_volume_fraction=float(solid.sum() / inside.sum()),
+        solid_volume_fraction=float(solid.sum() / measured.sum()),
         mean_hu=float(values.mean()),
         median_hu=float(median),
         p10_hu=float(p10),
@@ -152,6 +171,7 @@ def measure_tumour(
         p5_hu=float(p5),
         p95_hu=float(p95),
         n_slices=n_slices,
+        n_parts=n_parts,
         tilt_degrees=tilt,
         axial_resampled=resampled,
         solid_cuts_hu=cuts,
@@ -161,7 +181,11 @@ def measure_tumour(
         solid_axial_high_mm=max(solid_mm.values()),
         ctr_low=min(solid_mm.values()) / longest,
         ctr_high=max(solid_mm.values()) / longest,
-        notes=_notes(n_slices=n_slices, tilt=tilt, touches_edge=touches_edge, spacing_mm=volume.spacing_mm[0]),
+        notes=(
+            *_parts_note(n_parts, part_of_main),
+            *_notes(n_slices=n_slices, tilt=tilt, touches_edge=touches_edge, spacing_mm=volume.spacing_mm[0]),
+            *_doubts(longest_mm=longest, p90_hu=float(p90), n_unmeasured=int(inside.sum() - measured.sum())),
+        ),
     )
 
 
@@ -178,13 +202,42 @@ def check_mask(mask: np.ndarray, volume: CtVolume) -> None:
 
 
 def _solid_mm(solid: np.ndarray, box: tuple[slice, ...], volume: CtVolume, resampled: bool) -> float:
-    return widest(_largest_part(solid), box, volume, resampled=resampled)[0] if solid.any() else 0.0
+    """Of the largest part whose voxels share faces, so that specks of noise in ground glass do not span it."""
+    return widest(largest_part(solid, by_faces=True)[0], box, volume, resampled=resampled)[0] if solid.any() else 0.0
 
 
-def _largest_part(solid: np.ndarray) -> np.ndarray:
-    """The largest part whose voxels share faces, so that specks of noise in ground glass do not span it."""
-    parts, n_parts = label(solid, generate_binary_structure(3, 1))
-    return parts == 1 + np.argmax(np.bincount(parts.ravel(), minlength=n_parts + 1)[1:])
+def _at_padding(mask: np.ndarray, volume: CtVolume, box: tuple[slice, ...]) -> bool:
+    """Whether a mask holds or borders on padding."""
+    if volume.padding is None:
+        return False
+    wider = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)
+    return bool((binary_dilation(mask[wider]) & volume.padding[wider]).any())
+
+
+def _parts_note(n_parts: int, part_of_main: float) -> tuple[str, ...]:
+    if n_parts == 1:
+        return ()
+    return (
+        f"The mask has {n_parts} parts that do not touch; diameters and place are those of the largest "
+        f"({100 * part_of_main:.1f} % of the voxels), volume and density those of all.",
+    )
+
+
+def _doubts(*, longest_mm: float, p90_hu: float, n_unmeasured: int) -> tuple[str, ...]:
+    """What makes one ask whether this region is the tumour."""
+    said = []
+    if longest_mm > LARGE_MM:
+        said.append(
+            f"The region is {longest_mm:.0f} mm long, more than {LARGE_MM:g} mm, which no clinical stage I is: check "
+            "that it is the tumour and not an organ."
+        )
+    if p90_hu < PLAIN_LUNG_HU:
+        said.append(
+            f"Nine tenths of the region are below {p90_hu:.0f} HU, as aerated lung is: check that it is the tumour."
+        )
+    if n_unmeasured:
+        said.append(f"{n_unmeasured} voxels of the mask lie in padding, where the scanner measured nothing.")
+    return tuple(said)
 
 
 def _notes(*, n_slices: int, tilt: float, touches_edge: bool, spacing_mm: float) -> tuple[str, ...]:

@@ -41,9 +41,9 @@ _PLACES = {
     "slope": ("PixelValueTransformationSequence", "RescaleSlope", "number"),
     "intercept": ("PixelValueTransformationSequence", "RescaleIntercept", "number"),
     "rescale_type": ("PixelValueTransformationSequence", "RescaleType", "text"),
-    "thickness_mm": ("PixelMeasuresSequence", "SliceThickness", "number"),
+    "thickness_mm": ("PixelMeasuresSequence", "SliceThickness", "above zero"),
     "kernel": ("CTReconstructionSequence", "ConvolutionKernel", "text"),
-    "kvp": ("CTXRayDetailsSequence", "KVP", "number"),
+    "kvp": ("CTXRayDetailsSequence", "KVP", "above zero"),
     "gantry_degrees": ("CTAcquisitionDetailsSequence", "GantryDetectorTilt", "number"),
     "image_type": ("CTImageFrameTypeSequence", "FrameType", "texts"),
     "acquisition": ("FrameContentSequence", "FrameAcquisitionNumber", "text"),
@@ -77,6 +77,12 @@ def read_frames(data: Dataset) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
+def above_zero(text: object) -> float:
+    """A number; 0 and below, which some scanners write where they do not know, is not known."""
+    value = float(text)
+    return value if value > 0 else float("nan")
+
+
 def _first(items: object, attribute: str, kind: str) -> object | None:
     item = next(iter(items or ()), None)
     value = None if item is None else item.get(attribute)
@@ -84,6 +90,8 @@ def _first(items: object, attribute: str, kind: str) -> object | None:
         return None
     if kind == "number":
         return float(value)
+    if kind == "above zero":
+        return above_zero(value)
     if kind == "numbers":
         return tuple(float(part) for part in _many(value))
     if kind == "texts":

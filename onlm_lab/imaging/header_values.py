@@ -10,6 +10,7 @@ from typing import Any
 
 from pydicom.errors import BytesLengthException
 
+from onlm_lab.imaging.frames import above_zero
 from onlm_lab.imaging.header import Header
 from onlm_lab.imaging.kinds import said_by_description
 from onlm_lab.imaging.privacy import digest_text, identifying_texts
@@ -90,9 +91,9 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         padding_limit=_as_signed(short["PixelPaddingRangeLimit"], signed),
         lossy=lossy,
         transfer_syntax=syntax,
-        thickness_mm=number("SliceThickness"),
+        thickness_mm=number("SliceThickness", above_zero),
         kernel=text["ConvolutionKernel"],
-        kvp=number("KVP"),
+        kvp=number("KVP", above_zero),
         gantry_degrees=number("GantryDetectorTilt"),
         manufacturer=text["Manufacturer"],
         model=text["ManufacturerModelName"],

@@ -10,14 +10,17 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.axial import axial_planes
+from onlm_lab.imaging.axial import AxialPlanes, axial_planes
 from onlm_lab.imaging.facts import check_mask
 from onlm_lab.imaging.lungs import Lungs
+from onlm_lab.imaging.parts import largest_part
 from onlm_lab.imaging.pleura import REFINED_MM, UNKNOWN, Outline, at_pleura, distances_mm
 from onlm_lab.imaging.thirds import LINES_FROM, NOT_COMPUTED, axial_plane, central_by, thirds_in
 from onlm_lab.imaging.two_lungs import BORDER_MM
 from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.study import CENTRAL_DEFINITIONS
+
+LARGE_SHARE = 0.25  # of a lung; no clinical stage I is as large
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,7 @@ class TumourLocation:
         lines_from: "midline" or "mediastinum".
         central: each key of `CENTRAL_DEFINITIONS`: True, False, or None where it is not known or not computed.
         central_from_mediastinum: the same with lines from the mediastinum, as many readers draw them.
-        reasons: one sentence for each thing that could not be known.
+        reasons: one sentence for each thing that could not be known, or makes one ask whether this is the tumour.
     """
 
     side: str
@@ -97,7 +100,7 @@ def locate_tumour(
         volume: the CT.
         lungs: of the same CT; give `find_lungs` the tumour's mask where there is one, or a tumour at the pleura counts
             as chest wall there.
-        mask: bool (z,y,x) on the CT's grid, or
+        mask: bool (z,y,x) on the CT's grid, of which the largest connected part counts, or
         centre_mm: the tumour's centre x, y, z (LPS); what needs the tumour's extent is then unknown.
         lines_from: where thirds begin, "midline" or "mediastinum" (see `TumourLocation`).
 
@@ -111,6 +114,7 @@ def locate_tumour(
         raise SeriesError(f"lines_from is '{lines_from}'; wanted one of {', '.join(LINES_FROM)}.")
     if mask is not None:
         check_mask(mask, volume)
+        mask, _ = largest_part(mask)
     if centre_mm is not None:
         _refuse_outside(volume, np.array(centre_mm, dtype=float))
     if not lungs.sound:
@@ -129,6 +133,8 @@ def locate_tumour(
         own[tuple(_nearest_voxels(points, lungs).T)] = True
     outline = Outline.of(own, lungs)
     reasons: list[str] = []
+    if tumour is not None:
+        reasons += _share_of_lung(tumour, own=own, side=side, lungs=lungs)
     centre = points.mean(axis=0)
     plane = axial_plane(tumour, centre, own=own, side=side, lungs=lungs)
     if plane.middle_mm is None:
@@ -171,6 +177,13 @@ def _side(points_mm: np.ndarray, lungs: Lungs) -> tuple[str, float]:
         away[name] = float(distances_mm(surface, points_mm).min())
     side = min(away, key=lambda name: away[name])
     return side, away[side]
+
+
+def _share_of_lung(tumour: AxialPlanes, *, own: np.ndarray, side: str, lungs: Lungs) -> list[str]:
+    share = float(tumour.mask.sum() * np.prod(tumour.spacing_mm) / (own.sum() * np.prod(lungs.spacing_mm)))
+    if share <= LARGE_SHARE:
+        return []
+    return [f"The region is {100 * share:.0f} % of the {side} lung: check that it is the tumour and not the lung."]
 
 
 def _centre_to_pleura_mm(

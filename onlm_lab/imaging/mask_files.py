@@ -14,6 +14,7 @@ from onlm_lab.imaging.volume_files import read_image
 
 OUTSIDE_FRACTION = 0.01  # this much of a mask may lie beyond the scan: rounding at its edge
 ON_GRID = 0.01  # voxels; closer than this two grids are the same
+ROUNDED = 1e-3  # a label may be off a whole number by this much
 SAME_BOX = 0.5  # voxels; corners of two grids of one size that lie further apart are of different grids
 
 
@@ -21,20 +22,42 @@ def read_mask_file(path: Path, volume: CtVolume, roi: str | int | None) -> np.nd
     """One label as a mask (z,y,x); see `masks.read_mask`."""
     image = read_image(path, what="The mask ")
     values = sitk.GetArrayViewFromImage(image)
-    labels = [value for value in np.unique(values).tolist() if value != 0]
-    if not labels:
-        raise SeriesError(f"The mask '{path.name}' is empty: every voxel is 0.")
-    shown = ", ".join(f"{label:g}" for label in labels[:10])
-    if roi is None and len(labels) > 1:
-        raise SeriesError(f"The mask '{path.name}' holds {len(labels)} labels; name one as roi: {shown}.")
-    wanted = labels[0] if roi is None else next((label for label in labels if f"{label:g}" == str(roi)), None)
-    if wanted is None:
-        raise SeriesError(f"The mask '{path.name}' has no label {roi}; there are: {shown}.")
-    chosen = sitk.GetImageFromArray((values == wanted).astype(np.uint8))
+    wanted = _chosen_label(values, path.name, roi)
+    chosen = sitk.GetImageFromArray((np.abs(values - float(wanted)) <= ROUNDED).astype(np.uint8))
     chosen.CopyInformation(image)
     mask = on_grid(chosen, path.name, volume)
     _refuse_lost_geometry(image, path.name, volume)
     return mask
+
+
+def _chosen_label(values: np.ndarray, name: str, roi: str | int | None) -> int:
+    """The label that `roi` stands for, or the only one.
+
+    Raises:
+        SeriesError: no label or not one, values that are no labels, or a roi that is not among them.
+    """
+    found = np.unique(values)
+    if not np.isfinite(found).all() or np.abs(found - np.rint(found)).max() > ROUNDED:
+        odd = found[~np.isfinite(found) | (np.abs(found - np.rint(found)) > ROUNDED)][0]
+        raise SeriesError(
+            f"The mask '{name}' holds values that are no labels, as {odd:g}: whole numbers are wanted. It is an image, "
+            "or was resampled with interpolation; resample it by nearest neighbour."
+        )
+    labels = [int(label) for label in np.unique(np.rint(found)).tolist() if label != 0]
+    if not labels:
+        raise SeriesError(f"The mask '{name}' is empty: every voxel is 0.")
+    shown = ", ".join(map(str, labels[:10])) + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
+    if roi is None:
+        if len(labels) > 1:
+            raise SeriesError(f"The mask '{name}' holds {len(labels)} labels; name one as roi: {shown}.")
+        return labels[0]
+    try:
+        wanted = float(roi)
+    except ValueError:
+        wanted = float("nan")
+    if wanted not in labels:
+        raise SeriesError(f"The mask '{name}' has no label {roi}; there are: {shown}.")
+    return int(wanted)
 
 
 def on_grid(chosen: sitk.Image, name: str, volume: CtVolume) -> np.ndarray:

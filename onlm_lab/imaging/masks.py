@@ -38,19 +38,32 @@ def read_mask(path: str | os.PathLike, volume: CtVolume, roi: str | int | None =
         SeriesError: no or several contours match, the mask is empty, lies outside the scan, skips slices, belongs to
             another frame of reference, or its file lost the geometry.
     """
+    return read_mask_noted(path, volume, roi)[0]
+
+
+def read_mask_noted(
+    path: str | os.PathLike, volume: CtVolume, roi: str | int | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """As `read_mask`, and a sentence for each thing about the mask that a person should look at.
+
+    Skipped slices, planes that are not the CT's slices, contours that enclose nothing, repeat or cross one another.
+    """
     path = _mask_file(find_path(path))
+    notes: list[str] = []
     if str(path).lower().endswith(VOLUME_FILES):
         name = path.name
         mask = read_mask_file(path, volume, roi)
     else:
         with reading_quietly():
-            name, mask = _from_dicom(path, volume, roi)
+            name, mask = _from_dicom(path, volume, roi, notes=notes)
     if not mask.any():
         raise SeriesError(f"The mask in '{name}' is empty on the CT's grid: no voxel centre lies inside it.")
-    return mask
+    return mask, tuple(notes)
 
 
-def _from_dicom(path: Path, volume: CtVolume, roi: str | int | None) -> tuple[str, np.ndarray]:
+def _from_dicom(
+    path: Path, volume: CtVolume, roi: str | int | None, *, notes: list[str]
+) -> tuple[str, np.ndarray]:  # fmt: skip
     """The file as a message names it, and the mask."""
     data = _dicom(path)
     name = safe_path(path.name, identifying=identifying_texts(data))
@@ -58,7 +71,7 @@ def _from_dicom(path: Path, volume: CtVolume, roi: str | int | None) -> tuple[st
     if kind not in _READERS:
         raise SeriesError(f"'{name}' is a DICOM file of kind {kind or 'unknown'}; an RTSTRUCT or SEG is wanted.")
     try:
-        return name, _READERS[kind](data, name, volume, roi)
+        return name, _READERS[kind](data, name, volume, roi, notes=notes)
     except SeriesError:
         raise
     except (RuntimeError, *MALFORMED) as error:

@@ -6,16 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, convolve, gaussian_filter, uniform_filter
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter, uniform_filter
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.facts import check_mask
+from onlm_lab.imaging.noise import noise_hu
 from onlm_lab.imaging.volume import CtVolume
 
-SECOND_DIFFERENCE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 MAD_PER_SIGMA = 0.67449  # median of |x| for a normal x with standard deviation 1
-SOFT_TISSUE_HU = (0.0, 100.0)
-ENOUGH_PIXELS = 500
 EDGE_HU, EDGE_GRID_MM, EDGE_SMOOTH_MM = -500.0, 2.0, 3.0  # smooth enough that lung vessels leave no edge
 ENOUGH_SLICES, ENOUGH_EDGE_MM = 5, 100.0
 TILE_MM, TILE_PIXELS, SMOOTH_MM, TISSUE_HU = 24.0, 16, 9.0, (-30.0, 130.0)
@@ -71,13 +69,14 @@ class Quality:
     """How good a CT is for this tumour.
 
     Attributes:
-        score: part of the checks that could be made and were passed, 0 to 1.
-        reasons: one sentence for each check that failed.
+        score: checks passed as a part of those that could be made, and at least of half of all, 0 to 1: a CT of which
+            hardly anything can be judged is not a good one.
+        reasons: one sentence for each check that failed, and one where fewer than half could be made.
         failed: the names of these checks.
         unchecked: names of checks that could not be made (no thickness in the header, no soft tissue).
         spacing_mm, thickness_mm, pixel_mm: geometry (spacing: the widest between two scanned slices); gap_mm is what
             lies between neighbouring slices unseen.
-        noise_hu: standard deviation of the noise in soft tissue, a proxy.
+        noise_hu: standard deviation of the noise in soft tissue; see `noise_hu`.
         outside_fraction: part of the cube around the tumour that lies beyond the scan.
         motion_mm: how far edges of body and lung jump from slice to slice, a proxy; see `motion_mm`.
         streaks_hu: the part of the fine structure of soft tissue that runs in one direction, a proxy; see `streaks_hu`.
@@ -161,8 +160,12 @@ def assess_quality(
     if found["days_before_treatment"] < 0:  # whatever the limit
         days = -found["days_before_treatment"]
         failed["days_before_treatment"] = f"The CT was made {days:.0f} days after treatment began."
+    n_made = len(CHECKS) - len(unchecked)
+    reasons = list(failed.values())
+    if n_made < len(CHECKS) / 2:
+        reasons.append(f"Only {n_made} of {len(CHECKS)} checks could be made.")
     return Quality(
-        score=1.0 - len(failed) / (len(CHECKS) - len(unchecked)), reasons=tuple(failed.values()), failed=tuple(failed),
+        score=(n_made - len(failed)) / max(n_made, len(CHECKS) / 2), reasons=tuple(reasons), failed=tuple(failed),
         unchecked=unchecked, **found,
     )  # fmt: skip
 
@@ -189,30 +192,6 @@ def _slices_around(
         return slice(0, n)
     margin = AROUND_MM / volume.spacing_mm[0]
     return slice(int(np.clip(np.floor(low - margin), 0, n - 1)), int(np.clip(np.ceil(high + margin) + 1, 1, n)))
-
-
-def noise_hu(volume: CtVolume, *, n_slices: int = 9) -> float:
-    """Standard deviation of the noise in soft tissue, in HU; NaN where a scan shows too little of it.
-
-    The second difference of Immerkaer (Comput Vis Image Underst 1996;64:300-302, doi:10.1006/cviu.1996.0060), which
-    structure of constant slope leaves at zero, with the median in place of the mean so that edges do not count. It
-    takes the noise as white; a smooth kernel therefore reads lower than its region-of-interest deviation.
-
-    Args:
-        volume: the CT.
-        n_slices: how many slices, evenly spread, are looked at.
-    """
-    chosen = np.unique(np.linspace(0, volume.shape[0] - 1, n_slices).round().astype(int))
-    found = []
-    for z in chosen:
-        plane = volume.hu[z].astype(np.float32)
-        local = uniform_filter(plane, 3)
-        soft = (local >= SOFT_TISSUE_HU[0]) & (local <= SOFT_TISSUE_HU[1])
-        found.append(np.abs(convolve(plane, SECOND_DIFFERENCE))[soft])
-    differences = np.concatenate(found)
-    if differences.size < ENOUGH_PIXELS:
-        return float("nan")
-    return float(np.median(differences) / (6.0 * MAD_PER_SIGMA))  # 6 = root of the kernel's sum of squares
 
 
 def motion_mm(volume: CtVolume, *, slices: slice | None = None) -> float:

@@ -14,7 +14,7 @@ from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.mask_files import OUTSIDE_FRACTION, on_grid
 from onlm_lab.imaging.privacy import identifying_texts
 from onlm_lab.imaging.regions import choose_region, names_of, refuse_other_frame
-from onlm_lab.imaging.slabs import fill_grid, planes_on_slices, refuse_skipping
+from onlm_lab.imaging.slabs import fill_grid, planes_on_slices
 from onlm_lab.imaging.volume import CtVolume
 
 PARALLEL = 0.2  # slices that a frame may lean across its whole width
@@ -42,8 +42,10 @@ class _Drawn:
         return float(np.abs(self.in_voxels(volume)[1][0]) @ np.array(self.inside.shape))
 
 
-def read_segmentation(data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None) -> np.ndarray:
-    """One segment as a mask (z,y,x); see `masks.read_mask`."""
+def read_segmentation(
+    data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None, *, notes: list[str]
+) -> np.ndarray:  # fmt: skip
+    """One segment as a mask (z,y,x); see `masks.read_mask`. Takes what a person should look at into notes."""
     names = {int(item.SegmentNumber): names_of(item, "SegmentLabel", data) for item in data.SegmentSequence}
     number = choose_region(names, roi, file=name, identifying=identifying_texts(data))
     refuse_other_frame(
@@ -55,7 +57,7 @@ def read_segmentation(data: pydicom.Dataset, name: str, volume: CtVolume, roi: s
         return np.zeros(volume.shape, dtype=bool)
     if max(frame.lean(volume) for frame in frames) > PARALLEL:
         return on_grid(_as_image(frames, name), name, volume)
-    return _parallel(frames, name, volume)
+    return _parallel(frames, name, volume, notes=notes)
 
 
 def series_of_segmentation(data: pydicom.Dataset) -> Iterator[str]:
@@ -90,16 +92,15 @@ def _group(data: pydicom.Dataset, groups: pydicom.Dataset, sequence: str) -> pyd
     return data.SharedFunctionalGroupsSequence[0][sequence].value[0]
 
 
-def _parallel(frames: list[_Drawn], name: str, volume: CtVolume) -> np.ndarray:
-    """Frames that lie along the slices: each slice takes the nearest, pixel by pixel."""
+def _parallel(frames: list[_Drawn], name: str, volume: CtVolume, *, notes: list[str]) -> np.ndarray:
+    """Frames that lie along the slices, pixel by pixel."""
     heights = [float(frame.in_voxels(volume)[0][0]) for frame in frames]
     for height in heights:
         if not -0.5 <= height <= volume.shape[0] - 0.5:
             raise SeriesError(
                 f"The mask in '{name}' lies outside the scan: on slice {height:.0f} of {volume.shape[0]}."
             )
-    planes = planes_on_slices(heights, volume)
-    refuse_skipping(list(planes), name)
+    planes = planes_on_slices(heights, volume, name=name, notes=notes)
     drawn: dict[int, np.ndarray] = {}
     n_drawn = n_placed = 0.0
     for k, members in planes.items():
@@ -121,8 +122,9 @@ def _placed(frame: _Drawn, volume: CtVolume) -> tuple[np.ndarray, float]:
     # Rounding to a thousandth of a pixel keeps equal grids equal although positions are written with few digits.
     offset = np.round(-back @ origin[1:], 3)
     placed = affine_transform(
-        frame.inside.astype(np.uint8), np.round(back, 6), offset=offset, output_shape=volume.shape[1:], order=0
-    )
+        frame.inside.astype(np.uint8), np.round(back, 6), offset=offset, output_shape=volume.shape[1:], order=0,
+        mode="grid-constant",  # "constant" would cut the outer half of the frame's outermost pixels
+    )  # fmt: skip
     return placed.astype(bool), float(frame.inside.sum() * abs(np.linalg.det(steps[1:])))
 
 

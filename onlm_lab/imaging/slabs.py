@@ -1,8 +1,9 @@
-"""From what was drawn on single planes to a mask on the CT's grid: each slice takes the plane that lies nearest.
+"""From what was drawn on single planes to a mask on the CT's grid.
 
-Contours and frames are drawn on the slices of the scan. Where they lie denser than the slices, a slice takes the one
-nearest to it and never mixes two; where the scan was evened (CtVolume.slice_z), each plane of the grid takes the slice
-nearest to it.
+Contours and frames are drawn on the slices of the scan, and then each goes onto its slice. Where they lie elsewhere (a
+resampled segmentation), each fills the slices within half the distance to the planes drawn next to it, so that as much
+is filled as was drawn. Where the scan was evened (CtVolume.slice_z), each plane of the grid takes the slice nearest to
+it. A slice that was skipped stays empty and is told.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import numpy as np
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.volume import CtVolume
 
-SAME_PLANE = 0.05  # slices; what lies closer was drawn on one plane
+# All in slices.
+SAME_PLANE = 0.05  # what lies closer was drawn on one plane
+ON_SLICE = 0.25  # planes that lie this close, each to a slice of its own, were drawn on these slices
+THICKER = 1.5  # planes further apart were drawn on a series with thicker slices
+CENTIMETRES, ENOUGH_PLANES = 0.15, 5  # so many planes so close together are a tenth of their size
+EVEN = 0.05
+ROUNDING = 1e-3
+MOST_NAMED = 8
 
 
 def slices_z(volume: CtVolume) -> np.ndarray:
@@ -22,31 +30,32 @@ def slices_z(volume: CtVolume) -> np.ndarray:
     return np.arange(volume.shape[0], dtype=float) if volume.slice_z is None else np.asarray(volume.slice_z)
 
 
-def planes_on_slices(heights: Sequence[float], volume: CtVolume) -> dict[int, list[int]]:
-    """For each slice of the scan the numbers of what was drawn on the plane nearest to it.
+def planes_on_slices(
+    heights: Sequence[float], volume: CtVolume, *, name: str, notes: list[str]
+) -> dict[int, list[int]]:  # fmt: skip
+    """For each slice of the scan the numbers of what was drawn on the plane that fills it.
 
     Args:
         heights: z index, with fractions, of everything that was drawn.
         volume: the CT.
+        name: of the mask, for a message.
+        notes: takes a sentence for each thing that a person should look at.
+
+    Raises:
+        SeriesError: the planes lie too far apart or too close together to have been drawn on this series.
     """
     where = slices_z(volume)
-    heights = np.asarray(heights, dtype=float)
-    order = np.argsort(heights, kind="stable")
-    new = np.r_[True, np.diff(heights[order]) > SAME_PLANE]
-    group = np.empty(len(heights), dtype=int)
-    group[order] = np.cumsum(new) - 1
-    levels = np.array([heights[group == g].mean() for g in range(group.max() + 1)])
-    reach = np.minimum(np.diff(where, prepend=-np.inf), np.diff(where, append=np.inf))  # to the nearer neighbour
-    far = np.maximum(np.where(np.isfinite(reach), reach, 1.0), 1e-9) / 2
-    nearest = np.abs(where[:, None] - levels).argmin(axis=1)
-    close = np.abs(where - levels[nearest]) <= np.maximum(far, 0.5) + SAME_PLANE
-    best: dict[int, int] = {}
-    for k in np.flatnonzero(close):
-        level = int(nearest[k])
-        if level not in best or abs(where[k] - levels[level]) < abs(where[best[level]] - levels[level]):
-            best[level] = int(k)
-    chosen = {k: level for level, k in best.items()}
-    return {k: np.flatnonzero(group == level).tolist() for k, level in sorted(chosen.items())}
+    places = _slice_numbers(np.asarray(heights, dtype=float), where)
+    order = np.argsort(places, kind="stable")
+    group = np.empty(len(places), dtype=int)
+    group[order] = np.cumsum(np.r_[True, np.diff(places[order]) > SAME_PLANE]) - 1
+    levels = np.array([places[group == g].mean() for g in range(group.max() + 1)])
+    if len(levels) > 1:
+        _refuse_other_series(levels, name)
+    filled = _filled(levels, n_slices=len(where), notes=notes)
+    if skipped := sorted(set(range(min(filled), max(filled) + 1)) - set(filled)):
+        notes.append(_skipped_note(skipped, where, volume))
+    return {k: np.flatnonzero(group == level).tolist() for k, level in sorted(filled.items())}
 
 
 def fill_grid(drawn: Mapping[int, np.ndarray], volume: CtVolume) -> np.ndarray:
@@ -63,11 +72,60 @@ def fill_grid(drawn: Mapping[int, np.ndarray], volume: CtVolume) -> np.ndarray:
     return mask
 
 
-def refuse_skipping(slices: Sequence[int], name: str) -> None:
-    """A mask of another series, with thicker slices, leaves slices between its planes empty."""
-    steps = np.diff(sorted(slices))
-    if steps.size and np.median(steps) > 1:
+def _slice_numbers(heights: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Heights as numbers of slices, with fractions, also where slices lie unevenly."""
+    if len(where) == 1:
+        return heights - where[0]
+    below = np.clip(np.searchsorted(where, heights, side="right") - 1, 0, len(where) - 2)
+    return below + (heights - where[below]) / (where[below + 1] - where[below])
+
+
+def _refuse_other_series(levels: np.ndarray, name: str) -> None:
+    apart = float(np.median(np.diff(levels)))
+    if apart > THICKER:
         raise SeriesError(
-            f"The mask in '{name}' is drawn on one slice in {np.median(steps):g} of the CT ({len(slices)} in all); it "
-            "belongs to a series with thicker slices. Give the mask that was drawn on this series."
+            f"The mask in '{name}' is drawn on one slice in {apart:.2g} of the CT ({len(levels)} in all); it belongs "
+            "to a series with thicker slices. Give the mask that was drawn on this series."
         )
+    if apart < CENTIMETRES and len(levels) >= ENOUGH_PLANES:
+        raise SeriesError(
+            f"The mask in '{name}' is drawn on {len(levels)} planes that lie {apart:.2g} of a slice apart. Its "
+            "coordinates are not in mm (in cm they are a tenth), or it belongs to a series with far thinner slices."
+        )
+
+
+def _filled(levels: np.ndarray, *, n_slices: int, notes: list[str]) -> dict[int, int]:
+    """Slice -> the number of the level that fills it."""
+    last = n_slices - 1
+    nearest = np.clip(np.rint(levels), 0, last).astype(int)
+    own = len(np.unique(nearest)) == len(levels) and np.abs(levels - nearest).max() <= ON_SLICE
+    if own or len(levels) == 1:
+        return {int(k): level for level, k in enumerate(nearest)}
+    steps = np.diff(levels)
+    apart = float(np.median(steps))
+    if abs(apart - 1) > EVEN:
+        notes.append(f"The mask was drawn on planes that lie {apart:.2f} of the CT's slices apart, not on its slices.")
+    reach = np.minimum(np.r_[apart, steps, apart], apart * (1 + EVEN)) / 2
+    # From and up to, so that a slice midway between two planes is filled once.
+    first = np.ceil(levels - reach[:-1] - ROUNDING).astype(int)
+    stop = np.ceil(levels + reach[1:] - ROUNDING).astype(int)
+    filled = {
+        k: level
+        for level, (start, end) in enumerate(zip(first.tolist(), stop.tolist(), strict=True))
+        for k in range(max(start, 0), min(end, n_slices))
+    }
+    if filled:
+        return filled
+    level = int(np.abs(levels - nearest).argmin())  # thinner than a slice, between two of them
+    return {int(nearest[level]): level}
+
+
+def _skipped_note(skipped: Sequence[int], where: np.ndarray, volume: CtVolume) -> str:
+    middle = (np.array(volume.shape[1:]) - 1) / 2
+    z_mm = [volume.to_patient_mm(np.array([where[k], *middle]))[2] for k in skipped]
+    shown = ", ".join(f"{z:.1f}" for z in z_mm[:MOST_NAMED])
+    more = f" and {len(z_mm) - MOST_NAMED} more" if len(z_mm) > MOST_NAMED else ""
+    return (
+        f"Nothing is drawn on {len(skipped)} slice{'s' if len(skipped) > 1 else ''} between drawn ones (z = {shown}"
+        f"{more} mm): several parts, or a slice that was forgotten."
+    )
