@@ -8,7 +8,7 @@ from made_ct import Scan
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging import find_series, index_series, read_mask, read_series
-from onlm_lab.imaging.privacy import digest_text, find_path, safe_path, safe_text
+from onlm_lab.imaging.privacy import digest_text, find_path, identifying_texts, safe_path, safe_text
 
 NAME, PATIENT = "Zhuravlyova^Anna", "HOSP-4711"
 
@@ -17,6 +17,37 @@ NAME, PATIENT = "Zhuravlyova^Anna", "HOSP-4711"
 def test_a_path_part_that_names_the_patient_becomes_a_digest(part):
     safe = safe_path(f"centre_1/{part}/slice_01", identifying=[NAME, PATIENT])
     assert safe == f"centre_1/{digest_text(part)}/slice_01" and digest_text(part).startswith("id-")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("Müller^Jürgen", "Mueller_J"), ("Müller^Jürgen", "Muller"), ("Mueller^Juergen", "Müller 2"),
+        ("Mustermann^Erika", "erikamustermann3.dcm"), ("Mustermann^Erika", "CT-Mustermann2020"),
+        ("Øster^Åse", "oster øster"), ("Nguyễn^An", "NGUYEN.dcm"),
+    ],
+)  # fmt: skip
+def test_a_name_is_known_in_every_spelling_and_inside_a_word(name, part):
+    assert safe_path(part, identifying=[name]) == digest_text(part)
+
+
+@pytest.mark.parametrize(
+    "part", ["01.01.1960", "CT_01-01-1960", "CT_600131", "310160", "013160.dcm", "x31011960", "2020-01-05_Thorax",
+             "scan 20200105", "05.01.2020", "1.2.840.20200105.3"],
+)  # fmt: skip
+def test_dates_of_birth_in_any_order_and_dates_of_scans_become_digests(part):
+    born = identifying_texts({"PatientBirthDate": "19600131"})
+    assert safe_path(part, identifying=born).startswith("id-")
+    dated = part not in ("CT_600131", "310160", "013160.dcm", "x31011960")
+    assert safe_path(part).startswith("id-") == dated  # a date that is written out tells by itself
+
+
+@pytest.mark.parametrize(
+    "part", ["IM-0001-0023.dcm", "000101", "1.3.12.2.1107.5.1.4.50000.3", "2020", "12.5mm", "PAT99"]
+)
+def test_numbers_of_slices_are_no_dates(part):
+    born = identifying_texts({"PatientBirthDate": "19600131"})
+    assert safe_path(part, identifying=[*born, "Li^A"]) == part
 
 
 def test_a_name_in_chinese_is_known_in_a_folder():

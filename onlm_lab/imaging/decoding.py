@@ -7,10 +7,11 @@ another fills with grey; so the decoder is named here, and the frame is held aga
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import encapsulate, get_frame, parse_basic_offsets, parse_fragments
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import get_decoder
 
@@ -21,6 +22,7 @@ from onlm_lab.imaging.quiet import reading_quietly
 
 UNDECODABLE = (InvalidDicomError, OSError, EOFError, RuntimeError, MemoryError, *MALFORMED)
 RLE, EXTENDED = "1.2.840.10008.1.2.5", JPEG + "51"
+ITEM_HEADER, STARTS = 8, (b"\xff\xd8", b"\xff\x4f")  # of JPEG and JPEG-LS, of JPEG 2000
 DECODERS = {  # of pydicom's, by transfer syntax; pylibjpeg stands for OpenJPEG
     RLE: "pydicom",
     **{JPEG + kind: "gdcm" for kind in ("50", "51", "57", "70", "80", "81")},
@@ -36,6 +38,8 @@ def decode_frame(path: str | Path, header: Header) -> np.ndarray:
     """
     if header.transfer_syntax not in DECODERS:
         raise NotImplementedError(f"transfer syntax {header.transfer_syntax} is no CT's")
+    if header.n_frames > 1:
+        _refuse_other_count(str(path), header.pixel_offset, header.n_frames, header.modified_ns)
     with open(path, "rb") as stream:
         stream.seek(header.pixel_offset)
         frame = get_frame(stream, max(header.frame, 0), number_of_frames=header.n_frames)
@@ -59,6 +63,22 @@ def decode_frame(path: str | Path, header: Header) -> np.ndarray:
             pixel_representation=int(header.signed),
         )
     return values
+
+
+@lru_cache(maxsize=64)
+def _refuse_other_count(path: str, offset: int, n_frames: int, modified_ns: int) -> None:
+    """Refuses a file that holds another number of frames than it says: the place of each would be another's."""
+    with open(path, "rb") as stream:
+        stream.seek(offset)
+        offsets = parse_basic_offsets(stream)
+        n_fragments, places = parse_fragments(stream)
+        starts = 0
+        for place in places:  # a frame of JPEG may be cut into fragments, and begins with one of these
+            stream.seek(place + ITEM_HEADER)
+            starts += stream.read(2) in STARTS
+    held = len(offsets) or starts or n_fragments
+    if held != n_frames:
+        raise ValueError(f"{held} frames are held, {n_frames} are said")
 
 
 def _decode_extended(frame: bytes, header: Header) -> np.ndarray:

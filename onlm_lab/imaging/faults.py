@@ -14,10 +14,11 @@ from onlm_lab.imaging.geometry import all_placed, apart, positions_mm, usual_gap
 from onlm_lab.imaging.header import Header
 from onlm_lab.imaging.odd_slices import Findings, far_ones, name_some, odd_ones
 from onlm_lab.imaging.order_faults import in_order
-from onlm_lab.imaging.padding import TISSUE_HU, padding_hu
+from onlm_lab.imaging.padding import TISSUE_HU, padding_hu, range_holds_tissue
 from onlm_lab.imaging.stacks import Stack, stacks_of
 from onlm_lab.study.imaging import require_treatments
 
+FILLED = ("missing_slices", "variable_spacing")
 MAX_FILLED_MM = 5.0  # a wider hole is never filled: a nodule would fit into it
 
 
@@ -90,8 +91,8 @@ def _alike(headers: Sequence[Header]) -> bool:
 
 
 def _bounded(fault: Fault, slices: Sequence[Header]) -> Fault:
-    """A hole that is too wide is refused, whatever is said about missing slices."""
-    if fault.treatment != "interpolate":
+    """A hole that is too wide is refused, whatever is said about missing slices or uneven ones."""
+    if fault.code not in FILLED or fault.treatment not in ("interpolate", "resample"):
         return fault
     along = positions_mm(slices)
     if np.diff(along).max() - usual_gap(along) <= MAX_FILLED_MM:
@@ -141,6 +142,11 @@ def _remarks(headers: Sequence[Header]) -> Findings:
     low, high = TISSUE_HU
     if inside := [header for header in headers if low <= padding_hu(header) <= high]:
         text = f"The padding value of {name_some(inside)} is also a tissue's value, so it was not read as air."
+        found.append(("padding_in_tissue_range", text))
+    elif inside := [header for header in headers if range_holds_tissue(header)]:
+        text = (
+            f"The padding range of {name_some(inside)} holds tissue's values; only its padding value was read as air."
+        )
         found.append(("padding_in_tissue_range", text))
     return found + _overlap(headers)
 

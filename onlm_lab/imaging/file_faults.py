@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from onlm_lab.imaging.finding import UNITS_IN_HU
 from onlm_lab.imaging.geometry import all_placed, geometry_gap
-from onlm_lab.imaging.header import Header, native_order
+from onlm_lab.imaging.header import GROUPS, Header, native_order
 from onlm_lab.imaging.kinds import MAPS
 from onlm_lab.imaging.odd_slices import Findings, name_some, odd_ones
 
 DECISIVE = (  # what decides how pixels become numbers
     "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
-    "NumberOfFrames", "SamplesPerPixel",
+    "NumberOfFrames", "SamplesPerPixel", GROUPS,
 )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def _truncated(headers: Sequence[Header]) -> Findings:
     if short:
         text = f"{len(short)} of {len(headers)} files end before their pixels do: {name_some(short)}. Copy them again."
         return [("truncated_pixels", text)]
-    odd = [header for header in native if header.pixel_bytes not in (-1, _pixel_bytes(header))]
+    odd = [header for header in native if header.pixel_bytes != _pixel_bytes(header)]  # -1: in fragments, as compressed
     text = (
         f"{len(odd)} of {len(headers)} files name another length of their pixels than rows, columns and frames give: "
         f"{name_some(odd)}. Copy or export them again."

@@ -21,7 +21,7 @@ from onlm_lab.imaging.searching import read_headers
 from onlm_lab.imaging.whereabouts import safe_place, shared_folder
 
 NORMAL_Z = 2  # of a vector in LPS: along the body
-UNITS_IN_HU = ("", "HU", "US", "HU_MOD")  # of RescaleType; US is "unspecified", which CT scanners of old write
+UNITS_IN_HU = ("", "HU", "US")  # of RescaleType; US is "unspecified", which CT scanners of old write
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from onlm_lab.imaging.header import Header
 SAME_POSITION_MM = 0.01  # positions are written with two decimals or more
 GRID_FRACTION = 0.1  # a slice may lie this part of a spacing off the even grid (positions written with one decimal)
 DRIFT_MM = 0.5  # how far slices may drift sideways over the whole series before it counts as a tilt
+JUMP_MM = 0.1  # a step sideways that is so far from the usual one is no part of a lean
 
 
 def geometry_gap(header: Header) -> str:
@@ -85,7 +86,10 @@ class Lean:
 
 
 def lean_of(headers: Sequence[Header]) -> Lean | None:
-    """The lean of a stack, taken from the median of neighbouring slices; None for slices at a single place.
+    """The lean of a stack; None for slices at a single place.
+
+    It is the mean step from each slice to the next but one, without those that jump: the rounding of positions, and
+    what every other slice does, cancel, and a part that was shifted leans no more than the rest.
 
     Args:
         headers: slices in any order that share an orientation.
@@ -94,13 +98,19 @@ def lean_of(headers: Sequence[Header]) -> Lean | None:
     places = np.array([header.position_mm for header in headers], dtype=float) @ axes
     order = np.argsort(places[:, 0], kind="stable")
     along, sideways = places[order, 0], places[order, 1:]
-    apart = np.diff(along) >= SAME_POSITION_MM
+    lag = min(2, len(along) - 1)
+    up = along[lag:] - along[:-lag]
+    apart = up >= SAME_POSITION_MM
     if not apart.any():
         return None
-    per_mm = np.median(np.diff(sideways, axis=0)[apart] / np.diff(along)[apart, None], axis=0)
+    up, aside = up[apart], (sideways[lag:] - sideways[:-lag])[apart]
+    usual = np.median(aside / up[:, None], axis=0)
+    smooth = np.linalg.norm(aside - up[:, None] * usual, axis=1) <= JUMP_MM
+    per_mm = aside[smooth].sum(axis=0) / up[smooth].sum() if smooth.any() else usual
     rest = sideways - along[:, None] * per_mm
+    middle = np.sort(rest, axis=0)[(len(rest) - 1) // 2]  # a slice's own: midway between two halves there is none
     off = np.empty(len(places))
-    off[order] = np.linalg.norm(rest - np.median(rest, axis=0), axis=1)
+    off[order] = np.linalg.norm(rest - middle, axis=1)
     return Lean(per_mm, off, float(np.hypot(*per_mm) * np.ptp(along)))
 
 
@@ -126,9 +136,11 @@ def apart(along: np.ndarray) -> np.ndarray:
 
 
 def usual_gap(along: np.ndarray) -> float:
-    """The distance of neighbours among sorted, different positions: the median of those that are no hole."""
-    gaps = np.diff(along)
-    return float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    """The distance of neighbours among sorted, different positions: the most frequent one, holes and twins aside."""
+    gaps = np.sort(np.diff(along))
+    near = [int((np.abs(gaps - gap) <= 2 * GRID_FRACTION * gap).sum()) for gap in gaps]
+    usual = gaps[int(np.argmax(near))]
+    return float(np.median(gaps[np.abs(gaps - usual) <= 2 * GRID_FRACTION * usual]))
 
 
 def missing_steps(along: np.ndarray) -> np.ndarray | None:

@@ -97,6 +97,9 @@ class Header(NamedTuple):
         return safe_place(f"/{self.file}", self.tells)
 
 
+GROUPS = "PerFrameFunctionalGroupsSequence with a group for every frame"
+
+
 def slices_of(headers: list[Header]) -> list[Header]:
     """One header a slice: a multi-frame file becomes its frames, all else stays as it is."""
     if not any(header.frames for header in headers):
@@ -106,10 +109,11 @@ def slices_of(headers: list[Header]) -> list[Header]:
         if not header.frames:
             found.append(header)
             continue
+        bad = header.unreadable + (() if len(header.frames) == header.n_frames else (GROUPS,))
         for k, frame in enumerate(header.frames):
             said = {name: getattr(frame, name) for name in Frame.__slots__}
             kept = {name: value for name, value in said.items() if value == value and value not in ("", ())}
-            found.append(header._replace(frame=k, frames=(), **kept))
+            found.append(header._replace(frame=k, frames=(), unreadable=bad, **kept))
     return found
 
 

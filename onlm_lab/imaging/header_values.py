@@ -78,7 +78,7 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         pixel_spacing_mm=number("PixelSpacing", numbers_of, ()),
         rows=short["Rows"] or 0,
         columns=short["Columns"] or 0,
-        n_frames=number("NumberOfFrames", int, 1),
+        n_frames=number("NumberOfFrames", _count, 1),
         samples=1 if short["SamplesPerPixel"] is None else short["SamplesPerPixel"],
         bits_allocated=short["BitsAllocated"] or 0,
         bits_stored=short["BitsStored"] or 0,
@@ -105,6 +105,13 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         patient=_digest(identifying),
     )
     return header, telling_texts(identifying)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"{value} is no number of frames")
+    return value
 
 
 def _short(value: bytes, keyword: str, bad: list[str]) -> int | None:

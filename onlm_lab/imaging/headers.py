@@ -129,7 +129,7 @@ def _header(
         value = raw.get(keyword)
         return converted(lenient(value, ""), convert, default, keyword, bad) if value else default
 
-    place = telling_parts(f"{_name(folder)}/{file}", identifying=telling) if telling else ()
+    place = telling_parts(f"{_name(folder)}/{file}", identifying=telling)
     return header._replace(
         file=file, size_bytes=state.st_size, modified_ns=state.st_mtime_ns, pixel_offset=offset, pixel_bytes=n_bytes,
         position_mm=own("ImagePositionPatient", numbers_of, ()), number=own("InstanceNumber", int, None),

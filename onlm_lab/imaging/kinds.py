@@ -24,7 +24,11 @@ KINDS = {
 }
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and those below it: .7.1 to .7.4
 AXIAL_COSINE = 0.82  # the slices' normal against the body axis: at most 35 degrees, more than a gantry tilts
-MAPS = ("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "Z_EFF", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "VNC_MAP")
+MAPS = (  # the last two rows: value 4 of multi-energy CT (PS3.3, C.8.15.3.1.4 and C.8.15.2.1.1), and makers' words
+    "PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "Z_EFF", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "VNC_MAP",
+    "MAT_SPECIFIC", "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "MAT_MODIFIED", "VNC", "IODINE_MAP",
+    "EFFECTIVE_Z", "SUBTRACT", "SUBTRACTION",
+)  # fmt: skip
 
 _DESCRIPTIONS = (
     ("localizer", r"topogram|scout|surview|scanogram|localizer|pilot"),
@@ -37,7 +41,8 @@ _TOKENS = (
     ("localizer", ("LOCALIZER", "SCOUT", "TOPOGRAM")),
     ("dose_page", ("DOSE", "DOSE_INFO", "DOSE REPORT", "CT_SOM5 PROT", "CT_SOM7 PROT", "CT_SOM8 PROT", "PROT")),
     ("picture", ("SCREEN SAVE", "SCREENSAVE", "SCREEN", "REPORT", "PASTED")),
-    ("projection", ("MIP", "MAX_IP", "MIN_IP", "MINIP", "MAXIP", "PROJECTION IMAGE", "VRT", "VOLREN", "CSA 3D")),
+    ("projection", ("MIP", "MAX_IP", "MIN_IP", "MINIP", "MAXIP", "MAXIMUM", "MINIMUM", "VRT", "VOLREN", "CSA 3D",
+                    "PROJECTION IMAGE")),
     ("reformat", ("MPR", "REFORMATTED", "CURVED", "CPR", "CSA MPR", "CSA MPR CURVED", "CORONAL", "SAGITTAL")),
     ("bolus_tracking", ("CSAMONITORING", "MONITORING", "BOLUS", "SMARTPREP", "LOCATOR", "TRACKER")),
     ("not_hounsfield", MAPS),

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from onlm_lab.errors import SeriesError
+from onlm_lab.imaging.privacy import safe_file_name
 from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.imaging.volume_files import read_image
 
@@ -20,13 +21,14 @@ SAME_BOX = 0.5  # voxels; corners of two grids of one size that lie further apar
 
 def read_mask_file(path: Path, volume: CtVolume, roi: str | int | None) -> np.ndarray:
     """One label as a mask (z,y,x); see `masks.read_mask`."""
+    name = safe_file_name(path)
     image = read_image(path, what="The mask ")
     values = sitk.GetArrayViewFromImage(image)
-    wanted = _chosen_label(values, path.name, roi)
+    wanted = _chosen_label(values, name, roi)
     chosen = sitk.GetImageFromArray((np.abs(values - float(wanted)) <= ROUNDED).astype(np.uint8))
     chosen.CopyInformation(image)
-    mask = on_grid(chosen, path.name, volume)
-    _refuse_lost_geometry(image, path.name, volume)
+    mask = on_grid(chosen, name, volume)
+    _refuse_lost_geometry(image, name, volume)
     return mask
 
 

@@ -13,7 +13,7 @@ from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.header_values import MALFORMED
 from onlm_lab.imaging.headers import read_dataset
 from onlm_lab.imaging.mask_files import read_mask_file
-from onlm_lab.imaging.privacy import find_path, identifying_texts, safe_path
+from onlm_lab.imaging.privacy import find_path, identifying_texts, safe_file_name, safe_path
 from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.rtstruct import read_rtstruct, series_of_rtstruct
 from onlm_lab.imaging.searching import read_headers
@@ -51,7 +51,7 @@ def read_mask_noted(
     path = _mask_file(find_path(path))
     notes: list[str] = []
     if str(path).lower().endswith(VOLUME_FILES):
-        name = path.name
+        name = safe_file_name(path)
         mask = read_mask_file(path, volume, roi)
     else:
         with reading_quietly():
@@ -103,11 +103,11 @@ def _mask_file(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise SeriesError(f"The mask '{path.name}' does not exist. Check the path in annotations.csv.")
+        raise SeriesError(f"The mask '{safe_file_name(path)}' does not exist. Check the path in annotations.csv.")
     headers, _ = read_headers(path)
     found = [header for header in headers if header.modality in _READERS]
     if len(found) != 1:
-        raise SeriesError(f"'{path.name}' holds {len(found)} RTSTRUCT or SEG files, not one. Name the file.")
+        raise SeriesError(f"'{safe_file_name(path)}' holds {len(found)} RTSTRUCT or SEG files, not one. Name the file.")
     return path / found[0].file
 
 
@@ -116,5 +116,6 @@ def _dicom(path: Path) -> pydicom.Dataset:
         return read_dataset(path)
     except (InvalidDicomError, EOFError, *MALFORMED) as error:
         raise SeriesError(
-            f"'{path.name}' is neither DICOM nor one of {', '.join(VOLUME_FILES)}. Give an RTSTRUCT, SEG or NIfTI."
+            f"'{safe_file_name(path)}' is neither DICOM nor one of {', '.join(VOLUME_FILES)}. Give an RTSTRUCT, "
+            "SEG or NIfTI."
         ) from error

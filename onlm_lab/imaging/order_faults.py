@@ -61,7 +61,8 @@ def _uneven(ordered: list[Header], along: np.ndarray) -> Findings:
             f"{gaps[k]:.2f} mm on instead of {usual:.2f} mm. Export the whole series."
         )
         return [("missing_slices", text)]
-    counts = Counter(np.round(gaps, 2).tolist())
+    digits = 2 if len(np.unique(np.round(gaps, 2))) > 1 else 4
+    counts = Counter(np.round(gaps, digits).tolist())
     spacings = ", ".join(f"{gap:g} mm x{n}" for gap, n in sorted(counts.items())[:4])
     k = int(np.argmax(np.abs(gaps - np.median(gaps))))
     text = (

@@ -14,11 +14,12 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.decoding import UNDECODABLE, decode_frame
 from onlm_lab.imaging.header import Header, first_byte, native_order, slice_name, syntax_name
-from onlm_lab.imaging.padding import TISSUE_HU, padding_hu, stored_value
+from onlm_lab.imaging.padding import TISSUE_HU, beyond_bits, padding_hu, range_holds_tissue, stored_value
 from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.imaging.volume import OUTSIDE_HU
 
 INT16 = np.iinfo(np.int16)
+MOST_HU = 1e6  # of an intercept: beyond it, whole numbers no longer fit where they are added
 
 
 def read_slice_hu(
@@ -30,8 +31,9 @@ def read_slice_hu(
         SeriesError: the pixels cannot be decoded, or leave the range of int16.
     """
     last_row = header.rows if last_row is None else last_row
-    stored = _stored(folder, header, first_row, last_row)
-    padded = _padded(stored, header)
+    raw = _raw(folder, header, first_row, last_row)
+    stored = _used_bits(raw, header)
+    padded = _padded(stored, raw, header)
     hu = _rescale(stored, header, padded)
     return (hu, None) if padded is None or not padded.any() else (np.where(padded, np.int16(OUTSIDE_HU), hu), padded)
 
@@ -44,17 +46,19 @@ def same_pixels(folder: Path, one: Header, other: Header) -> bool:
     if said[0] != said[1]:
         return False
     try:
-        return np.array_equal(*(_stored(folder, header, 0, header.rows) for header in (one, other)))
+        return np.array_equal(*(_used_bits(_raw(folder, h, 0, h.rows), h) for h in (one, other)))
     except SeriesError:
         return False
 
 
-def _stored(folder: Path, header: Header, first_row: int, last_row: int) -> np.ndarray:
+def _raw(folder: Path, header: Header, first_row: int, last_row: int) -> np.ndarray:
     order = native_order(header)
     if order is None:
-        stored = _decode(folder, header)[first_row:last_row]
-    else:
-        stored = _read_in_place(folder, header, order, first_row, last_row)
+        return _decode(folder, header)[first_row:last_row]
+    return _read_in_place(folder, header, order, first_row, last_row)
+
+
+def _used_bits(stored: np.ndarray, header: Header) -> np.ndarray:
     unused = 8 * stored.dtype.itemsize - header.bits_stored
     if 0 < unused < 8 * stored.dtype.itemsize:  # old scanners keep overlays in the unused high bits
         kind = np.dtype(f"{'i' if header.signed else 'u'}{stored.dtype.itemsize}")
@@ -107,17 +111,19 @@ def _undecodable(header: Header) -> SeriesError:
     )
 
 
-def _padded(stored: np.ndarray, header: Header) -> np.ndarray | None:
+def _padded(stored: np.ndarray, raw: np.ndarray, header: Header) -> np.ndarray | None:
+    """Where padding is; `raw` is what is stored with the unused bits, in which some scanners write it."""
     if header.padding is None or TISSUE_HU[0] <= padding_hu(header) <= TISSUE_HU[1]:
         return None
     ends = [stored_value(header, header.padding)]
-    if header.padding_limit is not None:
+    if header.padding_limit is not None and not range_holds_tissue(header):
         ends.append(stored_value(header, header.padding_limit))
-    return (stored >= min(ends)) & (stored <= max(ends))
+    values = raw if any(beyond_bits(header, end) for end in ends) else stored
+    return (values >= min(ends)) & (values <= max(ends))
 
 
 def _rescale(stored: np.ndarray, header: Header, padded: np.ndarray | None) -> np.ndarray:
-    if header.slope == 1 and float(header.intercept).is_integer():
+    if header.slope == 1 and float(header.intercept).is_integer() and abs(header.intercept) < MOST_HU:
         if header.intercept == 0 and stored.dtype.kind == "i" and stored.dtype.itemsize <= 2:
             return stored.astype(np.int16)
         hu = stored.astype(np.int32) + int(header.intercept)

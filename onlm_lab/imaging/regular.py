@@ -90,8 +90,8 @@ def _evened(along: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, tuple[int
         step = float(np.ptp(along) / (n - 1))
         planes = np.round((along - along[0]) / step).astype(int)
     else:
-        step = float(np.median(gaps))
-        n = int(np.floor(np.ptp(along) / step + WHOLE)) + 1
+        n = max(2, round(float(np.ptp(along) / np.median(gaps))) + 1)
+        step = float(np.ptp(along) / (n - 1))  # about the usual one, and both ends are planes
         planes = (along - along[0]) / step
     place = np.interp(np.arange(n), planes, np.arange(len(along)))
     below = np.minimum(np.floor(place + WHOLE).astype(int), len(along) - 1)

@@ -19,7 +19,7 @@ from onlm_lab.imaging.privacy import find_path
 from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.imaging.volume_files import VOLUME_FILES, read_volume_file
 
-READER_VERSION = "2"  # raise it when the same files would give other Hounsfield units
+READER_VERSION = "3"  # raise it when the same files would give other Hounsfield units
 COLUMNS = (
     "uid modality n_instances spacing_mm thickness_mm kernel tilt_degrees transfer_syntax faults path "
     "kind pixel_spacing_mm rows columns n_slices coverage_mm manufacturer model kvp contrast lossy patient_position "

@@ -9,9 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -28,18 +27,36 @@ _FACTS: dict[str, Callable[[Header], object]] = {
     "image type": lambda h: "\\".join(h.image_type),
     "kVp": lambda h: h.kvp,
     "contrast": lambda h: "yes" if h.contrast else "no",
+    "study": lambda h: h.study_uid,
 }
-_GEOMETRY: dict[str, Callable[[Header], object]] = {
-    "orientation": lambda h: _rounded(h.orientation, 2),
-    "size": lambda h: (h.rows, h.columns),
-    "pixel spacing": lambda h: _rounded(h.pixel_spacing_mm, 3),
-    "frame of reference": lambda h: h.frame_of_reference_uid,
-}
+SAME_COSINE, SAME_SPACING_MM = 0.01, 1e-3  # what differs by less is one orientation, one pixel spacing
 
 
-@lru_cache(maxsize=4096)
-def _rounded(values: tuple[float, ...], digits: int) -> tuple[float, ...]:
-    return tuple(round(value, digits) + 0.0 for value in values)
+def _geometry(headers: Sequence[Header]) -> dict[str, Callable[[Header], object]]:
+    turned = _clusters((h.orientation for h in headers), SAME_COSINE)
+    sized = _clusters((h.pixel_spacing_mm for h in headers), SAME_SPACING_MM)
+    return {
+        "orientation": lambda h: turned[h.orientation],
+        "size": lambda h: (h.rows, h.columns),
+        "pixel spacing": lambda h: sized[h.pixel_spacing_mm],
+        "frame of reference": lambda h: h.frame_of_reference_uid,
+    }
+
+
+def _clusters(values: Iterable[tuple[float, ...]], tolerance: float) -> dict[tuple[float, ...], tuple[float, ...]]:
+    """Each value with the one that stands for all that are as good as equal to it."""
+    found: dict[tuple[float, ...], tuple[float, ...]] = {}
+    known: list[tuple[float, ...]] = []
+    for value in sorted(set(values)):
+        near = (
+            one
+            for one in known
+            if len(one) == len(value) and max(map(abs, map(float.__sub__, one, value)), default=0.0) <= tolerance
+        )
+        found[value] = next(near, value)
+        if found[value] is value:
+            known.append(value)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,20 +74,35 @@ def stacks_of(headers: Sequence[Header]) -> tuple[Stack, ...]:
         headers: slices that can each be placed in the patient.
     """
     whole = (Stack("", tuple(headers)),)
+    differing = {name: fact for name, fact in _FACTS.items() if _differs(headers, fact)}
     if len({_of_geometry(header) for header in headers}) == 1 and _sound(headers):
-        return whole
-    by_geometry = _apart_by(headers, {name: fact for name, fact in _GEOMETRY.items() if _differs(headers, fact)})
+        return _interleaved(headers, differing) or whole
+    geometry = _geometry(headers)
+    by_geometry = _apart_by(headers, {name: fact for name, fact in geometry.items() if _differs(headers, fact)})
     if by_geometry:
         return by_geometry if all(_single(stack.headers) for stack in by_geometry) else whole
-    if any(_differs(headers, fact) for fact in _GEOMETRY.values()) or _sound(headers):
+    if any(_differs(headers, fact) for fact in geometry.values()):
         return whole
-    differing = {name: fact for name, fact in _FACTS.items() if _differs(headers, fact)}
+    if _sound(headers):
+        return _interleaved(headers, differing) or whole
     for n_facts in (1, 2):
         for names in itertools.combinations(differing, n_facts):
             found = _apart_by(headers, {name: differing[name] for name in names})
             if found and all(_sound(stack.headers) for stack in found):
                 return found
     return whole
+
+
+def _interleaved(headers: Sequence[Header], facts: Mapping[str, Callable[[Header], object]]) -> tuple[Stack, ...]:
+    """Two scans whose slices fall between one another's: each sound in itself, and together as even as one scan."""
+    order = np.argsort(positions_mm(headers), kind="stable")
+    for name, fact in facts.items():
+        found = _apart_by(headers, {name: fact})
+        if found and all(_sound(stack.headers) for stack in found):
+            said = [_key(fact(headers[k])) for k in order]
+            if sum(a != b for a, b in itertools.pairwise(said)) >= len(found):  # those that follow one another: fewer
+                return found
+    return ()
 
 
 def _of_geometry(header: Header) -> tuple[object, ...]:

@@ -26,7 +26,7 @@ from onlm_lab.imaging.deidentification.profile_table import (
     stands_for,
     tag_text,
 )
-from onlm_lab.imaging.privacy import digest_text, identifying_texts, safe_path
+from onlm_lab.imaging.privacy import digest_text, identifying_texts, tells
 from onlm_lab.imaging.texts import lenient, readings
 
 COLUMNS = "keyword tag n_files n_replaced n_nested name action kind".split()
@@ -208,7 +208,7 @@ def _texts(keyword: str, text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8192)
 def _part_tells(part: str, texts: tuple[str, ...]) -> bool:
-    return bool(part) and safe_path(part, identifying=texts) != part
+    return bool(part) and tells(part, texts)
 
 
 def _named(kind: str, what: str) -> tuple[str, str]:
