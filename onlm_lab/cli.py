@@ -12,7 +12,8 @@
     onlm volume [STUDY] PATIENT   one whole CT as an array, for the viewer
     onlm dashboards STUDY         serve the pages to collaborators
 
-Exit codes: 0 done, 2 something in the data or the request is wrong (one sentence says what), 130 stopped by hand.
+Exit codes: 0 done, 1 an error of the program, 2 something in the data or the request is wrong (one sentence says what),
+130 stopped by hand.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onlm_lab.arguments import IMAGE_VERBS, STEP_HELP, parser
-from onlm_lab.errors import OnlmError
+from onlm_lab.errors import OnlmError, told
+
+DEBUG = "ONLM_DEBUG"  # shows a whole error, which may hold names of patients
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"onlm {words.verb}: {_told(error)}", file=sys.stderr)
         return 2
+    except Exception as error:  # the text of an error, and a traceback, may hold a patient's name
+        if os.environ.get(DEBUG):
+            raise
+        print(
+            f"onlm {words.verb}: {told(error)} Please report it; {DEBUG}=1 before the command shows the whole error, "
+            "which may hold names of patients: look through it before you send it.",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def _told(error: OSError) -> str:
-    """What the system refused, in a sentence; of a path only the last two names."""
-    where = "/".join(Path(str(error.filename)).parts[-2:]) if error.filename else "a file"
+    """What the system refused, in a sentence; of a path only the last two names, and no name of a patient."""
+    from onlm_lab.imaging.privacy import safe_file_name
+
+    where = "/".join(map(safe_file_name, Path(str(error.filename)).parts[-2:])) if error.filename else "a file"
     return (
         f"'{where}' could not be used: {error.strerror or error}. Check that it may be read and written, and the disk."
     )

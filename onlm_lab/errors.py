@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True)
@@ -54,3 +59,19 @@ class StudyError(OnlmError):
 
 class SeriesError(OnlmError):
     """A CT series, or a mask on it, cannot be read; the message names the slice and the fault."""
+
+
+def of_the_disk(error: BaseException) -> bool:
+    """Whether the system, and not a file of the user, is in the way: it is full, or may not be written."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_DISK
+
+
+def told(error: BaseException) -> str:
+    """What went wrong in a sentence without anything of the data: its own text may name a patient."""
+    if isinstance(error, MemoryError):
+        return "Memory ran out. Let fewer processes work at once (--workers 1)."
+    if isinstance(error, OSError):
+        return f"A file could not be opened or read: {error.strerror or 'unknown reason'}."
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if "onlm_lab" in Path(frame.filename).parts]
+    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return f"Something that this program did not foresee ({type(error).__name__}{place})."

@@ -113,7 +113,12 @@ def planned(study: Study, *, name: str) -> Step:
         inputs = steps.digest("screen", *base, study.digest("protocol", "label"))
     elif name == "prepare":
         ct = steps.folder_digest(study.path(study.data.ct)) if readiness.with_images(study) else "no images"
-        parts = (study.digest("patch", "imaging", "data", "mapping"), study.training.models, ct, masks_digest(study))
+        parts = (
+            study.digest("patch", "imaging", "data", "mapping"),
+            study.training.models,
+            ct,
+            annotated_digest(study),
+        )
         tables = (work_file(study, "status.csv"), work_file(study, "cohort.csv"), study.path(study.data.annotations))
         inputs = steps.digest("prepare", *parts, *tables)
     elif name == "train":
@@ -133,20 +138,23 @@ def work_file(study: Study, name: str) -> Path:
     return study.folder / "work" / name
 
 
-def masks_digest(study: Study) -> str:
-    """A digest of the masks that the annotations name, which may lie outside the CT folder."""
+def annotated_digest(study: Study) -> str:
+    """A digest of the masks and CT that the annotations name by path, which may lie outside the CT folder."""
     path = study.path(study.data.annotations)
     if not readiness.with_images(study) or not path.is_file():
-        return "no masks"
+        return "no annotations"
     from onlm_lab.cohort.tables import read_annotation_table
 
     table = read_annotation_table(study).frame
-    named = [name for name in table.get("mask_path", ()) if name]
-    if not named:
-        return "no masks"
+    masks, scans = ([str(name) for name in table.get(column, ()) if name] for column in ("mask_path", "series_path"))
+    if not masks and not scans:
+        return "no paths"
     from onlm_lab import preparation
 
-    return steps.digest([preparation.content_digest(study.path(name)) for name in named])
+    return steps.digest(
+        [preparation.content_digest(study.path(name)) for name in masks],
+        [preparation.state_digest(study.path(name)) for name in dict.fromkeys(scans)],
+    )
 
 
 def run_id(study: Study) -> str:

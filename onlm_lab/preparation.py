@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ import pandas as pd
 from onlm_lab import cluster, imaging, patches, processes, schema, steps
 from onlm_lab.contact_sheet import FILE as SHEET
 from onlm_lab.contact_sheet import write_contact_sheet
-from onlm_lab.errors import OnlmError, SeriesError, StudyError
+from onlm_lab.errors import OnlmError, SeriesError, StudyError, of_the_disk, told
 from onlm_lab.measured import image_disagreements
 from onlm_lab.sources import Scan, Sources, cut_key, find_sources
 from onlm_lab.study import Study
 
 APART_MM = 10.0  # a centre is within its tumour or, of a bent one, near it
+UNUSABLE = "the CT or its mask cannot be used"
 FACTS_VERSION = "2"  # raise it when the same scan would be measured or judged differently
 FACTS = ("manufacturer", "model", "kernel", "kvp", "thickness_mm", "contrast", "tilt_degrees", "n_filled")
 
@@ -135,6 +137,7 @@ def prepare_images(
     """
     spec, cache = patch_spec(study), cache_folder(study)
     patches.create_cache(cache, spec=spec)
+    patches.drop_broken_rows(cache)
     sources = scans_of(study, patient_ids=patient_ids, annotations=annotations)
     write_series(study, sources)
     rows: list[dict[str, Any]] = []
@@ -152,7 +155,9 @@ def prepare_images(
     rows += (
         _done(tasks, workers=workers)
         if address is None
-        else cluster.mapped(prepare_one, tasks, address=address, what="CT")
+        else cluster.mapped(
+            prepare_one, tasks, address=address, what="CT", lost=row_of_ended, shared=cache / patches.SPEC_FILE
+        )
     )
     return _table(study, rows, cache)
 
@@ -210,9 +215,12 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
         "quality": dict(sorted(said.quality.items())), "days_before_treatment": repr(scan.days_before_treatment),
         "beside": [code for code, _ in scan.beside], "facts": FACTS_VERSION,
     }  # fmt: skip
-    if scan.mask is not None and not imaging.find_path(scan.mask).exists():
-        return "the annotated mask does not exist"
-    mask_digest = steps.digest(content_digest(scan.mask), scan.mask_roi) if scan.mask else ""
+    try:
+        if scan.mask is not None and not imaging.find_path(scan.mask).exists():
+            return "the annotated mask does not exist"
+        mask_digest = steps.digest(content_digest(scan.mask), scan.mask_roi) if scan.mask else ""
+    except OSError as error:
+        return f"the annotated mask cannot be read: {error.strerror or 'unknown reason'}"
     return Task(
         scan=scan, cache=cache, spec=spec, key=cut_key(scan, spec, mask_digest=mask_digest, settings=settings),
         treatments=said.faults, solid_cut_hu=said.solid_cut_hu, limits=limits,
@@ -223,35 +231,85 @@ def _done(tasks: list[Task], workers: int | None) -> Iterator[dict[str, Any]]:
     """The tasks over the cores of this machine, with a bar."""
     from tqdm.auto import tqdm
 
-    if not tasks:
-        return
-    n_workers = min(len(tasks), workers or os.cpu_count() or 1)
+    if tasks:
+        n_workers = min(len(tasks), workers or os.cpu_count() or 1)
+        yield from tqdm(_rows(tasks, n_workers), total=len(tasks), desc="  CT", unit="patient")
+
+
+def _rows(tasks: list[Task], n_workers: int) -> Generator[dict[str, Any]]:
+    """The row of every task. Where the system ends a process, those it may have been at are tried alone."""
+    left = tasks
+    while left:
+        left = yield from _pooled(left, n_workers)
+        suspects, left = left[: n_workers + 1], left[n_workers + 1 :]  # at work, and the one handed out next
+        for task in suspects:
+            if (yield from _pooled([task], 1)):
+                yield row_of_ended(task)
+
+
+def _pooled(tasks: list[Task], n_workers: int) -> Generator[dict[str, Any], None, list[Task]]:
+    """The rows of tasks done by so many processes; gives back the tasks that were not done when one was ended."""
     with ProcessPoolExecutor(n_workers, initializer=processes.begin_worker, initargs=(os.getpid(),)) as pool:
-        jobs = [pool.submit(prepare_one, task) for task in tasks]
+        finished: set[str] = set()
         try:
-            for job in tqdm(as_completed(jobs), total=len(jobs), desc="  CT", unit="patient"):
-                yield job.result()
+            jobs = {pool.submit(prepare_one, task): task.scan.patient_id for task in tasks}
+            for job in as_completed(jobs):
+                row = job.result()
+                finished.add(jobs[job])
+                yield row
+        except BrokenProcessPool:
+            return [task for task in tasks if task.scan.patient_id not in finished]
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)  # what is being cut is finished, nothing else begun
             raise
+    return []
+
+
+def row_of_ended(task: Task) -> dict[str, Any]:
+    """The row of a patient whose process was ended from outside, also when it worked alone."""
+    return {
+        "patient_id": task.scan.patient_id,
+        "usable": 0,
+        "reason": "the process that read the CT was ended by the system",
+        "detail": "Most often memory ran out. Try a machine with more, or see whether the CT is far too large.",
+    }
 
 
 def prepare_one(task: Task) -> dict[str, Any]:
-    """Read, judge and cut one patient; a fault of the CT or the mask becomes the row's reason."""
+    """Read, judge and cut one patient; whatever is wrong with the CT or the mask becomes the row's reason.
+
+    Raises:
+        OSError: the disk is full or may not be written; no other patient could be done either.
+    """
     row: dict[str, Any] = {"patient_id": task.scan.patient_id, "usable": 0}
     try:
         _cut(task)
         return row | {"usable": 1}
     except SeriesError as error:
-        return row | {"reason": "the CT or its mask cannot be used", "detail": str(error)}
+        return row | {"reason": UNUSABLE, "detail": str(error)}
     except OnlmError as error:
         return row | {"reason": "the patch cannot be cut", "detail": str(error)}
+    except Exception as error:
+        if of_the_disk(error):
+            raise
+        return row | {"reason": UNUSABLE, "detail": told(error)}
 
 
 def content_digest(path: Path) -> str:
-    """A digest of a file or a folder, also where a part of its name is a digest itself."""
+    """A digest of a file's content, or of a folder; a part of its name may be a digest itself."""
     path = imaging.find_path(path)
-    return steps.folder_digest(path) if path.is_dir() else steps.file_digest(path)
+    if path.is_dir():
+        return steps.folder_digest(path)
+    return steps.digest([steps.file_digest(part) for part in imaging.files_of_volume(path)])
+
+
+def state_digest(path: Path) -> str:
+    """A digest of a file's size and time of change, or of a folder: fast, for a whole CT."""
+    path = imaging.find_path(path)
+    if path.is_dir():
+        return steps.folder_digest(path)
+    states = [part.stat() for part in imaging.files_of_volume(path) if part.is_file()]
+    return steps.digest([[state.st_size, state.st_mtime_ns] for state in states])
 
 
 def _cut(task: Task) -> None:
@@ -261,7 +319,7 @@ def _cut(task: Task) -> None:
     facts |= {"n_slices": volume.shape[0], "series_faults": ";".join(volume.acquisition.get("warnings", ()))}
     centre, mask, notes = scan.centre_mm, None, ()
     if scan.mask is not None:
-        mask, notes = imaging.read_mask_noted(scan.mask, volume, scan.mask_roi)
+        mask, notes = imaging.read_mask_noted(scan.mask, volume, scan.mask_roi, identifying=scan.identifying())
         if centre is None:
             centre = imaging.centre_of_mass_mm(imaging.largest_part(mask)[0], volume)
         else:

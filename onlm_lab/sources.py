@@ -64,6 +64,10 @@ class Scan:
             self.root, self.files, self.series_uid, digest=self.digest, treatments=treatments, beside=self.beside
         )
 
+    def identifying(self) -> tuple[str, ...]:
+        """Texts of its first header that tell who the patient is: they must not be shown."""
+        return imaging.telling_texts_of(self.root, self.files[0]) if self.files else ()
+
     def read(self, treatments: Mapping[str, str]) -> imaging.CtVolume:
         """The whole CT.
 
@@ -121,7 +125,7 @@ def find_sources(
     """
     finder = _Finder(study, found, dict(treatment_dates or {}))
     by_patient = annotations.drop_duplicates("patient_id").set_index("patient_id")
-    scans = {patient: finder.scan(patient, by_patient) for patient in patient_ids}
+    scans = {patient: finder.scan_or_reason(patient, by_patient) for patient in patient_ids}
     taken = Counter(scan.series_uid for scan in scans.values() if isinstance(scan, Scan) and scan.series_uid)
     for patient, scan in scans.items():  # one scan under two names would stand on both sides of a split
         if isinstance(scan, Scan) and taken[scan.series_uid] > 1:
@@ -148,6 +152,13 @@ class _Finder:
             for folder in {os.path.dirname(header.file) for header in members}:
                 for part in folder.split("/"):
                     self.by_folder.setdefault(part, set()).add(uid)
+
+    def scan_or_reason(self, patient: str, annotations: pd.DataFrame) -> Scan | str:
+        """As `scan`; what cannot be opened is the reason of this patient alone."""
+        try:
+            return self.scan(patient, annotations)
+        except OSError as error:
+            return f"the annotated CT or mask cannot be read: {error.strerror or 'unknown reason'}"
 
     def scan(self, patient: str, annotations: pd.DataFrame) -> Scan | str:
         if patient not in annotations.index:
@@ -216,8 +227,9 @@ class _Finder:
         """The scan at a path of the study: a folder of DICOM, in the CT folder or elsewhere, or one file."""
         place = imaging.find_path(self.study.path(path))
         if place.is_file() and str(place).lower().endswith(imaging.VOLUME_FILES):
-            state = place.stat()
-            digest = hashlib.sha256(repr((place.name, state.st_size, state.st_mtime_ns)).encode()).hexdigest()
+            states = [(part.name, part.stat()) for part in imaging.files_of_volume(place)]
+            stamps = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+            digest = hashlib.sha256(repr(stamps).encode()).hexdigest()
             return Scan(patient_id=patient, root=place, files=(), series_uid="", digest=digest, **more)
         if not place.exists():
             return "the annotated series_path does not exist"

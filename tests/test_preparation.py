@@ -270,9 +270,8 @@ def scheduler():
     pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:  # fmt: skip
+    # A port of its own: the usual one is taken where another test has a cluster at the same time.
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster:
         yield cluster.scheduler_address
 
 

@@ -7,6 +7,7 @@ from onlm_lab.imaging.deidentification.profile import identifying_elements
 from onlm_lab.imaging.deidentification.pseudonyms import refuse_inside
 from onlm_lab.imaging.facts import TumourFacts, measure_tumour
 from onlm_lab.imaging.finding import Found, search, series_kind
+from onlm_lab.imaging.headers import telling_texts_of
 from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, index_series, series_digest
 from onlm_lab.imaging.limits import quality_limits
 from onlm_lab.imaging.location import TumourLocation, locate_tumour
@@ -20,6 +21,7 @@ from onlm_lab.imaging.strips import contact_strip
 from onlm_lab.imaging.thirds import NOT_COMPUTED
 from onlm_lab.imaging.volume import CtVolume
 from onlm_lab.imaging.volume_files import VOLUME_FILES
+from onlm_lab.imaging.volume_headers import files_of_volume
 
 __all__ = [
     "NOT_COMPUTED",
@@ -43,6 +45,7 @@ __all__ = [
     "cut_mask",
     "cut_patch",
     "deidentify",
+    "files_of_volume",
     "find_lungs",
     "find_path",
     "find_series",
@@ -64,4 +67,5 @@ __all__ = [
     "series_kind",
     "series_of_mask",
     "series_table",
+    "telling_texts_of",
 ]

@@ -96,7 +96,9 @@ def safe_file_name(path: str | os.PathLike) -> str:
 
 def safe_text(text: str, *, identifying: Iterable[str]) -> str:
     """Free text of a header (a contour's name), replaced by a digest when it tells who the patient is."""
-    return digest_text(text) if tells(text, identifying) else text
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    harmless = words and not re.search(r"\d", text) and _HARMLESS.issuperset(words)  # "Lung" of patient LUNG1-001
+    return digest_text(text) if not harmless and tells(text, identifying) else text
 
 
 def find_path(path: str | os.PathLike) -> Path:

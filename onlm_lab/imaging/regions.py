@@ -48,7 +48,8 @@ def choose_region(
     )
     found = next((match for match in matches if match), [])
     if len(found) != 1:
-        raise SeriesError(f"{len(found)} regions of '{file}' match '{text}'; exactly one is wanted of: {shown}.")
+        asked = safe_text(text, identifying=identifying)
+        raise SeriesError(f"{len(found)} regions of '{file}' match '{asked}'; exactly one is wanted of: {shown}.")
     return found[0]
 
 

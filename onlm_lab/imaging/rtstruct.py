@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pydicom
 
 from onlm_lab.errors import SeriesError
-from onlm_lab.imaging.privacy import identifying_texts, safe_text
+from onlm_lab.imaging.privacy import safe_text
 from onlm_lab.imaging.rasterising import combine, rasterise
 from onlm_lab.imaging.regions import choose_region, names_of, refuse_other_frame
 from onlm_lab.imaging.slabs import fill_grid, planes_on_slices
@@ -31,19 +31,20 @@ class _Contour:
 
 
 def read_rtstruct(
-    data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None, *, notes: list[str]
+    data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None, *, notes: list[str],
+    identifying: Sequence[str],
 ) -> np.ndarray:  # fmt: skip
     """One region as a mask (z,y,x); see `masks.read_mask`. Takes what a person should look at into notes."""
     regions = {int(item.ROINumber): item for item in data.get("StructureSetROISequence") or ()}
     names = {number: names_of(item, "ROIName", data) for number, item in regions.items()}
-    number = choose_region(names, roi, file=name, identifying=identifying_texts(data))
+    number = choose_region(names, roi, file=name, identifying=identifying)
     refuse_other_frame(
         _frame_of(regions[number], data), list(series_of_rtstruct(data)), name,
         frame_of_ct=volume.frame_of_reference_uid, series_uid=volume.series_uid,
     )  # fmt: skip
     contours = _contours(data, number, notes=notes)
     if not contours:
-        region = safe_text(names[number][0], identifying=identifying_texts(data))
+        region = safe_text(names[number][0], identifying=identifying)
         raise SeriesError(
             f"'{region}' in '{name}' has no closed contour. {' '.join([*notes, ''])}Choose another of its {len(names)} "
             "regions."

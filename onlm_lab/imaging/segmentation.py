@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from scipy.ndimage import affine_transform
 
 from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.mask_files import OUTSIDE_FRACTION, on_grid
-from onlm_lab.imaging.privacy import identifying_texts
 from onlm_lab.imaging.regions import choose_region, names_of, refuse_other_frame
 from onlm_lab.imaging.slabs import fill_grid, planes_on_slices
 from onlm_lab.imaging.volume import CtVolume
@@ -43,11 +42,12 @@ class _Drawn:
 
 
 def read_segmentation(
-    data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None, *, notes: list[str]
+    data: pydicom.Dataset, name: str, volume: CtVolume, roi: str | int | None, *, notes: list[str],
+    identifying: Sequence[str],
 ) -> np.ndarray:  # fmt: skip
     """One segment as a mask (z,y,x); see `masks.read_mask`. Takes what a person should look at into notes."""
     names = {int(item.SegmentNumber): names_of(item, "SegmentLabel", data) for item in data.SegmentSequence}
-    number = choose_region(names, roi, file=name, identifying=identifying_texts(data))
+    number = choose_region(names, roi, file=name, identifying=identifying)
     refuse_other_frame(
         str(data.get("FrameOfReferenceUID", "")), list(series_of_segmentation(data)), name,
         frame_of_ct=volume.frame_of_reference_uid, series_uid=volume.series_uid,

@@ -23,6 +23,21 @@ SPACES = ("left-posterior-superior", "right-anterior-superior", "left-anterior-s
 CHUNK = 1 << 22
 
 
+def files_of_volume(path: Path) -> list[Path]:
+    """A file and, where it is the header alone (.mhd, .nhdr), the files that hold its voxels; those that are there."""
+    name = path.name.lower()
+    if not name.endswith((".mhd", ".nhdr")) or not path.is_file():
+        return [path]
+    said = _header_lines(path, ":" if name.endswith(".nhdr") else "=")
+    named = said.get("elementdatafile") or said.get("data file") or said.get("datafile") or ""
+    data = path.parent / named
+    if named.upper() == "LOCAL" or not named:
+        return [path]
+    if named.upper().startswith("LIST") or not data.is_file():  # several, by a pattern or one a line
+        return sorted(other for other in path.parent.iterdir() if other.is_file())
+    return [path, data]
+
+
 def is_nifti2(path: Path) -> bool:
     """Whether a file is NIfTI-2, which ITK does not read."""
     try:

@@ -24,6 +24,8 @@ from onlm_lab.patches.spec import OF_THE_CUBE, PatchSpec, digest, plain_value
 if TYPE_CHECKING:
     import pandas as pd
 SPEC_FILE = "spec.json"
+HALF = ".tmp"  # of a file that is being written
+ROW = {"patient_id", "file", "key", "sha256", "beside", "seals", "facts"}
 PACK_FILE, PACK_INDEX = "pack.npy", "pack.json"
 
 
@@ -54,7 +56,7 @@ class PatchCache:
     @property
     def files(self) -> list[Path]:
         """Every file that a row names, and the rows themselves."""
-        named = {file for row in self.rows.values() for file in _files_of(row)}
+        named = {file for row in self.rows.values() for file in row["seals"]}
         return [*sorted((self.folder / "rows").glob("*.json")), *(self.folder / file for file in sorted(named))]
 
     @property
@@ -71,13 +73,7 @@ class PatchCache:
             OnlmError: the patient has no patch, or its file is gone or damaged.
         """
         row = self._row(patient_id)
-        path = self.folder / row["file"]
-        try:
-            patch = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise OnlmError(
-                f"The patch of patient {patient_id} ({path.name}) cannot be read; prepare it again."
-            ) from error
+        patch = self._loaded(row, row["file"], f"The patch of patient {patient_id}")
         if patch.shape != self.spec.shape:
             raise OnlmError(f"The patch of patient {patient_id} has shape {patch.shape}, wanted {self.spec.shape}.")
         return patch.astype(np.float32)
@@ -88,19 +84,17 @@ class PatchCache:
         Raises:
             OnlmError: the patient has no patch, or the mask's file is gone or damaged.
         """
-        file = self._row(patient_id).get("beside", {}).get("mask")
+        row = self._row(patient_id)
+        file = row["beside"].get("mask")
         if file is None:
             return None
-        n = int(np.prod(self.spec.shape))
-        try:
-            bits = np.unpackbits(np.load(self.folder / file, allow_pickle=False), count=n)
-        except (OSError, ValueError, EOFError) as error:
-            raise OnlmError(f"The mask of patient {patient_id} cannot be read; prepare it again.") from error
+        packed = self._loaded(row, file, f"The mask of patient {patient_id}")
+        bits = np.unpackbits(packed, count=int(np.prod(self.spec.shape)))
         return bits.reshape(self.spec.shape).astype(bool)
 
     def sheet(self, patient_id: str) -> Path | None:
         """The picture of a patient for the contact sheet, where there is one."""
-        file = self._row(patient_id).get("beside", {}).get("sheet")
+        file = self._row(patient_id)["beside"].get("sheet")
         return None if file is None else self.folder / file
 
     def array(self, patient_ids: Sequence[str] | None = None) -> np.ndarray:
@@ -119,6 +113,16 @@ class PatchCache:
         for k, patient in enumerate(wanted):
             stack[k] = self.load(patient)
         return stack
+
+    def _loaded(self, row: Mapping[str, Any], file: str, what: str) -> np.ndarray:
+        """The array in one file of a row, held against what was written."""
+        try:
+            content = (self.folder / file).read_bytes()
+        except OSError:
+            content = b""
+        if _seal(content) != row["seals"][file]:
+            raise OnlmError(f"{what} is lost or damaged. Prepare the images again; only what is damaged is cut.")
+        return np.load(io.BytesIO(content), allow_pickle=False)
 
     def _row(self, patient_id: str) -> Mapping[str, Any]:
         if patient_id not in self.rows:
@@ -168,11 +172,13 @@ def create_cache(folder: str | os.PathLike, *, spec: PatchSpec) -> Path:
     """
     folder = Path(folder)
     path = folder / SPEC_FILE
+    for name in ("patches", "rows"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for half in (*folder.glob(f".*{HALF}"), *folder.glob(f"*/.*{HALF}")):  # of a run that was killed, or a full disk
+        half.unlink(missing_ok=True)
     if path.exists():
         _same_spec(folder, _read_spec(folder), spec)
         return folder
-    for name in ("patches", "rows"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     _write(path, json.dumps(asdict(spec), indent=1, sort_keys=True).encode())
     return folder
 
@@ -182,9 +188,7 @@ def has_row(cache_dir: str | os.PathLike, *, patient_id: str, key: str) -> bool:
     row = _read_row(Path(cache_dir) / "rows" / f"{file_name(patient_id)}.json")
     if row is None or row["key"] != key or row["patient_id"] != patient_id:
         return False
-    path = Path(cache_dir) / row["file"]
-    whole = path.exists() and path.stat().st_size == row["size_bytes"]
-    return whole and all((Path(cache_dir) / name).exists() for name in _files_of(row))
+    return all(_is_whole(Path(cache_dir) / file, seal) for file, seal in row["seals"].items())
 
 
 def write_patch(
@@ -227,22 +231,37 @@ def write_patch(
         "patient_id": patient_id,
         "file": file,
         "key": key,
-        "size_bytes": path.stat().st_size,
         "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
         "beside": beside,
+        "seals": {name: _seal((cache_dir / name).read_bytes()) for name in (file, *beside.values())},
         "facts": {name: plain_value(value) for name, value in facts.items()},
     }
     place = cache_dir / "rows" / f"{name}.json"
     before = _read_row(place)
     _write(place, json.dumps(row, indent=1, allow_nan=False).encode())
-    for old in _files_of(before) - _files_of(row) if before is not None else ():
+    for old in (set(before["seals"]) if before is not None else set()) - set(row["seals"]):
         (cache_dir / old).unlink(missing_ok=True)
     return path
 
 
-def _files_of(row: Mapping[str, Any]) -> set[str]:
-    """Every file of a row but the row itself."""
-    return {row["file"], *row.get("beside", {}).values()}
+def drop_broken_rows(cache_dir: str | os.PathLike) -> None:
+    """Removes the rows that are damaged or lost a file; of patients who are still wanted they are cut again."""
+    for path in (Path(cache_dir) / "rows").glob("*.json"):
+        row = _read_row(path)
+        if row is None or not all((Path(cache_dir) / file).exists() for file in row["seals"]):
+            path.unlink(missing_ok=True)
+
+
+def _seal(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_whole(path: Path, seal: str) -> bool:
+    """Whether a file holds what was written."""
+    try:
+        return _seal(path.read_bytes()) == seal
+    except OSError:
+        return False
 
 
 def npy_bytes(values: np.ndarray) -> bytes:
@@ -298,7 +317,12 @@ def _read_spec(folder: Path) -> PatchSpec:
     path = folder / SPEC_FILE
     if not path.exists():
         raise OnlmError(f"'{folder.name}' is not a cache of patches: it has no {SPEC_FILE}. Prepare the images first.")
-    return PatchSpec(**json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return PatchSpec(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise OnlmError(
+            f"'{folder.name}/{SPEC_FILE}' is damaged. Delete the folder '{folder.name}' and prepare the images again."
+        ) from error
 
 
 def _same_spec(folder: Path, found: PatchSpec, wanted: PatchSpec) -> None:
@@ -310,10 +334,12 @@ def _same_spec(folder: Path, found: PatchSpec, wanted: PatchSpec) -> None:
 
 
 def _read_row(path: Path) -> dict[str, Any] | None:
+    """What a row says; None where it is absent, damaged, or of an earlier form: it is cut again."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
+    return row if isinstance(row, dict) and row.keys() >= ROW else None
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -326,7 +352,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}{HALF}")
 
 
 def file_name(patient_id: str) -> str:
