@@ -161,12 +161,18 @@ def test_a_name_in_an_undeclared_or_wrong_character_set_is_known_all_the_same(
         ("ZHURAVLYOVATAISIYA2", False), (f"x{PATIENT}", False), ("GTV 471184", False), ("GTV 20190704", False),
         ("gtv 04.07.2019", False), ("GTV 4.7.19", False), ("tumour, Dr Brown", False), ("王医生", False),
         ("Li", False), ("Petrosyan", False), ("Kovalenko plan", False), ("phone 0085212345", False),
+        ("GTVpZhuravlyova", False), ("ZhuravlyovaGTVn", False), ("Zhuravlyovas tumour", False),
+        ("GTV Mueller", False), ("Muller", False), ("GTV-Joerg", False), ("GTV-王", False),
+        ("GTV 17AUG2019", False), ("GTV Aug 17 2019", False), ("17-Aug-19", False),
+        ("GTV marg 12", True), ("decline 3", True), ("node 4R", True), ("GTV Mar", True),
     ],
 )  # fmt: skip
 def test_a_region_keeps_its_name_only_if_it_tells_of_nobody(tmp_path, name, stays):
     made = made_patients.slices(Planted(), scan=SCAN)
     for data in made:
         data.OperatorsName = "Petrosyan^R"
+        data.SpecificCharacterSet = "ISO_IR 192"
+        data.PerformingPhysicianName = ["Müller^Jörg", "王^小明"]
     other = made_patients.slices(Planted(), scan=SCAN.but(series="two"), patient="B-7", name="Li^Na")[0]
     other.SOPInstanceUID, other.NameOfPhysiciansReadingStudy = "1.9.8", ["Smith^J", "Kovalenko^O"]
     regions = made_patients.contours(SCAN, {"a": "PTV", "b": name}, like=made[0])
@@ -773,6 +779,26 @@ def test_a_source_that_changed_is_written_anew(tmp_path):
     assert _copy(source, tmp_path).n_written == 1
     changed = [data for data in _headers(tmp_path / "copy") if data.InstanceNumber == 4]
     assert not any(changed[0].PixelData)
+
+
+def test_a_corrected_file_with_an_older_time_and_a_name_known_later_are_written_anew(tmp_path):
+    made = made_patients.slices(Planted(), scan=SCAN)
+    mask = made_patients.contours(SCAN, {"a": "GTV Qwertzny", "b": "GTV-2"}, like=made[0])
+    source = made_ct.write(tmp_path / "source", [*made, mask])
+    assert set(_copy(source, tmp_path).region_names["name"]) == {"GTV Qwertzny", "GTV-2"}
+    assert _copy(source, tmp_path).n_written == 0
+    mask.StructureSetROISequence[1].ROIName = "GTV-3"
+    made_ct.write(source, [mask], ["008"])
+    os.utime(source / "008", ns=(0, 0))  # as rsync -a leaves it
+    done = _copy(source, tmp_path)
+    assert done.n_written == 1 and set(done.region_names["name"]) == {"GTV Qwertzny", "GTV-3"}
+    later = made_patients.slices(Planted(), scan=SCAN.but(series="two"), patient="B-7", name="Qwertzny^Na")[0]
+    later.SOPInstanceUID = "1.9.8"
+    made_ct.write(source, [later], ["100"])
+    assert "GTV Qwertzny" not in set(_copy(source, tmp_path).region_names["name"])
+    assert not any(b"Qwertzny" in path.read_bytes() for path in _files(tmp_path / "copy"))
+    times = {path.stat().st_mtime for path in _files(tmp_path / "copy") if path.suffix != ".json"}
+    assert max(times) < 1_200_000_000  # and none says when the source was made
 
 
 def test_a_second_delivery_adds_to_the_copy_and_meets_the_first(tmp_path):

@@ -13,7 +13,7 @@ from pydicom.errors import BytesLengthException
 from onlm_lab.imaging.frames import above_zero
 from onlm_lab.imaging.header import Header
 from onlm_lab.imaging.kinds import said_by_description
-from onlm_lab.imaging.privacy import digest_text, identifying_texts
+from onlm_lab.imaging.privacy import digest_text, identifying_texts, safe_text
 from onlm_lab.imaging.texts import lenient, readings
 
 CT_STORAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -62,6 +62,7 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         bad += [keyword for keyword in _DEMANDED if short[keyword] is None and keyword not in bad]
     signed = short["PixelRepresentation"] == 1
     identifying = identifying_of(raw, characters)
+    telling = telling_texts(identifying)
     lossless_said = text["LossyImageCompression"] == "00"
     lossy = text["LossyImageCompression"] == "01" or syntax in LOSSY or (syntax in MAYBE_LOSSY and not lossless_said)
     header = Header(
@@ -92,11 +93,11 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         lossy=lossy,
         transfer_syntax=syntax,
         thickness_mm=number("SliceThickness", above_zero),
-        kernel=text["ConvolutionKernel"],
+        kernel=safe_text(text["ConvolutionKernel"], identifying=telling),
         kvp=number("KVP", above_zero),
         gantry_degrees=number("GantryDetectorTilt"),
-        manufacturer=text["Manufacturer"],
-        model=text["ManufacturerModelName"],
+        manufacturer=safe_text(text["Manufacturer"], identifying=telling),
+        model=safe_text(text["ManufacturerModelName"], identifying=telling),
         contrast=text["ContrastBolusAgent"].casefold() not in NO_CONTRAST,
         patient_position=text["PatientPosition"],
         phase=text["TemporalPositionIdentifier"] or text["NominalPercentageOfCardiacPhase"],
@@ -104,7 +105,7 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         unreadable=tuple(bad),
         patient=_digest(identifying),
     )
-    return header, telling_texts(identifying)
+    return header, telling
 
 
 def _count(text: str) -> int:

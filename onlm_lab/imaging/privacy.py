@@ -120,7 +120,7 @@ def _plain(text: str) -> str:
     return re.sub(r"[\W_]+", "", str(text)).casefold()
 
 
-def _spellings(text: str) -> tuple[str, ...]:
+def spellings(text: str) -> tuple[str, ...]:
     """Lower case, and without accents in both ways in use: Müller, Mueller and Muller find one another."""
     folded = unicodedata.normalize("NFC", str(text).casefold())
     if folded.isascii():
@@ -132,9 +132,18 @@ def _spellings(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _known(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The whole of an identifying text, and its words, in all spellings."""
-    spelled = _spellings(text)
-    words = {_plain(word) for one in spelled for word in re.split(r"[\^=\s,_.-]+", one)}
-    return tuple(map(_plain, spelled)), tuple(word for word in words if len(word) >= 2 and not word.isdigit())
+    spelled = spellings(text)
+    parts = [[part for part in map(_plain, re.split(r"[\^=\s,_.-]+", one)) if part] for one in spelled]
+    wholes = {_plain(one) for one in spelled}
+    if not isinstance(text, Whole):
+        wholes |= {"".join(part[1::-1] + part[2:]) for part in parts}  # the first name first
+    words = {word for part in parts for word in part if len(word) >= 2 and not word.isdigit()}
+    return tuple(wholes - {""}), tuple(words)
+
+
+def _is_long(word: str) -> bool:
+    """Whether a name is long enough to be looked for inside other words; in Chinese two characters are."""
+    return len(word) >= (LONG_WORD if word.isascii() else 2)
 
 
 def tells(part: str, identifying: Iterable[str]) -> bool:
@@ -144,14 +153,14 @@ def tells(part: str, identifying: Iterable[str]) -> bool:
         part: a folder, a file, or a text.
         identifying: of `identifying_texts`.
     """
-    spelled = _spellings(part)
+    spelled = spellings(part)
     plains, stems = tuple(map(_plain, spelled)), tuple(_plain(Path(one).stem) for one in spelled)
     if not plains[0]:
         return False
     tokens: set[str] | None = None
     for text in identifying:
         wholes, words = _known(text)
-        if not wholes[0]:
+        if not wholes:
             continue
         if any(whole in plains or whole in stems for whole in wholes):
             return True
@@ -160,13 +169,13 @@ def tells(part: str, identifying: Iterable[str]) -> bool:
             if text in tokens:
                 return True
             continue
-        if any(len(whole) >= 4 and whole in plain for whole in wholes for plain in plains):
+        if any(_is_long(whole) and whole in plain for whole in wholes for plain in plains):
             return True
         if isinstance(text, Whole):
             continue
         if any(len(stem.encode()) >= 3 and stem in whole for stem in stems for whole in wholes):
             return True
         # A short word ("li", "1") sits inside too many harmless names to be looked for there.
-        if any(word in tokens or (len(word) >= LONG_WORD and word in plain) for word in words for plain in plains):
+        if any(word in tokens or (_is_long(word) and word in plain) for word in words for plain in plains):
             return True
     return False

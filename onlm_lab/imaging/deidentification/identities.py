@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from onlm_lab.imaging.deidentification.descriptions import WORDS
 from onlm_lab.imaging.deidentification.elements import File, known_vr, walk
+from onlm_lab.imaging.privacy import spellings
 from onlm_lab.imaging.texts import readings
 
 # Numbers that stand for a person, a visit or an order, beside every name (value type PN).
@@ -27,12 +30,19 @@ imaging minfound anke cms inc varian elekta raysearch mim brainlab nuclear solut
 )
 # Somebody is spoken of, whoever it is.
 _TITLES = re.compile(r"\b(dr|prof|doctor|mrs|phd|nurse)\b|医生|医师|大夫|主任|教授|老师|护士|技师|先生|女士")
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+_GAP = "[-./_, ]{0,2}"
 _DATES = re.compile(
     r"(?<!\d)(?:19|20)\d\d[-./_ 年]?(?:0?[1-9]|1[0-2])[-./_ 月]?(?:0[1-9]|[12]\d|3[01]|[1-9])(?!\d)"
     r"|(?<!\d)[0-3]?\d[-./_][0-3]?\d[-./_](?:19|20)\d\d(?!\d)"
+    rf"|(?<!\d)[0-3]?\d{_GAP}{_MONTH}{_GAP}\d{{2}}(?:\d\d)?(?!\d)|{_MONTH}{_GAP}[0-3]?\d{_GAP}(?:19|20)\d\d(?!\d)"
 )
 _SHORT_DATES = re.compile(r"(?<!\d)[0-3]?\d[-./_][0-3]?\d[-./_]\d\d(?!\d)")  # versions of software look like it
 _SPLIT = re.compile(r"[\W_]+|(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
+
+
+_ONE_LETTER_NAME = re.compile("[\u4e00-\u9fff\uac00-\ud7a3]")  # 王, 김
+LONG_NAME = 5  # letters; a shorter name sits inside too many words
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,12 @@ class Identities:
     lengths: tuple[int, ...] = field(repr=False)
     _known: dict[tuple[str, Care], bool] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def digest(self) -> str:
+        """Changes when somebody is known who was not."""
+        said = "\0".join([*sorted(self.words), "", *sorted(self.wholes)])
+        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
     def tells(self, text: str, care: Care) -> bool:
         """Whether a text tells who somebody is: a name or number of the folder, a date, a long number, a title."""
         key = (text, care)
@@ -83,7 +99,9 @@ class Identities:
         return self._known[key]
 
     def _tells(self, text: str, care: Care) -> bool:
-        small = _folded(text)
+        return any(self._spelled_tells(small, care) for small in spellings(_folded(text)))
+
+    def _spelled_tells(self, small: str, care: Care) -> bool:
         if (care.dated and _DATES.search(small)) or re.search(rf"\d{{{care.longest_digits + 1}}}", small):
             return True
         if care.typed and (_TITLES.search(small) or _SHORT_DATES.search(small)):
@@ -96,7 +114,20 @@ class Identities:
         harmless = WORDS if care.typed else WORDS | _MAKERS
         if any(len(token) >= care.shortest_word and token in self.words for token in tokens - harmless):
             return True
+        if care.typed and any(self._holds_a_name(token) for token in tokens - harmless):
+            return True
         return any(len(whole) >= care.shortest_part or not whole.isascii() for whole in self._inside(plain))
+
+    def _holds_a_name(self, token: str) -> bool:
+        """Whether a name of some length, or a Chinese one of any, stands inside a word: GTVpZhang, Zhangs."""
+        if any(letter in self.words for letter in token if _ONE_LETTER_NAME.match(letter)):
+            return True
+        inside = (
+            token[start : start + length]
+            for length in range(LONG_NAME, len(token) + 1)
+            for start in range(len(token) - length + 1)
+        )
+        return any(part in self.words and part not in WORDS for part in inside)
 
     def _inside(self, plain: str) -> Iterator[str]:
         """Every whole name or number that is a part of a text: its parts are looked up, not the thousands of names."""
@@ -125,12 +156,12 @@ def gathered(people: Iterable[tuple[bool, str]]) -> Identities:
     words: set[str] = set()
     wholes: set[str] = set()
     for is_name, text in people:
-        small = _folded(text)
-        groups = small.split("=") if is_name else [small]
+        groups = [group for small in spellings(_folded(text)) for group in (small.split("=") if is_name else [small])]
         for group in groups:
             parts = [part for part in (_plain(part) for part in re.split(r"[\^\s,]+", group)) if part]
             if is_name:
-                words |= {word for part in re.split(r"[\W_]+", group) for word in _SPLIT.split(part) if len(word) >= 2}
+                found = {word for part in re.split(r"[\W_]+", group) for word in _SPLIT.split(part)}
+                words |= {word for word in found if len(word) >= 2 or _ONE_LETTER_NAME.match(word)}
                 wholes |= {part for part in parts if not part.isascii() and len(part) >= 2}
             for whole in {"".join(parts), "".join(parts[:2]), "".join(parts[1::-1])} if is_name else {"".join(parts)}:
                 if len(whole) >= 2 and (is_name or len(whole) >= 4):
