@@ -117,40 +117,54 @@ def _from_workers(
     client: Any, work: Callable[[Task], Any], tasks: Sequence[Task], *, ahead: int, what: str,
     lost: Callable[[Task], Any],
 ) -> Iterator[Any]:  # fmt: skip
-    from distributed import wait
     from distributed.scheduler import KilledWorker
     from tqdm.auto import tqdm
 
-    waiting = iter(tasks)
-    running = {_begin(client, work, task): task for task, _ in zip(waiting, range(ahead), strict=False)}
-    alone_since: float | None = None
+    suspects: list[Task] = []
     with tqdm(total=len(tasks), desc=f"  {what}", unit="patient") as bar:
-        while running:
-            try:
-                with client.as_current():
-                    done, _ = wait(list(running), timeout=CHECK_S, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                if client.scheduler_info()["workers"]:
-                    alone_since = None
-                    continue
-                alone_since = alone_since or time.monotonic()
-                if time.monotonic() - alone_since >= ALONE_S:
-                    raise OnlmError(
-                        "The Dask cluster has lost its last worker. Start some, then the same command: it goes on."
-                    ) from None
+        for n_ahead, batch in ((ahead, tasks), (1, suspects)):  # what stood beside a task that ends its worker: alone
+            waiting = iter(batch)
+            running = {_begin(client, work, task): task for task, _ in zip(waiting, range(n_ahead), strict=False)}
+            while running:
+                for future in _finished(client, list(running)):
+                    task = running.pop(future)
+                    for following in waiting:
+                        running[_begin(client, work, following)] = following
+                        break
+                    try:
+                        row = future.result()
+                    except KilledWorker:
+                        if batch is tasks:
+                            suspects.append(task)
+                            continue
+                        row = lost(task)
+                    yield row
+                    bar.update()
+                    future.release()
+
+
+def _finished(client: Any, futures: list[Any]) -> list[Any]:
+    """Those of the futures that are done, at least one.
+
+    Raises:
+        OnlmError: the cluster has been without a worker for a while.
+    """
+    from distributed import wait
+
+    alone_since: float | None = None
+    while True:
+        try:
+            with client.as_current():
+                return list(wait(futures, timeout=CHECK_S, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            if client.scheduler_info()["workers"]:
+                alone_since = None
                 continue
-            for future in done:
-                task = running.pop(future)
-                try:
-                    row = future.result()
-                except KilledWorker:
-                    row = lost(task)
-                yield row
-                bar.update()
-                future.release()
-                for following in waiting:
-                    running[_begin(client, work, following)] = following
-                    break
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since >= ALONE_S:
+                raise OnlmError(
+                    "The Dask cluster has lost its last worker. Start some, then the same command: it goes on."
+                ) from None
 
 
 def _begin(client: Any, work: Callable[[Task], Any], task: Task) -> Any:

@@ -21,6 +21,7 @@ def series(words: argparse.Namespace, say: Say) -> None:
     table = found.drop(columns="patient_digest").assign(
         chosen=chosen["chosen"].astype(int), reason=chosen["reason"], contrast=found["contrast"].astype(int),
         lossy=found["lossy"].astype(int), faults=found["faults"].map("; ".join), stacks=found["stacks"].map("; ".join),
+        refused=found["refused"].map("; ".join),
     )  # fmt: skip
     n = found.attrs
     said = f"{_counted(len(found), 'series', '')} in {_counted(n['n_files'], 'file')}"

@@ -199,7 +199,7 @@ def _files_named(annotations: pd.DataFrame) -> bool:
 def write_series(study: Study, sources: Sources) -> None:
     """work/series.csv: every series, whose it is, and why it was chosen or left out."""
     kept = sources.series.copy()
-    for name in ("faults", "stacks"):
+    for name in ("faults", "stacks", "refused"):
         kept[name] = kept[name].map("; ".join)
     for name in kept.select_dtypes(bool):
         kept[name] = kept[name].astype(int)

@@ -194,3 +194,62 @@ def test_days_are_read_from_the_files_and_stand_in_no_table(tmp_path):
     assert (dates[uids["two"]] - dates[uids["one"]]).days == 40 and uids["three"] not in dates
     assert "2020" not in find_series(tmp_path).drop(columns=["uid", "study_uid"]).to_csv()
     assert np.isfinite(find_series(tmp_path)["spacing_mm"]).all()
+
+
+def test_what_shows_much_less_of_the_body_than_another_of_that_day_is_not_taken():
+    whole = row("whole", thickness_mm=1.25, spacing_mm=1.25, coverage_mm=299.0)
+    taken, why = chosen(whole, row("coronary", thickness_mm=0.6, spacing_mm=0.6, coverage_mm=119.0))
+    assert taken == "whole" and why["coronary"] == "not chosen: shows 119 mm of the body, another one 299 mm"
+    wide = {"rows": 512, "columns": 512}
+    chest = row("chest", thickness_mm=1.0, spacing_mm=1.0, pixel_spacing_mm=0.7, **wide)
+    taken, why = chosen(chest, row("spine", thickness_mm=0.75, spacing_mm=0.75, pixel_spacing_mm=0.27, **wide))
+    assert taken == "chest" and why["spine"] == "not chosen: shows 138 mm across the body, another one 280 mm"
+
+
+def test_what_was_measured_goes_before_what_was_computed_from_it():
+    source = row("source", thickness_mm=1.25, spacing_mm=1.25, image_type="ORIGINAL\\PRIMARY\\AXIAL")
+    taken, why = chosen(source, row("thinner", image_type="DERIVED\\SECONDARY\\AXIAL"))
+    assert taken == "source" and "computed from another series" in why["thinner"]
+
+
+def test_the_last_digits_of_a_spacing_decide_nothing():
+    assert chosen(row("five", thickness_mm=5.0, spacing_mm=5.000000000000004))[0] == "five"
+    lung = row("lung", thickness_mm=1.5, spacing_mm=1.5000000000000004, kernel="B70f")
+    assert chosen(lung, row("soft", thickness_mm=1.5, spacing_mm=1.5, kernel="B30f"))[0] == "lung"
+
+
+def test_a_hole_that_is_too_wide_to_be_mended_is_not_chosen():
+    holed = row("holed", faults=("missing_slices",), refused=("missing_slices",))
+    rule = Rule(treatments={"missing_slices": "interpolate"})
+    thick = row("thick", thickness_mm=3.0, spacing_mm=3.0)
+    assert chosen(holed, thick, rule=rule)[0] == "thick"
+    assert chosen(row("narrow", faults=("missing_slices",)), thick, rule=rule)[0] == "narrow"
+
+
+@pytest.mark.parametrize(
+    ("description", "image_type", "kind"),
+    [
+        ("Chest 1.0 for MPR", ("ORIGINAL", "PRIMARY", "AXIAL"), "axial"),
+        ("Thorax_MIP_10mm", ("DERIVED", "SECONDARY", "AXIAL"), "projection"),
+        ("Thorax_MPR_ax", ("DERIVED", "SECONDARY", "AXIAL"), "reformat"),
+        ("Lung MIPs", ("DERIVED", "SECONDARY"), "projection"),
+        ("最大密度投影", ("DERIVED", "SECONDARY"), "projection"),
+        ("4D Ave-IP", ("DERIVED", "SECONDARY"), "projection"),
+    ],
+)
+def test_words_tell_a_projection_unless_it_says_that_it_was_measured(description, image_type, kind):
+    found = kind_of(
+        modality="CT", sop_class_uid="1.2.840.10008.5.1.4.1.1.2", image_type=image_type,
+        hint=said_by_description(description), grey=True, in_hu=True, normal_along_body=1.0, n_slices=100, n_places=100,
+    )  # fmt: skip
+    assert found == kind
+
+
+def test_a_date_is_found_in_any_file_and_in_the_old_form_and_a_placeholder_is_none(tmp_path):
+    made = made_ct.slices(Scan())
+    for data in made[1:]:
+        data.AcquisitionDate, data.SeriesDate = "19000101", "20200312"
+        data.add_new(0x00080020, "LO", "2020.03.09")  # StudyDate as ACR-NEMA wrote it
+    found = search(made_ct.write(tmp_path / "ct", made))
+    (day,) = acquisition_dates(found, list(found.series)).values()
+    assert day.isoformat() == "2020-03-09"

@@ -10,6 +10,8 @@ import sys
 import time
 
 import made_ct
+import numpy as np
+import pandas as pd
 import pytest
 from made_ct import Scan
 from pydicom.fileset import FileSet
@@ -186,3 +188,23 @@ def test_renamed_files_of_a_disc_are_not_taken_for_lost(tmp_path):
     for k, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "DICOMDIR")):
         path.rename(folder / f"slice {k}.dcm")
     assert find_series(folder).faults[0] == ()
+
+
+def test_a_pipe_and_a_link_in_a_circle_do_not_stop_the_search(tmp_path):
+    folder = made_ct.write_scan(tmp_path / "ct", made_ct.Scan())
+    os.mkfifo(folder / "pipe")
+    (folder / "circle").symlink_to(folder / "circle")
+    assert find_series(tmp_path / "ct")["n_instances"].sum() == 8
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"format": 2}', b"null"])
+def test_a_damaged_store_of_headers_is_read_anew(tmp_path, content):
+    folder = made_ct.write_scan(tmp_path / "ct", made_ct.Scan())
+    first = find_series(folder, store=tmp_path / "store")
+    (part,) = (tmp_path / "store").glob("headers-*.json.gz")
+    whole = part.read_bytes()
+    rng = np.random.default_rng(1)
+    flipped = [bytes(b ^ (k == place) for k, b in enumerate(whole)) for place in rng.integers(10, len(whole), 30)]
+    for damaged in (gzip.compress(content), *flipped):
+        part.write_bytes(damaged)
+        pd.testing.assert_frame_equal(find_series(folder, store=tmp_path / "store"), first)

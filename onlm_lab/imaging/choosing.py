@@ -1,14 +1,16 @@
 """Chooses the series of each patient by rule, and says of every series why it was taken or left out.
 
 What is not a stack of axial slices, cannot be read, is too thick or too short, or was made after treatment, is left
-out. Of the rest the closest before treatment is taken; of several of that day the thin one, then the wanted kernel,
-then the thinnest, then the one that shows most. Where the day cannot be known, nothing is taken.
+out. Of the rest the closest before treatment is taken; of several of that day those that show about as much of the body
+as the one that shows most, then what was measured before what was computed from it, then the thin one, then the wanted
+kernel, then the thinnest, then the one that shows most. Where the day cannot be known, nothing is taken.
 """
 
 from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +27,12 @@ from onlm_lab.imaging.kinds import KINDS
 from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.study.imaging import FAULTS, require_treatments
 
+CHEST_MM = 280.0  # a field of view as wide as this holds both lungs of most people
 THIN_MM = (1.5, 3.0)  # classes of thickness: a thinner class goes before a better kernel
-_DATES = ("AcquisitionDateTime", "AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
+ABOUT_AS_MUCH = 0.9  # of the body that another series of the day shows, along it and across it
+# A reconstruction made days later has a SeriesDate of its own.
+_DATES = ("AcquisitionDateTime", "AcquisitionDate", "StudyDate", "SeriesDate", "ContentDate")
+FIRST_CT = 1972  # an earlier year is a placeholder
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def _left_out(row: Mapping[str, object], rule: Rule, days: float | None) -> str:
     if row["kind"] != "axial":
         return f"left out: {KINDS[row['kind']]}"
     treated = require_treatments(dict(rule.treatments or {}))
-    refused = [code for code in row["faults"] if treated[code] == "refuse"]
+    refused = [code for code in row["faults"] if treated[code] == "refuse" or code in _codes(row.get("refused"))]
     if refused:
         return f"left out: {'; '.join(FAULTS[code][0] for code in refused)}"
     thick = _thickness(row)
@@ -109,9 +115,13 @@ def _left_out(row: Mapping[str, object], rule: Rule, days: float | None) -> str:
     return ""
 
 
+def _codes(value: object) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else ()
+
+
 def _thickness(row: Mapping[str, object]) -> float:
     known = [value for value in (row["thickness_mm"], row["spacing_mm"]) if not math.isnan(value)]
-    return max(known, default=math.inf)
+    return round(max(known, default=math.inf), 2)  # positions are written with few digits
 
 
 def _best(
@@ -144,7 +154,18 @@ def _best(
                 )
             return set()
         when = "the only day with a usable series"
-    ranked = sorted(usable, key=lambda row: _rank(row, rule))
+    most = {name: max(_shown_mm(row)[name] for row in usable) for name in ("along", "across")}
+    less = {
+        row["uid"]: name
+        for row in usable for name, widest in most.items() if _shown_mm(row)[name] < ABOUT_AS_MUCH * widest
+    }  # fmt: skip
+    if len(less) == len(usable):  # each shows less than another in some respect
+        less = {}
+    for uid, name in less.items():
+        own = next(_shown_mm(row)[name] for row in usable if row["uid"] == uid)
+        where = "of" if name == "along" else "across"
+        said[uid] = f"not chosen: shows {own:.0f} mm {where} the body, another one {most[name]:.0f} mm"
+    ranked = sorted((row for row in usable if row["uid"] not in less), key=lambda row: _rank(row, rule))
     best = ranked[0]
     equal = [row for row in ranked[1:] if _rank(row, rule)[:-1] == _rank(best, rule)[:-1]]
     for row in ranked[1:]:
@@ -154,12 +175,24 @@ def _best(
     return {best["uid"]}
 
 
+def _shown_mm(row: Mapping[str, object]) -> dict[str, float]:
+    """How much of the body a series shows along it and across it; a field as wide as a chest is wide enough."""
+    across = min(row.get("rows", 0), row.get("columns", 0)) * row.get("pixel_spacing_mm", math.nan)
+    return {"along": float(row["coverage_mm"]), "across": 0.0 if math.isnan(across) else min(float(across), CHEST_MM)}
+
+
+def _computed(row: Mapping[str, object]) -> bool:
+    """Whether a series was computed from another one, by ImageType."""
+    words = {word.strip().upper() for word in str(row.get("image_type", "")).split("\\")}
+    return bool({"DERIVED", "SECONDARY"} & words)
+
+
 def _rank(row: Mapping[str, object], rule: Rule) -> tuple[object, ...]:
     thick = _thickness(row)
     thickness_class = sum(thick > limit for limit in THIN_MM)
     return (
-        thickness_class, _kernel_rank(row, rule), round(thick, 2), -round(row["coverage_mm"]), len(row["faults"]),
-        row["uid"],
+        _computed(row), thickness_class, _kernel_rank(row, rule), round(thick, 2), -round(row["coverage_mm"]),
+        len(row["faults"]), row["uid"],
     )  # fmt: skip
 
 
@@ -183,6 +216,9 @@ def _described(row: Mapping[str, object], rule: Rule) -> str:
 def _why_after(row: Mapping[str, object], best: Mapping[str, object], rule: Rule) -> str:
     """The first respect in which a series stands behind the chosen one."""
     own, other = _rank(row, rule), _rank(best, rule)
+    if own[0] > other[0]:
+        return "computed from another series (ImageType), another one is as it was scanned"
+    own, other = own[1:], other[1:]
     if own[0] > other[0] or (own[1] == other[1] and own[2] > other[2]):
         return f"{_thickness(row):g} mm thick, another one {_thickness(best):g} mm"
     if own[1] > other[1]:
@@ -195,11 +231,12 @@ def _why_after(row: Mapping[str, object], best: Mapping[str, object], rule: Rule
 
 
 def acquisition_dates(found: Found, uids: Sequence[str]) -> dict[str, datetime.date]:
-    """The day on which each series was made, where its first file says so. It is kept nowhere: only days are."""
+    """The day on which each series was made, where one of its files says so. It is kept nowhere: only days are."""
     dates: dict[str, datetime.date] = {}
     for uid in uids:
-        members = found.series.get(uid)
-        day = _day_of(found.folder, members[0].file) if members else None
+        members = found.series.get(uid) or []
+        tried = dict.fromkeys(members[k].file for k in (0, len(members) // 2, -1)) if members else {}
+        day = next((day for file in tried if (day := _day_of(found.folder, file)) is not None), None)
         if day is not None:
             dates[uid] = day
     return dates
@@ -209,13 +246,15 @@ def _day_of(folder: Path, file: str) -> datetime.date | None:
     try:
         with reading_quietly():  # a malformed date is no date
             data = pydicom.dcmread(f"{folder}/{file}", stop_before_pixels=True, force=True, specific_tags=list(_DATES))
-            said = [str(data.get(keyword, "") or "")[:8] for keyword in _DATES]
+            said = [re.sub("[.]", "", str(data.get(keyword, "") or "")[:10])[:8] for keyword in _DATES]
     except (InvalidDicomError, OSError, EOFError, *MALFORMED):
         return None
     for text in said:
         if len(text) == 8 and text.isdigit():
             try:
-                return datetime.date(int(text[:4]), int(text[4:6]), int(text[6:]))
+                day = datetime.date(int(text[:4]), int(text[4:6]), int(text[6:]))
             except ValueError:
                 continue
+            if day.year >= FIRST_CT:
+                return day
     return None

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -95,9 +96,12 @@ def _packed(part: Mapping[Stamp, Header | None]) -> bytes:
 def _read_part(path: Path) -> dict[Stamp, Header | None]:
     """A part, or nothing where it is damaged or of another format: then its files are read again."""
     try:
-        said = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError):
+        return _understood(json.loads(gzip.decompress(path.read_bytes())))
+    except (OSError, EOFError, ValueError, zlib.error, LookupError, TypeError, AttributeError):
         return {}
+
+
+def _understood(said: Any) -> dict[Stamp, Header | None]:
     if said.get("format") != FORMAT or set(said["columns"]) != set(_KEPT):
         return {}
     n = len(said["stamps"])

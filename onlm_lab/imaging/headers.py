@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,11 @@ def read_header(folder: Path, file: str) -> Header | None:
     path = f"{folder}/{file}"
     state = None
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return _broken(file, os.lstat(path)) if os.path.islink(path) else None  # a pipe would never end
+    except OSError:
+        return _gone(path, file)
+    try:
         with open(path, "rb", buffering=0) as stream:
             start = stream.read(FIRST_BYTES)
             is_dicom = start[128:132] == b"DICM"
@@ -63,8 +69,18 @@ def read_header(folder: Path, file: str) -> Header | None:
                 return None
             found = _read(folder, file, stream, start, state)
     except (InvalidDicomError, EOFError, OSError, *MALFORMED):
-        found, state, is_dicom = None, state or os.lstat(path), True
+        found, is_dicom = None, True
+        if state is None:
+            return _gone(path, file)
     return _broken(file, state) if found is None and is_dicom else found
+
+
+def _gone(path: str, file: str) -> Header | None:
+    """A file that cannot be opened: a broken one; none where it went, or its path is too long for the system."""
+    try:
+        return _broken(file, os.lstat(path))
+    except OSError:
+        return None
 
 
 def _broken(file: str, state: os.stat_result) -> Header:

@@ -16,7 +16,7 @@ from typing import Literal
 Class = Literal["lung", "soft", "unknown"]
 SHARP_FROM = 50  # of Siemens' numbers
 _WORDS: dict[str, Class] = {
-    "LUNG": "lung", "BONE": "lung", "BONEPLUS": "lung", "EDGE": "lung", "CHEST": "lung", "L": "lung",
+    "LUNG": "lung", "BONE": "lung", "BONEPLUS": "lung", "EDGE": "lung", "CHEST": "lung", "CHST": "lung", "L": "lung",
     "STANDARD": "soft", "STND": "soft", "STD": "soft", "SOFT": "soft", "DETAIL": "soft", "A": "soft", "B": "soft",
 }  # fmt: skip
 
@@ -39,7 +39,10 @@ def kernel_class(kernel: str, *, lung: Sequence[str] = (), soft: Sequence[str] =
     upper = re.sub(r"[+ _]+$", "", name.upper())
     if upper in _WORDS:
         return _WORDS[upper]
-    if match := re.fullmatch(r"([BIDU])([A-Z]?)(\d{2})[A-Z]?", upper):
+    words = set(re.findall("[A-Z]+", upper))
+    if "LUNG" in words:
+        return "lung"
+    if match := re.fullmatch(r"([BIDUQ])([A-Z]?)(\d{2})[A-Z]?", upper):
         return "lung" if match[2] == "L" or int(match[3]) >= SHARP_FROM else "soft"
     if match := re.fullmatch(r"FC(\d{2})", upper):
         number = int(match[1])

@@ -27,22 +27,22 @@ AXIAL_COSINE = 0.82  # the slices' normal against the body axis: at most 35 degr
 MAPS = (  # the last two rows: value 4 of multi-energy CT (PS3.3, C.8.15.3.1.4 and C.8.15.2.1.1), and makers' words
     "PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "Z_EFF", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "VNC_MAP",
     "MAT_SPECIFIC", "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "MAT_MODIFIED", "VNC", "IODINE_MAP",
-    "EFFECTIVE_Z", "SUBTRACT", "SUBTRACTION",
+    "EFFECTIVE_Z", "SUBTRACT", "SUBTRACTION", "SUBTRACTED",
 )  # fmt: skip
 
 _DESCRIPTIONS = (
     ("localizer", r"topogram|scout|surview|scanogram|localizer|pilot"),
     ("dose_page", r"dose (report|record|info|page)|patient protocol|exam protocol"),
     ("bolus_tracking", r"bolus|monitoring|smart ?prep|sure ?start|tracker|locator"),
-    ("projection", r"\bm(ax)?[ _-]?ip\b|\bmin[ _-]?ip\b|volume rendering|\bvrt?\b"),
+    ("projection", r"\bm(ax)?[ -]?ips?\b|\bmin[ -]?ips?\b|\baip\b|\bave[ -]?ip\b|volume rendering|\bvrt?\b|密度投影"),
     ("reformat", r"\bmpr\b|reformat|curved"),
 )
 _TOKENS = (
     ("localizer", ("LOCALIZER", "SCOUT", "TOPOGRAM")),
     ("dose_page", ("DOSE", "DOSE_INFO", "DOSE REPORT", "CT_SOM5 PROT", "CT_SOM7 PROT", "CT_SOM8 PROT", "PROT")),
     ("picture", ("SCREEN SAVE", "SCREENSAVE", "SCREEN", "REPORT", "PASTED")),
-    ("projection", ("MIP", "MAX_IP", "MIN_IP", "MINIP", "MAXIP", "MAXIMUM", "MINIMUM", "VRT", "VOLREN", "CSA 3D",
-                    "PROJECTION IMAGE")),
+    ("projection", ("MIP", "MAX_IP", "MIN_IP", "MINIP", "MAXIP", "MAXIMUM", "MINIMUM", "THIN_MIP", "AVERAGE", "VRT",
+                    "VOLREN", "CSA 3D", "PROJECTION IMAGE")),
     ("reformat", ("MPR", "REFORMATTED", "CURVED", "CPR", "CSA MPR", "CSA MPR CURVED", "CORONAL", "SAGITTAL")),
     ("bolus_tracking", ("CSAMONITORING", "MONITORING", "BOLUS", "SMARTPREP", "LOCATOR", "TRACKER")),
     ("not_hounsfield", MAPS),
@@ -51,7 +51,7 @@ _TOKENS = (
 
 def said_by_description(text: str) -> str:
     """The kind that a series' description names, or "": a word of this module, never the text itself."""
-    lowered = re.sub(r"\s+", " ", text.casefold())
+    lowered = re.sub(r"[\s_]+", " ", text.casefold())
     return next((kind for kind, pattern in _DESCRIPTIONS if re.search(pattern, lowered)), "")
 
 
@@ -99,7 +99,8 @@ def kind_of(
         return said or "not_hounsfield"
     if said == "reformat" or normal_along_body < AXIAL_COSINE:
         return "localizer" if hint == "localizer" else "reformat"
-    if hint in ("projection", "reformat"):
+    measured = {"ORIGINAL", "PRIMARY", "AXIAL"} <= {word.strip().upper() for word in image_type}
+    if hint in ("projection", "reformat") and not measured:  # "1.0 for MPR" is the source of one
         return hint
     if hint in ("localizer", "dose_page", "bolus_tracking") and n_places <= 3:  # words alone have many uses
         return hint

@@ -23,7 +23,7 @@ READER_VERSION = "3"  # raise it when the same files would give other Hounsfield
 COLUMNS = (
     "uid modality n_instances spacing_mm thickness_mm kernel tilt_degrees transfer_syntax faults path "
     "kind pixel_spacing_mm rows columns n_slices coverage_mm manufacturer model kvp contrast lossy patient_position "
-    "image_type stacks study_uid frame_of_reference_uid patient_digest"
+    "image_type stacks refused study_uid frame_of_reference_uid patient_digest"
 ).split()
 _UNEVEN = {"no_geometry", "multi_frame", "mixed_orientation", "missing_slices", "variable_spacing", "several_stacks"}
 
@@ -111,10 +111,11 @@ def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str,
     first = members[0]
     modality = found.modality(uid)
     kind = series_kind(members)
-    faults, stacks, slices = (), (), ()
+    faults, refused, stacks, slices = (), (), (), ()
     if modality == "CT":
         examined = examine(members, folder=found.folder, treatments=treatments, more=found.beside(members))
         faults = tuple(dict.fromkeys(fault.code for fault in examined.faults))
+        refused = tuple(dict.fromkeys(fault.code for fault in examined.faults if fault.refuses))
         stacks = tuple(stack.name for stack in examined.stacks) if len(examined.stacks) > 1 else ()
         slices = examined.slices
     spacing, coverage = _extent_mm(slices)
@@ -143,6 +144,7 @@ def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str,
         "patient_position": first.patient_position,
         "image_type": "\\".join(first.image_type),
         "stacks": stacks,
+        "refused": refused,
         "study_uid": first.study_uid,
         "frame_of_reference_uid": first.frame_of_reference_uid,
         "patient_digest": first.patient,
@@ -168,6 +170,7 @@ def _lost_row(uid: str, modality: str) -> dict[str, Any]:
     numbers = ("spacing_mm", "thickness_mm", "tilt_degrees", "pixel_spacing_mm", "coverage_mm", "kvp")
     return {
         **unknown, **dict.fromkeys(numbers, float("nan")), **dict.fromkeys(("rows", "columns", "n_slices"), 0),
-        "contrast": False, "lossy": False, "stacks": (), "uid": uid, "modality": modality, "n_instances": 0,
+        "contrast": False, "lossy": False, "stacks": (), "refused": (), "uid": uid, "modality": modality,
+        "n_instances": 0,
         "faults": ("missing_files",), "path": ".", "kind": "not_ct" if modality != "CT" else "not_placed",
     }  # fmt: skip
