@@ -6,6 +6,8 @@ work, not the disk. "Cold" means without an index: the folder is searched in the
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
 import subprocess
@@ -126,9 +128,10 @@ def prepared(folder: Path, *, workers: int) -> pd.DataFrame:
     study = load_study(folder)
     shutil.rmtree(preparation.cache_folder(study), ignore_errors=True)
     annotations = pd.read_csv(study.path(study.data.annotations))
-    found = preparation.prepare_images(
-        study, patient_ids=annotations["patient_id"], annotations=annotations, workers=workers
-    )
+    with contextlib.redirect_stderr(io.StringIO()):  # its bar
+        found = preparation.prepare_images(
+            study, patient_ids=annotations["patient_id"], annotations=annotations, workers=workers
+        )
     if not found["usable"].all():
         raise AssertionError(found["detail"].dropna().tolist())
     return found
