@@ -19,7 +19,7 @@ from onlm_lab.errors import OnlmError
 Task = TypeVar("Task")
 CONNECT_S = 20
 RETRIES = 2  # of a task whose worker was lost
-CHECK_S, ALONE_S = 5, 30  # how often, and how long without a worker, until it is given up
+CHECK_S, ALONE_S = 5, 180  # how often; how long without a worker until it is given up: a nanny may be slow
 AHEAD = 4  # tasks that a worker has before it: enough to keep it busy, few enough to send
 
 

@@ -7,10 +7,7 @@ and the report counts it. What is cut already, from the same files, is not opene
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from onlm_lab import cluster, imaging, patches, processes, schema, steps
+from onlm_lab import cluster, cores, imaging, patches, schema, steps
 from onlm_lab.contact_sheet import FILE as SHEET
 from onlm_lab.contact_sheet import write_contact_sheet
 from onlm_lab.errors import OnlmError, SeriesError, StudyError, of_the_disk, told
@@ -152,13 +149,11 @@ def prepare_images(
             rows.append({"patient_id": patient, "usable": 1})
         else:
             tasks.append(task)
-    rows += (
-        _done(tasks, workers=workers)
-        if address is None
-        else cluster.mapped(
-            prepare_one, tasks, address=address, what="CT", lost=row_of_ended, shared=cache / patches.SPEC_FILE
-        )
-    )
+    if address is None:
+        rows += cores.mapped(prepare_one, tasks, workers=workers, what="CT", lost=row_of_ended)
+    else:
+        shared = cache / patches.SPEC_FILE
+        rows += cluster.mapped(prepare_one, tasks, address=address, what="CT", lost=row_of_ended, shared=shared)
     return _table(study, rows, cache)
 
 
@@ -225,44 +220,6 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
         scan=scan, cache=cache, spec=spec, key=cut_key(scan, spec, mask_digest=mask_digest, settings=settings),
         treatments=said.faults, solid_cut_hu=said.solid_cut_hu, limits=limits,
     )  # fmt: skip
-
-
-def _done(tasks: list[Task], workers: int | None) -> Iterator[dict[str, Any]]:
-    """The tasks over the cores of this machine, with a bar."""
-    from tqdm.auto import tqdm
-
-    if tasks:
-        n_workers = min(len(tasks), workers or os.cpu_count() or 1)
-        yield from tqdm(_rows(tasks, n_workers), total=len(tasks), desc="  CT", unit="patient")
-
-
-def _rows(tasks: list[Task], n_workers: int) -> Generator[dict[str, Any]]:
-    """The row of every task. Where the system ends a process, those it may have been at are tried alone."""
-    left = tasks
-    while left:
-        left = yield from _pooled(left, n_workers)
-        suspects, left = left[: n_workers + 1], left[n_workers + 1 :]  # at work, and the one handed out next
-        for task in suspects:
-            if (yield from _pooled([task], 1)):
-                yield row_of_ended(task)
-
-
-def _pooled(tasks: list[Task], n_workers: int) -> Generator[dict[str, Any], None, list[Task]]:
-    """The rows of tasks done by so many processes; gives back the tasks that were not done when one was ended."""
-    with ProcessPoolExecutor(n_workers, initializer=processes.begin_worker, initargs=(os.getpid(),)) as pool:
-        finished: set[str] = set()
-        try:
-            jobs = {pool.submit(prepare_one, task): task.scan.patient_id for task in tasks}
-            for job in as_completed(jobs):
-                row = job.result()
-                finished.add(jobs[job])
-                yield row
-        except BrokenProcessPool:
-            return [task for task in tasks if task.scan.patient_id not in finished]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)  # what is being cut is finished, nothing else begun
-            raise
-    return []
 
 
 def row_of_ended(task: Task) -> dict[str, Any]:

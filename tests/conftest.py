@@ -81,3 +81,23 @@ def _make_small(path: Path) -> None:
     said["training"] = said.get("training", {}) | SMALL
     said["analysis"] = said.get("analysis", {}) | {"bootstrap": 50}
     path.write_text(tomli_w.dumps(said), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A study of a few patients, prepared on this machine; read it, never write into it."""
+    from made_balls import FEW, make_study, prepare
+
+    folder = make_study(tmp_path_factory.mktemp("few"), FEW)
+    return folder, prepare(folder)
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """A Dask cluster of two processes on this machine."""
+    pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
+    from distributed import LocalCluster
+
+    # A port of its own: the usual one is taken where another test has a cluster at the same time.
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster:
+        yield cluster.scheduler_address

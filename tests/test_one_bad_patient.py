@@ -15,18 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from test_preparation import (  # noqa: F401  (fixtures)
-    FEW,
-    annotations,
-    bytes_of,
-    contour_of,
-    copy,
-    few,
-    make_study,
-    prepare,
-    scan_of,
-    scheduler,
-)
+from made_balls import FEW, annotations, bytes_of, contour_of, copy, make_study, prepare, scan_of
 
 from onlm_lab import cluster, patches, pipeline, preparation
 from onlm_lab.errors import OnlmError, told
@@ -170,7 +159,7 @@ def failing_for(monkeypatch, patient, error):
         (PermissionError(errno.EACCES, "Permission denied", NAME), "could not be opened or read: Permission denied."),
     ],
 )
-def test_what_nobody_foresaw_is_one_patients_reason_without_its_text(few, tmp_path, monkeypatch, error, words):  # noqa: F811
+def test_what_nobody_foresaw_is_one_patients_reason_without_its_text(few, tmp_path, monkeypatch, error, words):
     again = copy(few[0], tmp_path / "again")
     failing_for(monkeypatch, "P002", error)
     prepared = prepare(again)
@@ -179,7 +168,7 @@ def test_what_nobody_foresaw_is_one_patients_reason_without_its_text(few, tmp_pa
     assert words.split(" at ")[0] in detail and NAME not in prepared.to_csv()
 
 
-def test_a_full_disk_stops_the_work(few, tmp_path, monkeypatch):  # noqa: F811
+def test_a_full_disk_stops_the_work(few, tmp_path, monkeypatch):
     again = copy(few[0], tmp_path / "again")
     failing_for(monkeypatch, "P002", OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(OSError, match="No space left"):
@@ -198,7 +187,7 @@ def test_an_error_is_told_with_its_place_in_this_program_and_not_with_its_text()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_a_process_that_the_system_ends_costs_its_patient_alone(few, tmp_path, monkeypatch, workers):  # noqa: F811
+def test_a_process_that_the_system_ends_costs_its_patient_alone(few, tmp_path, monkeypatch, workers):
     folder, first = few
     again = copy(folder, tmp_path / "again")
     one = preparation.prepare_one
@@ -220,7 +209,7 @@ def test_a_process_that_the_system_ends_costs_its_patient_alone(few, tmp_path, m
 # --- a cluster ------------------------------------------------------------------------------------------------------
 
 
-def test_workers_that_do_not_see_the_study_or_have_other_code_are_refused(few, tmp_path, monkeypatch, scheduler):  # noqa: F811
+def test_workers_that_do_not_see_the_study_or_have_other_code_are_refused(few, tmp_path, monkeypatch, scheduler):
     again = copy(few[0], tmp_path / "again")
     real = cluster.fitness
     monkeypatch.setattr(patches, "SPEC_FILE", "nowhere.json")
@@ -306,7 +295,7 @@ def files_of(folder, pattern):
         ("rows/P001*.json", lambda b: b[: len(b) // 2]),
     ],
 )
-def test_a_damaged_file_of_a_row_is_seen_and_made_again(few, tmp_path, pattern, damage):  # noqa: F811
+def test_a_damaged_file_of_a_row_is_seen_and_made_again(few, tmp_path, pattern, damage):
     folder, first = few
     again = copy(folder, tmp_path / "again", keep_work=True)
     (path,) = files_of(again, pattern)
@@ -318,7 +307,7 @@ def test_a_damaged_file_of_a_row_is_seen_and_made_again(few, tmp_path, pattern, 
     assert bytes_of(again) == bytes_of(folder)
 
 
-def test_a_lost_folder_a_half_file_and_a_lost_patch_of_nobody_are_mended(few, tmp_path):  # noqa: F811
+def test_a_lost_folder_a_half_file_and_a_lost_patch_of_nobody_are_mended(few, tmp_path):
     folder, first = few
     again = copy(folder, tmp_path / "again", keep_work=True)
     half = cache_of(again) / "patches" / ".P001-x.npy.99999.tmp"
@@ -332,7 +321,7 @@ def test_a_lost_folder_a_half_file_and_a_lost_patch_of_nobody_are_mended(few, tm
     pd.testing.assert_frame_equal(prepare(again), first)
 
 
-def test_a_damaged_spec_is_a_sentence(few, tmp_path):  # noqa: F811
+def test_a_damaged_spec_is_a_sentence(few, tmp_path):
     again = copy(few[0], tmp_path / "again", keep_work=True)
     (cache_of(again) / "spec.json").write_bytes(b"")
     with pytest.raises(OnlmError, match=r"/spec\.json' is damaged\. Delete the folder 'cache-"):
