@@ -16,8 +16,11 @@ def series(words: argparse.Namespace, say: Say) -> None:
     from onlm_lab.study import Imaging, Study, load_study
 
     study = load_study(words.study) if words.study else Study(words.folder, imaging=Imaging())
-    found = imaging.find_series(words.folder, workers=words.workers, progress=True, treatments=study.imaging.faults)
-    chosen = imaging.choose_series(found, rule=sources.rule_of(study))
+    headers = imaging.search(words.folder, workers=words.workers, progress=True)
+    found = imaging.series_table(headers, treatments=study.imaging.faults)
+    dates = imaging.acquisition_dates(headers, found["uid"].tolist())
+    same_day = {uid: day.toordinal() for uid, day in dates.items()}
+    chosen = imaging.choose_series(found, rule=sources.rule_of(study), same_day=same_day)
     table = found.drop(columns="patient_digest").assign(
         chosen=chosen["chosen"].astype(int), reason=chosen["reason"], contrast=found["contrast"].astype(int),
         lossy=found["lossy"].astype(int), faults=found["faults"].map("; ".join), stacks=found["stacks"].map("; ".join),

@@ -253,3 +253,48 @@ def test_a_date_is_found_in_any_file_and_in_the_old_form_and_a_placeholder_is_no
     found = search(made_ct.write(tmp_path / "ct", made))
     (day,) = acquisition_dates(found, list(found.series)).values()
     assert day.isoformat() == "2020-03-09"
+
+
+def test_an_undated_series_has_the_day_of_its_study(tmp_path):
+    for name, date, study in (("a", "20200601", "1.2.3"), ("b", "", "1.2.3"), ("c", "", "1.2.4")):
+        made = made_ct.slices(Scan(series=name))
+        for data in made:
+            data.StudyInstanceUID, data.StudyDate = study, date
+        made_ct.write(tmp_path / "ct" / name, made)
+    found = search(tmp_path / "ct")
+    days = acquisition_dates(found, list(found.series))
+    assert sorted(found.series[uid][0].study_uid for uid in days) == ["1.2.3", "1.2.3"]
+
+
+def test_another_part_of_the_body_is_taken_only_where_nothing_else_is():
+    head = row("head", body_part="HEAD")
+    taken, why = chosen(head, row("chest", thickness_mm=3.0, body_part="CHEST"))
+    assert taken == "chest" and why["head"] == "not chosen: of another part of the body (HEAD) than another one"
+    assert chosen(head)[0] == "head"  # what the protocol was called
+    assert chosen(row("both", body_part="CHEST_ABDOMEN"), row("thick", thickness_mm=3.0, body_part=""))[0] == "both"
+
+
+@pytest.mark.parametrize("text", ["AC CT WB 5.0 B19f", "CTAC", "CT Attenuation Corr", "kV CBCT", "Cone beam"])
+def test_a_ct_for_attenuation_or_positioning_is_left_out(tmp_path, text):
+    made = made_ct.slices(Scan())
+    for data in made:
+        data.SeriesDescription = text
+    assert find_series(made_ct.write(tmp_path / "ct", made))["kind"].tolist() == ["support"]
+
+
+def test_a_stray_localizer_under_the_uid_of_the_slices_is_named_as_one(tmp_path):
+    made = made_ct.slices(Scan())
+    made[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    table = find_series(made_ct.write(tmp_path / "ct", made))
+    assert table["kind"].tolist() == ["axial"] and "localizer" in table["faults"][0]
+
+
+def test_contrast_is_told_with_the_choice():
+    assert "kernel B70f (lung), with contrast, 300 slices" in chosen(row("a", contrast=True))[1]["a"]
+    assert "kernel B70f (lung), without contrast, 300 slices" in chosen(row("a", contrast=False))[1]["a"]
+
+
+def test_faults_go_before_a_few_millimetres_more():
+    lossy = row("lossy", coverage_mm=119.0, faults=("lossy_compression",))
+    taken, why = chosen(lossy, row("plain", coverage_mm=118.0))
+    assert taken == "plain" and why["lossy"] == "not chosen: it has more faults than another one"

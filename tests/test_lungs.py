@@ -262,7 +262,8 @@ def test_lungs_larger_than_any_are_told():
 def test_a_scan_without_a_chest_has_no_lungs_and_does_not_crash(hu, shape):
     lungs = find_lungs(CtVolume(np.full(shape, hu, np.int16), (3.0, 2.0, 2.0), (0.0, 0.0, 0.0), AXIAL, "", {}))
     assert lungs.reasons == (
-        "No lungs were found: the scan holds 0 mL of lung-like air within the body. Give a chest CT.",
+        "No lungs were found: the scan holds 0 mL of lung-like air within the body. Give a chest CT; lungs "
+        "as empty as gas (the worst emphysema) are not told from bowel.",
     )
     assert not lungs.right.any() and not lungs.left.any() and lungs.right_ml == 0
 

@@ -12,6 +12,7 @@ import time
 import made_ct
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from made_ct import Scan
 from pydicom.fileset import FileSet
@@ -139,16 +140,17 @@ def test_the_store_is_the_same_whatever_the_workers(tmp_path, workers, monkeypat
     assert repr(kept) == repr(plain) and [h.file for h in kept] == [h.file for h in plain]
 
 
-def disc(tmp_path, scan=SMALL):
+def disc(tmp_path, scan=SMALL, *, part=slice(None), name="disc"):
     """A disc as hospitals burn it: DICOMDIR, and files without an ending in folders of their own."""
     made = FileSet()
-    for data in made_ct.slices(scan):
+    for data in made_ct.slices(scan)[part]:
+        data.StudyInstanceUID = "1.2.3"
         data.PatientID, data.PatientName, data.StudyID = "P1", "Name^Of", "1"
         data.StudyDate, data.StudyTime, data.SeriesNumber = "20200101", "080000", "1"
         made.add(data)
-    made.write(tmp_path / "disc")
+    made.write(tmp_path / name)
     made._stage["t"].cleanup()  # the folder in which pydicom put the disc together
-    return tmp_path / "disc"
+    return tmp_path / name
 
 
 def test_a_disc_is_read_from_its_folder_or_from_its_dicomdir(tmp_path):
@@ -208,3 +210,45 @@ def test_a_damaged_store_of_headers_is_read_anew(tmp_path, content):
     for damaged in (gzip.compress(content), *flipped):
         part.write_bytes(damaged)
         pd.testing.assert_frame_equal(find_series(folder, store=tmp_path / "store"), first)
+
+
+def test_a_folder_that_is_closed_is_told_beside_the_slices(tmp_path, monkeypatch):
+    folder = made_ct.write_scan(tmp_path / "ct", made_ct.Scan())
+    (folder / "rest").mkdir()
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("rest"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # whoever runs the tests may enter everything
+    table = find_series(folder)
+    assert table.attrs["n_unreadable"] == 1 and "broken_files" in table["faults"][0]
+    with pytest.raises(SeriesError, match=r"\('rest'\) or may not be opened"):
+        read_series(folder)
+
+
+def test_a_folder_named_in_other_bytes_can_be_written_into_a_table(tmp_path):
+    folder = tmp_path / "ct" / os.fsdecode("胸部".encode("gbk"))
+    made_ct.write_scan(folder, made_ct.Scan())
+    table = find_series(tmp_path / "ct")
+    assert table["path"][0].startswith("id-") and table.to_csv().encode("utf-8")
+    assert read_series(tmp_path / "ct" / table["path"][0]).shape == (8, 20, 24)
+
+
+def test_two_discs_are_counted_together_and_a_record_out_of_use_breaks_no_chain(tmp_path):
+    for number, part in enumerate((slice(4), slice(4, None))):
+        disc(tmp_path / "ct", part=part, name=f"disc{number}")
+    assert "missing_files" not in find_series(tmp_path / "ct")["faults"][0]
+    lost = sorted(path for path in (tmp_path / "ct" / "disc0").rglob("*") if path.is_file() and path.name != "DICOMDIR")
+    lost[0].unlink()
+    assert "missing_files" in find_series(tmp_path / "ct")["faults"][0]
+    directory = pydicom.dcmread(tmp_path / "ct" / "disc0" / "DICOMDIR")
+    images = [r for r in directory.DirectoryRecordSequence if r.DirectoryRecordType == "IMAGE"]
+    gone = next(record for record in images if not tmp_path.joinpath("ct", "disc0", *record.ReferencedFileID).exists())
+    gone.RecordInUseFlag = 0  # says that it was taken off the disc
+    directory.save_as(tmp_path / "ct" / "disc0" / "DICOMDIR")
+    assert "missing_files" not in find_series(tmp_path / "ct")["faults"][0]
+    lost[1].unlink()
+    assert "missing_files" in find_series(tmp_path / "ct")["faults"][0]

@@ -28,6 +28,8 @@ from onlm_lab.imaging.quiet import reading_quietly
 from onlm_lab.study.imaging import FAULTS, require_treatments
 
 CHEST_MM = 280.0  # a field of view as wide as this holds both lungs of most people
+NO_LUNG = ("HEAD", "BRAIN", "SKULL", "NECK", "SPINE", "ABDOMEN", "PELVIS", "EXTREMITY", "LEG", "KNEE", "HIP", "SINUS")
+LUNG = ("CHEST", "THORAX", "LUNG", "BODY")
 THIN_MM = (1.5, 3.0)  # classes of thickness: a thinner class goes before a better kernel
 ABOUT_AS_MUCH = 0.9  # of the body that another series of the day shows, along it and across it
 # A reconstruction made days later has a SeriesDate of its own.
@@ -131,6 +133,12 @@ def _best(
     """The chosen one of a patient's usable series; reasons are written into `said`."""
     if not usable:
         return set()
+    elsewhere = {row["uid"] for row in usable if _of_another_part(row)}
+    if len(elsewhere) < len(usable):  # where all of them say so, it is what the protocol was called
+        for row in usable:
+            if row["uid"] in elsewhere:
+                said[row["uid"]] = f"not chosen: of another part of the body ({row['body_part']}) than another one"
+        usable = [row for row in usable if row["uid"] not in elsewhere]
     known = [row for row in usable if row["uid"] in days and not math.isnan(days[row["uid"]])]
     if known:
         for row in usable:
@@ -181,6 +189,12 @@ def _shown_mm(row: Mapping[str, object]) -> dict[str, float]:
     return {"along": float(row["coverage_mm"]), "across": 0.0 if math.isnan(across) else min(float(across), CHEST_MM)}
 
 
+def _of_another_part(row: Mapping[str, object]) -> bool:
+    """Whether BodyPartExamined names a part of the body that has no lung."""
+    words = str(row.get("body_part", "")).upper()
+    return any(part in words for part in NO_LUNG) and not any(part in words for part in LUNG)
+
+
 def _computed(row: Mapping[str, object]) -> bool:
     """Whether a series was computed from another one, by ImageType."""
     words = {word.strip().upper() for word in str(row.get("image_type", "")).split("\\")}
@@ -191,8 +205,8 @@ def _rank(row: Mapping[str, object], rule: Rule) -> tuple[object, ...]:
     thick = _thickness(row)
     thickness_class = sum(thick > limit for limit in THIN_MM)
     return (
-        _computed(row), thickness_class, _kernel_rank(row, rule), round(thick, 2), -round(row["coverage_mm"]),
-        len(row["faults"]), row["uid"],
+        _computed(row), thickness_class, _kernel_rank(row, rule), round(thick, 2), len(row["faults"]),
+        -round(row["coverage_mm"]), row["uid"],
     )  # fmt: skip
 
 
@@ -210,7 +224,8 @@ def _kernel_rank(row: Mapping[str, object], rule: Rule) -> int:
 def _described(row: Mapping[str, object], rule: Rule) -> str:
     kernel = str(row["kernel"]).split("\\")[0]
     named = f"kernel {kernel} ({_class_of(row, rule)})" if kernel else "kernel not recorded"
-    return f"{_thickness(row):g} mm thick, {named}, {row['n_slices']} slices"
+    contrast = "" if "contrast" not in row else ", with contrast" if row["contrast"] else ", without contrast"
+    return f"{_thickness(row):g} mm thick, {named}{contrast}, {row['n_slices']} slices"
 
 
 def _why_after(row: Mapping[str, object], best: Mapping[str, object], rule: Rule) -> str:
@@ -223,9 +238,9 @@ def _why_after(row: Mapping[str, object], best: Mapping[str, object], rule: Rule
         return f"{_thickness(row):g} mm thick, another one {_thickness(best):g} mm"
     if own[1] > other[1]:
         return f"its kernel is {_class_of(row, rule)}, another one's {_class_of(best, rule)}"
-    if own[3] > other[3]:
+    if own[4] > other[4] and own[3] == other[3]:
         return f"shows {row['coverage_mm']:.0f} mm of the body, another one {best['coverage_mm']:.0f} mm"
-    if own[4] > other[4]:
+    if own[3] > other[3]:
         return "it has more faults than another one"
     return "like the chosen one, whose UID comes first"
 
@@ -239,6 +254,14 @@ def acquisition_dates(found: Found, uids: Sequence[str]) -> dict[str, datetime.d
         day = next((day for file in tried if (day := _day_of(found.folder, file)) is not None), None)
         if day is not None:
             dates[uid] = day
+    by_study: dict[str, set[datetime.date]] = {}
+    for uid, day in dates.items():
+        by_study.setdefault(found.series[uid][0].study_uid, set()).add(day)
+    for uid in uids:  # one without a date has that of its study, where the others agree on it
+        members = found.series.get(uid)
+        known = by_study.get(members[0].study_uid, set()) if members and members[0].study_uid else set()
+        if uid not in dates and len(known) == 1:
+            (dates[uid],) = known
     return dates
 
 

@@ -15,11 +15,12 @@ from onlm_lab.imaging.dicomdir import listed_series, lost_files
 from onlm_lab.imaging.geometry import all_placed, geometry_gap, positions_mm, slice_axes
 from onlm_lab.imaging.header import Header, slices_of
 from onlm_lab.imaging.headers import telling_texts_of
-from onlm_lab.imaging.kinds import kind_of
+from onlm_lab.imaging.kinds import kind_of, said_by_image_type
 from onlm_lab.imaging.privacy import find_path, safe_path
 from onlm_lab.imaging.searching import read_headers
 from onlm_lab.imaging.whereabouts import safe_place, shared_folder
 
+STRAYS = ("localizer", "dose_page", "picture")
 NORMAL_Z = 2  # of a vector in LPS: along the body
 UNITS_IN_HU = ("", "HU", "US")  # of RescaleType; US is "unspecified", which CT scanners of old write
 
@@ -70,8 +71,8 @@ class Found:
             names = ", ".join(f"'{name}'" for name in self._named_beside(broken[:3], members))
             found.append((
                 "broken_files",
-                f"{len(broken)} DICOM files beside the CT's {len(members)} slices have a broken header ({names}) and "
-                "may be slices of it. Copy them again, or move them elsewhere.",
+                f"{len(broken)} DICOM files beside the CT's {len(members)} slices have a broken header ({names}) or "
+                "may not be opened, and may be slices of it. Copy them again, or move them elsewhere.",
             ))  # fmt: skip
         uid = members[0].series_uid
         files = {header.file: header for header in members}
@@ -142,6 +143,16 @@ def require_folder(folder: str | os.PathLike) -> Path:
     raise SeriesError(f"'{root.name}' {what}. Give the folder that holds the DICOM files.")
 
 
+def _without_strays(members: Sequence[Header]) -> Sequence[Header]:
+    """Without the localizers and dose pages that some scanners file under the UID of the slices; faults name them."""
+    words = {header.image_type for header in members}
+    if len(words) == 1:
+        return members
+    stray = {image_type for image_type in words if said_by_image_type(image_type) in STRAYS}
+    rest = [header for header in members if header.image_type not in stray]
+    return rest if len(rest) > len(members) / 2 else members
+
+
 def series_kind(members: Sequence[Header]) -> str:
     """What a series is, by key of kinds.KINDS."""
     first = members[0]
@@ -150,6 +161,7 @@ def series_kind(members: Sequence[Header]) -> str:
     if placed:
         body = abs(float(slice_axes(placed[0])[NORMAL_Z, 0]))
         along = positions_mm(placed)
+    members = _without_strays(members)
     hints = {header.hint for header in members}
     return kind_of(
         modality=Counter(header.modality for header in members).most_common(1)[0][0],

@@ -76,6 +76,7 @@ class Header(NamedTuple):
     phase: str = ""
     stack: str = ""
     hint: str = ""
+    body_part: str = ""
     unreadable: tuple[str, ...] = ()
     patient: str = ""
     tells: tuple[int, ...] = ()

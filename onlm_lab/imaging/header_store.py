@@ -21,7 +21,7 @@ from typing import Any
 from onlm_lab.imaging.frames import Frame
 from onlm_lab.imaging.header import Header
 
-FORMAT = 2  # raise it when headers of the same files would be other headers
+FORMAT = 3  # raise it when headers of the same files would be other headers
 NOT_DICOM: None = None
 _NAME = re.compile(r"headers-(\d{6})\.json\.gz")
 _KEPT = tuple(name for name in Header._fields if name not in ("file", "size_bytes", "modified_ns", "frames"))

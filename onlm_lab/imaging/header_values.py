@@ -12,7 +12,7 @@ from pydicom.errors import BytesLengthException
 
 from onlm_lab.imaging.frames import above_zero
 from onlm_lab.imaging.header import Header
-from onlm_lab.imaging.kinds import said_by_description
+from onlm_lab.imaging.kinds import said_by_description, support_by_model
 from onlm_lab.imaging.privacy import digest_text, identifying_texts, safe_text
 from onlm_lab.imaging.texts import lenient, readings
 
@@ -30,7 +30,7 @@ _TEXTS = (
     "SliceThickness ConvolutionKernel PatientPosition StudyInstanceUID SeriesInstanceUID "
     "ImageOrientationPatient FrameOfReferenceUID TemporalPositionIdentifier NumberOfFrames "
     "PixelSpacing LossyImageCompression RescaleIntercept RescaleSlope RescaleType GantryDetectorTilt "
-    "NominalPercentageOfCardiacPhase"
+    "NominalPercentageOfCardiacPhase BodyPartExamined"
 ).split()
 SHORTS = (
     "SamplesPerPixel Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "
@@ -101,7 +101,8 @@ def in_common(values: tuple[bytes | None, ...], syntax: str, has_pixels: bool) -
         contrast=text["ContrastBolusAgent"].casefold() not in NO_CONTRAST,
         patient_position=text["PatientPosition"],
         phase=text["TemporalPositionIdentifier"] or text["NominalPercentageOfCardiacPhase"],
-        hint=said_by_description(text["SeriesDescription"]),
+        hint=said_by_description(text["SeriesDescription"]) or support_by_model(text["ManufacturerModelName"]),
+        body_part=safe_text(text["BodyPartExamined"], identifying=telling),
         unreadable=tuple(bad),
         patient=_digest(identifying),
     )

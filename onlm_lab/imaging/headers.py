@@ -54,8 +54,9 @@ def read_header(folder: Path, file: str) -> Header | None:
     path = f"{folder}/{file}"
     state = None
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return _broken(file, os.lstat(path)) if os.path.islink(path) else None  # a pipe would never end
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # a closed folder, or a pipe, which would never end
+            return _broken(file, os.lstat(path)) if stat.S_ISDIR(mode) else None
     except OSError:
         return _gone(path, file)
     try:

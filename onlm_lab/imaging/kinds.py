@@ -17,6 +17,7 @@ KINDS = {
     "projection": "projections through a slab (MIP, MinIP, average) or a rendering",
     "reformat": "a reformat (MPR) or a plane other than axial",
     "bolus_tracking": "the tracking of a contrast bolus",
+    "support": "a CT for the attenuation correction of PET, or for positioning (cone beam)",
     "repeated": "the same slices several times (perfusion, cardiac phases)",
     "not_hounsfield": "a map in other units than HU",
     "not_placed": "images without a place in the patient",
@@ -31,6 +32,7 @@ MAPS = (  # the last two rows: value 4 of multi-energy CT (PS3.3, C.8.15.3.1.4 a
 )  # fmt: skip
 
 _DESCRIPTIONS = (
+    ("support", r"\bac ?ct\b|\bct ?ac\b|attenuation|\bcbct\b|cone ?beam|on-board imager"),
     ("localizer", r"topogram|scout|surview|scanogram|localizer|pilot"),
     ("dose_page", r"dose (report|record|info|page)|patient protocol|exam protocol"),
     ("bolus_tracking", r"bolus|monitoring|smart ?prep|sure ?start|tracker|locator"),
@@ -53,6 +55,11 @@ def said_by_description(text: str) -> str:
     """The kind that a series' description names, or "": a word of this module, never the text itself."""
     lowered = re.sub(r"[\s_]+", " ", text.casefold())
     return next((kind for kind, pattern in _DESCRIPTIONS if re.search(pattern, lowered)), "")
+
+
+def support_by_model(model: str) -> str:
+    """ "support" where a machine for treatment made the images, or ""."""
+    return "support" if "on-board imager" in model.casefold() else ""
 
 
 def said_by_image_type(image_type: Iterable[str]) -> str:
@@ -100,6 +107,8 @@ def kind_of(
     if said == "reformat" or normal_along_body < AXIAL_COSINE:
         return "localizer" if hint == "localizer" else "reformat"
     measured = {"ORIGINAL", "PRIMARY", "AXIAL"} <= {word.strip().upper() for word in image_type}
+    if hint == "support":
+        return hint
     if hint in ("projection", "reformat") and not measured:  # "1.0 for MPR" is the source of one
         return hint
     if hint in ("localizer", "dose_page", "bolus_tracking") and n_places <= 3:  # words alone have many uses

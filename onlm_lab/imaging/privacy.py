@@ -76,7 +76,18 @@ def safe_path(path: str | os.PathLike, *, identifying: Iterable[str] = ()) -> st
     """
     texts = tuple(identifying)
     parts = Path(path).parts
-    return "/".join(digest_text(part) if _DATE.search(part) or tells(part, texts) else part for part in parts)
+    return "/".join(
+        digest_text(part) if _is_odd(part) or _DATE.search(part) or tells(part, texts) else part for part in parts
+    )
+
+
+def _is_odd(part: str) -> bool:
+    """Whether a name is no text here (bytes of another character set), so that it cannot be written into a table."""
+    try:
+        part.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def safe_file_name(path: str | os.PathLike) -> str:

@@ -23,7 +23,7 @@ READER_VERSION = "3"  # raise it when the same files would give other Hounsfield
 COLUMNS = (
     "uid modality n_instances spacing_mm thickness_mm kernel tilt_degrees transfer_syntax faults path "
     "kind pixel_spacing_mm rows columns n_slices coverage_mm manufacturer model kvp contrast lossy patient_position "
-    "image_type stacks refused study_uid frame_of_reference_uid patient_digest"
+    "image_type body_part stacks refused study_uid frame_of_reference_uid patient_digest"
 ).split()
 _UNEVEN = {"no_geometry", "multi_frame", "mixed_orientation", "missing_slices", "variable_spacing", "several_stacks"}
 
@@ -145,6 +145,7 @@ def _row(found: Found, uid: str, members: list[Header], treatments: Mapping[str,
         "image_type": "\\".join(first.image_type),
         "stacks": stacks,
         "refused": refused,
+        "body_part": first.body_part,
         "study_uid": first.study_uid,
         "frame_of_reference_uid": first.frame_of_reference_uid,
         "patient_digest": first.patient,
