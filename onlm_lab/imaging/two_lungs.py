@@ -18,8 +18,8 @@ WORN_MM = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 def none_found(held_ml: float) -> str:
     """The sentence for a scan without lungs."""
     return (
-        f"No lungs were found: the scan holds {held_ml:.0f} mL of lung-like air within the body. Give a chest CT; lungs "
-        "as empty as gas (the worst emphysema) are not told from bowel."
+        f"No lungs were found: the scan holds {held_ml:.0f} mL of lung-like air within the body. Give a chest CT; "
+        "lungs as empty as gas (the worst emphysema) are not told from bowel."
     )
 
 
