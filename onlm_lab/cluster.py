@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -124,7 +125,7 @@ def _from_workers(
     with tqdm(total=len(tasks), desc=f"  {what}", unit="patient") as bar:
         for n_ahead, batch in ((ahead, tasks), (1, suspects)):  # what stood beside a task that ends its worker: alone
             waiting = iter(batch)
-            running = {_begin(client, work, task): task for task, _ in zip(waiting, range(n_ahead), strict=False)}
+            running = {_begin(client, work, task): task for task in islice(waiting, n_ahead)}
             while running:
                 for future in _finished(client, list(running)):
                     task = running.pop(future)

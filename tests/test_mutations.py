@@ -14,7 +14,7 @@ import made_ct
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from made_ct import Scan
 from pydicom.uid import RLELossless, generate_uid
@@ -34,8 +34,11 @@ Slices = list[pydicom.Dataset]
 Mutation = Callable[[Slices, "st.DataObject"], set[str]]
 
 
-def pick(data, slices, what="slice"):
-    return slices[data.draw(st.integers(0, len(slices) - 1), label=what)]
+def pick(data, slices, what="slice", *, having=None):
+    """One slice; with `having` one from which no mutation before took that element."""
+    able = [one for one in slices if having is None or having in one]
+    assume(able)
+    return able[data.draw(st.integers(0, len(able) - 1), label=what)]
 
 
 def _drop(slices, data):
@@ -65,7 +68,7 @@ def _copy(slices, data):
 
 
 def _other_copy(slices, data):
-    twin = pydicom.dcmread(_bytes(pick(data, slices)))
+    twin = pydicom.dcmread(_bytes(pick(data, slices, having="PixelData")))
     twin.SOPInstanceUID = twin.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     twin.PixelData = bytes(reversed(twin.PixelData))
     slices.append(twin)
@@ -74,7 +77,7 @@ def _other_copy(slices, data):
 
 def _between(slices, data):
     """A slice half-way between two others: an overlapping reconstruction that got into the folder."""
-    z = float(pick(data, slices).ImagePositionPatient[2]) + 1.0
+    z = float(pick(data, slices, having="ImagePositionPatient").ImagePositionPatient[2]) + 1.0
     extra = made_ct.slices(SCAN.but(origin_mm=(-3.0, -3.0, z), shape=(1, ROWS, COLUMNS)))[0]
     extra.SOPInstanceUID = extra.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     slices.append(extra)
@@ -82,14 +85,14 @@ def _between(slices, data):
 
 
 def _move_along(slices, data):
-    one = pick(data, slices)
+    one = pick(data, slices, having="ImagePositionPatient")
     shift = data.draw(st.sampled_from([-7.3, -1.1, 0.7, 0.9, 3.4, 400.0]), label="mm along")
     one.ImagePositionPatient[2] = float(one.ImagePositionPatient[2]) + shift
     return {"variable_spacing", "missing_slices", "duplicate_slices"}
 
 
 def _move_sideways(slices, data):
-    one = pick(data, slices)
+    one = pick(data, slices, having="ImagePositionPatient")
     axis = data.draw(st.integers(0, 1), label="axis")
     one.ImagePositionPatient[axis] = float(one.ImagePositionPatient[axis]) + 4.0
     return {"shifted_slices", "gantry_tilt"}
@@ -123,14 +126,14 @@ def _without(name, *codes):
 
 
 def _fewer_rows(slices, data):
-    one = pick(data, slices)
+    one = pick(data, slices, having="PixelData")
     one.Rows = ROWS - 1
     one.PixelData = one.PixelData[: 2 * (ROWS - 1) * COLUMNS]
     return {"mixed_sizes"}
 
 
 def _short_pixels(slices, data):
-    one = pick(data, slices)
+    one = pick(data, slices, having="PixelData")
     one.PixelData = one.PixelData[: data.draw(st.integers(1, ROWS * COLUMNS - 1), label="kept") * 2]
     return {"truncated_pixels"}
 

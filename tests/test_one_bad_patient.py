@@ -251,6 +251,17 @@ def test_a_task_that_ends_every_worker_is_lost_alone(tmp_path):
     assert sorted(map(str, found)) == ["0", "1", "3", "4", "5", "lost 2"]
 
 
+def test_every_task_of_many_is_done_once(tmp_path, scheduler):
+    shared = tmp_path / "shared"
+    shared.touch()
+    found = list(cluster.mapped(same, range(50), address=scheduler, what="task", lost=str, shared=shared))
+    assert sorted(found) == list(range(50))
+
+
+def same(task):
+    return task
+
+
 def test_a_cluster_without_a_worker_left_is_given_up(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
     from distributed import LocalCluster
