@@ -37,6 +37,8 @@ Mutation = Callable[[Slices, "st.DataObject"], set[str]]
 def pick(data, slices, what="slice", *, having=None):
     """One slice; with `having` one from which no mutation before took that element."""
     able = [one for one in slices if having is None or having in one]
+    if having == "PixelData":  # coded pixels that were edited are not written at all
+        able = [one for one in able if not one.file_meta.TransferSyntaxUID.is_compressed]
     assume(able)
     return able[data.draw(st.integers(0, len(able) - 1), label=what)]
 
@@ -206,7 +208,9 @@ def check(slices, expected, folder, *, values_may_change=False):
     codes = named_faults(folder)
     found = outcome(folder)
     if isinstance(found, str):
-        assert codes, f"refused ({found}) and the table of series says nothing"
+        # Pixels that were spoilt under a sound header (a spoilt copy whose original is gone) are seen on reading alone.
+        seen_in_pixels = "beyond what a CT measures" in found and "' at z = " in found
+        assert codes or seen_in_pixels, f"refused ({found}) and the table of series says nothing"
     elif wrong_voxels(found).any():
         assert values_may_change and "mixed_rescale" in found.acquisition["warnings"]
     if expected and not expected & {"nothing", "another"}:
