@@ -11,7 +11,7 @@ import pandas as pd
 
 from onlm_lab.errors import OnlmError
 from onlm_lab.schema import table_text
-from onlm_lab.study.stages import nearest
+from onlm_lab.study.limits import nearest
 
 DEVELOPMENT, EXTERNAL, TEMPORAL, LOCKED = PARTS = ("development", "external", "temporal", "locked")
 

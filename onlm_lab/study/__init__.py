@@ -9,9 +9,9 @@ A key that is not known is an error that names the nearest one; a value of the w
 
 from onlm_lab.study.centrality import CENTRAL_DEFINITIONS, CentralDefinition, central_definition
 from onlm_lab.study.imaging import Imaging
+from onlm_lab.study.learning import BASELINES, CLINICAL_PREDICTORS, MODELS, Model, Score, Training
 from onlm_lab.study.reading import load_study, starter_toml
 from onlm_lab.study.stages import (
-    CLINICAL_PREDICTORS,
     RULES,
     Analysis,
     Data,
@@ -20,18 +20,18 @@ from onlm_lab.study.stages import (
     Info,
     Label,
     Mapping,
-    Model,
     OwnRule,
     Patch,
     Protocol,
     Split,
     Study,
-    Training,
 )
 
 __all__ = [
+    "BASELINES",
     "CENTRAL_DEFINITIONS",
     "CLINICAL_PREDICTORS",
+    "MODELS",
     "RULES",
     "Analysis",
     "CentralDefinition",
@@ -46,6 +46,7 @@ __all__ = [
     "OwnRule",
     "Patch",
     "Protocol",
+    "Score",
     "Split",
     "Study",
     "Training",

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onlm_lab.errors import StudyError
-from onlm_lab.study.stages import Study, nearest
+from onlm_lab.study.limits import nearest
+from onlm_lab.study.stages import Study
 
 
 def load_study(path: str | Path) -> Study:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +11,12 @@ from typing import Any, Literal
 from onlm_lab.errors import StudyError
 from onlm_lab.study.centrality import DEFAULT, central_definition
 from onlm_lab.study.imaging import Imaging
+from onlm_lab.study.learning import Model, Score, Training
+from onlm_lab.study.limits import nearest, require_positive
 
 RULES = (
     "nsclc_confirmed", "clinical_stage_i", "adult", "performance_status", "radical_treatment", "imaging_complete",
     "followup_agreed", "consent", "ct_quality", "not_pure_ggo", "neuropsychiatric", "lost_to_followup",
-)  # fmt: skip
-CLINICAL_PREDICTORS = (
-    "age_years", "sex", "smoking", "total_diameter_mm", "solid_diameter_mm", "ctr", "nodule_type",
-    "central_location", "cea_ng_ml", "suv_max",
 )  # fmt: skip
 
 
@@ -191,72 +187,9 @@ class Patch:
     spacing_mm: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("[patch]", size_mm=self.size_mm, spacing_mm=self.spacing_mm)
+        require_positive("[patch]", size_mm=self.size_mm, spacing_mm=self.spacing_mm)
         if self.size_mm / self.spacing_mm < 8:
             raise StudyError("[patch] size_mm / spacing_mm is below 8 voxels; wanted at least 8. Raise size_mm.")
-
-
-@dataclass(frozen=True)
-class Model:
-    """[model] Backbone and fusion. `weights`: "none", "timm" (online), "installed" (offline package) or a file."""
-
-    backbone: str = "tf_efficientnet_lite0"
-    weights: str = "installed"
-    mode: Literal["frozen", "finetune"] = "frozen"
-    neighbours: int = 1  # planes on each side of the centre plane, as channels
-    gap_mm: float = 3.0  # distance of those neighbours
-    field_mm: float = 48.0  # edge of what a plane shows; at most the patch
-    image_px: int = 96  # pixels of a plane on a side
-    window_low_hu: float = -1100.0
-    window_high_hu: float = 300.0
-    width: int = 32  # features of each branch before fusion
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        if self.neighbours < 0:
-            raise StudyError(f"[model] neighbours is {self.neighbours}; wanted 0 or more.")
-        _positive("[model]", image_px=self.image_px, width=self.width, gap_mm=self.gap_mm, field_mm=self.field_mm)
-        if self.window_low_hu >= self.window_high_hu:
-            raise StudyError("[model] window_low_hu must be below window_high_hu.")
-        if not 0 <= self.dropout < 1:
-            raise StudyError(f"[model] dropout is {self.dropout}; wanted at least 0 and below 1.")
-
-
-@dataclass(frozen=True)
-class Training:
-    """[training] How the model is trained and honestly tested."""
-
-    predictors: tuple[str, ...] = CLINICAL_PREDICTORS
-    models: tuple[str, ...] = ("clinical", "image", "fused")
-    scheme: Literal["stratified", "leave_one_centre_out"] = "stratified"
-    folds: int = 5
-    repeats: int = 1
-    seeds_per_fold: int = 5  # models a fold, for the model spread
-    epochs: int = 60
-    patience: int = 12
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    backbone_learning_rate: float = 1e-4
-    weight_decay: float = 0.1
-    target_sensitivity: float = 0.95
-
-    def __post_init__(self) -> None:
-        known = ("clinical", "image", "fused")
-        for model in self.models:
-            if model not in known:
-                raise StudyError(f"[training] models: '{model}' is not a model{nearest(model, known)}.")
-        if not self.models or len(set(self.models)) < len(self.models):
-            raise StudyError(f"[training] models is {list(self.models)}; wanted each once, of {', '.join(known)}.")
-        if not self.predictors and set(self.models) - {"image"}:
-            raise StudyError("[training] predictors is empty; the clinical and the fused model need at least one.")
-        _positive(
-            "[training]", folds=self.folds - 1, repeats=self.repeats, epochs=self.epochs, patience=self.patience,
-            batch_size=self.batch_size, learning_rate=self.learning_rate, seeds_per_fold=self.seeds_per_fold,
-        )  # fmt: skip
-        if self.weight_decay < 0:
-            raise StudyError(f"[training] weight_decay is {self.weight_decay}; wanted at least 0.")
-        if not 0 < self.target_sensitivity < 1:
-            raise StudyError(f"[training] target_sensitivity is {self.target_sensitivity}; wanted between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -277,7 +210,7 @@ class Analysis:
         low, high = self.threshold_range
         if not 0 < low < high < 1:
             raise StudyError(f"[analysis] threshold_range is {list(self.threshold_range)}; wanted 0 < low < high < 1.")
-        _positive("[analysis]", horizon_days=self.horizon_days, bootstrap=self.bootstrap)
+        require_positive("[analysis]", horizon_days=self.horizon_days, bootstrap=self.bootstrap)
 
 
 @dataclass(frozen=True)
@@ -296,6 +229,7 @@ class Study:
     patch: Patch = field(default_factory=Patch)
     model: Model = field(default_factory=Model)
     training: Training = field(default_factory=Training)
+    scores: dict[str, Score] = field(default_factory=dict)  # published scores, by the name they are shown under
     analysis: Analysis = field(default_factory=Analysis)
 
     def __post_init__(self) -> None:
@@ -339,17 +273,3 @@ class Study:
         plain = self.to_dict()
         kept = {name: plain[name] for name in (stages or plain)}
         return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _positive(where: str, **values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            wanted = "at least 2" if name == "folds" else "above 0"
-            raise StudyError(f"{where} {name} must be {wanted}.")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean x? ...)' for a message."""
-    known = list(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
