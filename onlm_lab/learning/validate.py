@@ -8,6 +8,7 @@ fitted - encoder, projection, heads, number of epochs, calibrator, threshold, sc
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +25,6 @@ from onlm_lab.learning.heads import Stack, fit_heads
 from onlm_lab.learning.model import Batch, OnlmModel
 from onlm_lab.study import Study
 
-MODELS = ("clinical", "image", "fused")
 FINAL = -1  # the "fold" of the model that learns from all labelled development rows
 INNER_FOLDS = 5
 COMPONENTS = 24  # of the frozen features
@@ -38,6 +38,7 @@ class Material:
     onlm: np.ndarray  # (n,) 1, 0, NaN
     features: Tensor | None = None  # (n,V,F), frozen mode
     patches: np.ndarray | None = None  # (n,D,D,D) HU, finetune mode
+    facts: pd.DataFrame | None = None  # what was measured when the patches were cut, NaN where it could not be
 
     @property
     def ids(self) -> list[str]:
@@ -60,7 +61,8 @@ class Task:
 
     def seed(self, study_seed: int) -> int:
         """A seed of its own, whatever else is trained beside it."""
-        parts = [study_seed, MODELS.index(self.model), self.repeat, self.fold + 1]
+        kind = int.from_bytes(hashlib.sha256(self.model.encode()).digest()[:4], "big")
+        parts = [study_seed, kind, self.repeat, self.fold + 1]
         return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
@@ -134,6 +136,7 @@ def without_others(task: Task, *, material: Material) -> tuple[Task, Material]:
         onlm=material.onlm[rows],
         features=None if material.features is None else material.features[rows],
         patches=None if material.patches is None else material.patches[rows],
+        facts=None if material.facts is None else material.facts.iloc[rows].reset_index(drop=True),
     )
 
 
