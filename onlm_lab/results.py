@@ -104,6 +104,8 @@ def _html(self: Any) -> str:
         if isinstance(value, pd.DataFrame):
             body = value.head(20).to_html(index=False, escape=True, float_format=lambda x: f"{x:.4g}")
             tables.append(f"<details><summary>{name} ({len(value)} rows)</summary>{body}</details>")
+        elif is_dataclass(value) and not isinstance(value, Estimate | LogRank):  # a result within a result
+            tables.append(f"<details><summary>{name}</summary>{_html(value)}</details>")
         elif value not in ((), {}, "", None):
             text = f"{value:.4g}" if isinstance(value, float) else str(value)
             rows.append(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>")
@@ -481,6 +483,50 @@ class FollowUp:
     table: pd.DataFrame
     endpoint: str
     by: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@result
+class AbstentionCurve:
+    """What is gained where the patients of whom the model is least sure are referred instead of predicted.
+
+    `table`, a row a fraction asked for, all kept first: asked_fraction, kept_fraction, limit (kept if the doubt is at
+    most this), n, n_events (kept), n_referred, n_events_referred, and auc, sensitivity, specificity, npv, oe_ratio of
+    the kept, each with _low and _high; `note` where a number is missing. `by`: what doubt is: spread or ood_score.
+    """
+
+    table: pd.DataFrame
+    by: str
+    model_id: str
+    n: int
+    n_events: int
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@result
+class Recalibration:
+    """A model's risks updated to the patients of one place: log odds' = intercept + slope * log odds.
+
+    `method` was asked for, `chosen` was done: none, intercept, both, or refused (then intercept and slope are NaN and
+    the notes say why). `tests`: the closed test's steps: kept (the simpler model), against, chi2, df, p_value.
+    `before`; `after` on the patients who fitted it (apparent); `cross_fitted`: each patient by an update that he had no
+    part in, which is what new patients of the place may expect. The last two are None where nothing was done.
+    """
+
+    method: str
+    chosen: str
+    intercept: Estimate
+    slope: Estimate
+    tests: pd.DataFrame
+    before: Calibration
+    after: Calibration | None
+    cross_fitted: Calibration | None
+    n_folds: int
+    model_id: str
     n: int
     n_events: int
     n_excluded: dict[str, int] = field(default_factory=dict)

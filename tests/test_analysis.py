@@ -9,7 +9,8 @@ from onlm_lab import analysis
 
 CALLS = {
     "roc", "compare_aucs", "choose_threshold", "operating_point", "assess_calibration", "net_benefit", "by_subgroup",
-    "by_centre", "reclassification", "kaplan_meier", "cox", "cumulative_incidence",
+    "by_centre", "reclassification", "kaplan_meier", "cox", "cumulative_incidence", "recalibrate",
+    "apply_recalibration", "abstention", "suspicion",
 }  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def test_importing_the_room_loads_no_statistics():
 def test_the_binary_statistics_need_no_statsmodels_sklearn_or_lifelines():
     code = (
         "import sys; from onlm_lab.analysis import (roc, operating_point, assess_calibration, net_benefit, "
-        "by_subgroup, by_centre, reclassification); "
+        "by_subgroup, by_centre, reclassification, recalibrate, abstention, suspicion); "
         "print([m for m in ('statsmodels', 'lifelines', 'sklearn', 'plotly', 'torch') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -40,6 +41,6 @@ def test_the_binary_statistics_need_no_statsmodels_sklearn_or_lifelines():
 
 
 def test_a_wrong_name_lists_what_there_is():
-    with pytest.raises(AttributeError, match=r"no attribute 'rock'; it has assess_calibration"):
+    with pytest.raises(AttributeError, match=r"no attribute 'rock'; it has abstention"):
         analysis.rock  # noqa: B018
     assert "roc" in dir(analysis)

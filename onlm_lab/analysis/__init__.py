@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onlm_lab.analysis.abstaining import abstention as abstention
     from onlm_lab.analysis.calibration import assess_calibration as assess_calibration
     from onlm_lab.analysis.centres import by_centre as by_centre
     from onlm_lab.analysis.competing_risks import cumulative_incidence as cumulative_incidence
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.discrimination import roc as roc
     from onlm_lab.analysis.effect_modification import interaction as interaction
     from onlm_lab.analysis.hazard import cox as cox
+    from onlm_lab.analysis.leakage import suspicion as suspicion
     from onlm_lab.analysis.net_reclassification import reclassification as reclassification
     from onlm_lab.analysis.prognostic_accuracy import time_dependent_auc as time_dependent_auc
     from onlm_lab.analysis.prognostic_accuracy import uno_c as uno_c
+    from onlm_lab.analysis.recalibration import apply_recalibration as apply_recalibration
+    from onlm_lab.analysis.recalibration import recalibrate as recalibrate
     from onlm_lab.analysis.restricted_mean import rmst as rmst
     from onlm_lab.analysis.reverse_product_limit import follow_up as follow_up
     from onlm_lab.analysis.sample_size import sample_size_binary as sample_size_binary
@@ -39,10 +43,14 @@ _HOME = {
     "choose_threshold": "thresholds",
     "operating_point": "thresholds",
     "assess_calibration": "calibration",
+    "recalibrate": "recalibration",
+    "apply_recalibration": "recalibration",
     "net_benefit": "decision",
     "by_subgroup": "subgroup",
     "by_centre": "centres",
     "reclassification": "net_reclassification",
+    "abstention": "abstaining",
+    "suspicion": "leakage",
     "kaplan_meier": "survival",
     "cox": "hazard",
     "cumulative_incidence": "competing_risks",

@@ -1,6 +1,7 @@
 """Figures: a result in, a plotly Figure out, never shown and never saved here. No statistics: every number drawn is a
 number of the result."""
 
+from onlm_lab.figures.abstention import plot_abstention
 from onlm_lab.figures.calibration import plot_calibration
 from onlm_lab.figures.decision import plot_decision_curve
 from onlm_lab.figures.discrimination import (
@@ -18,7 +19,8 @@ from onlm_lab.figures.subgroup import label_of, plot_hazard_ratios, plot_subgrou
 from onlm_lab.figures.what_if import plot_what_if
 
 __all__ = [
-    "flow_counts", "label_of", "of_centres", "per_thousand", "plot_auc_differences", "plot_calibration",
-    "plot_decision_curve", "plot_flow", "plot_hazard_ratios", "plot_incidence", "plot_missing", "plot_operating_point",
-    "plot_patch", "plot_roc", "plot_subgroups", "plot_survival", "plot_what_if", "preferred_auc", "unit_words",
+    "flow_counts", "label_of", "of_centres", "per_thousand", "plot_abstention", "plot_auc_differences",
+    "plot_calibration", "plot_decision_curve", "plot_flow", "plot_hazard_ratios", "plot_incidence", "plot_missing",
+    "plot_operating_point", "plot_patch", "plot_roc", "plot_subgroups", "plot_survival", "plot_what_if",
+    "preferred_auc", "unit_words",
 ]  # fmt: skip
