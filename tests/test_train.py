@@ -228,7 +228,7 @@ def test_results_of_other_settings_are_not_taken_for_these(tmp_path):
     folder = prepare(tmp_path / "run-a", sections=changed(training={"models": ["clinical"]}))
     train_run(folder, cache=None, progress=False)
     before = (folder / "predictions.csv").read_bytes()
-    sections = changed(training={"models": ["clinical"], "weight_decay": 5.0})
+    sections = changed(training={"models": ["clinical"], "ridge": 300.0})
     (folder / "study.toml").write_text(starter_toml(name="tiny", made_up=True, seed=3, sections=sections))
     train_run(folder, cache=None, progress=False)
     assert (folder / "predictions.csv").read_bytes() != before

@@ -47,6 +47,12 @@ class ClinicalEncoder:
     def names(self) -> list[str]:
         return [item.name for item in self.inputs]
 
+    @property
+    def column_numbers(self) -> list[int]:
+        """Of each input, the number of the column that it comes from: levels of a category share theirs."""
+        columns = list(dict.fromkeys(item.column for item in self.inputs))
+        return [columns.index(item.column) for item in self.inputs]
+
     @classmethod
     def fit(cls, patients: pd.DataFrame, *, predictors: Sequence[str]) -> ClinicalEncoder:
         """Means, spreads and levels of these (training) rows.

@@ -1,27 +1,32 @@
-"""From a patch in HU to the planes that a model sees: three planes through the tumour, neighbours as channels.
+"""From a patch in HU to the pictures that a model sees, in one of four layouts, and how a patient is moved in training.
 
     layout = layout_of(study)
     planes = cut_planes(patches, layout=layout)                               # (B,V,C,H,W)
-    planes = cut_planes(patches, layout=layout, pose=random_pose(n, generator=g))      # the same, moved in 3D first
+    moved = jitter_hu(patches, jitter=random_jitter(n, generator=g))          # another scanner: noise, kernel
+    planes = cut_planes(moved, layout=layout, pose=random_pose(n, generator=g))   # another position: 3D, then cut
 
 Planes are read out of the cube in one interpolation, so that rotation, flip, shift and zoom move the patient, not the
-picture: neighbouring channels and the other two planes move with it.
+picture: neighbouring channels and the other planes move with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from onlm_lab.errors import StudyError
 from onlm_lab.study import Study
 
 # Which way a picture's rows, its columns and its neighbours run, as (x, y, z) of the patch.
 AXES = {"axial": ((0, 1, 0), (1, 0, 0), (0, 0, 1)), "coronal": ((0, 0, 1), (1, 0, 0), (0, 1, 0))}
 AXES["sagittal"] = ((0, 0, 1), (0, 1, 0), (1, 0, 0))
 MAX_ROTATION_RADIANS, MAX_SHIFT_MM, MAX_ZOOM = 0.35, 3.0, 1.1
+MAX_NOISE_HU, MAX_SHARPENING, MAX_OFFSET_HU = 25.0, 0.6, 10.0
 
 
 @dataclass(frozen=True)
@@ -34,31 +39,64 @@ class Layout:
     neighbours: int
     gap_mm: float
     windows_hu: tuple[tuple[float, float], ...]  # each window gives its own set of views
+    name: str = "orthogonal"  # or slab, three_planes, multi_window
+    slices: int = 9  # of a slab
 
     @property
     def n_channels(self) -> int:
-        return 2 * self.neighbours + 1
+        return 3 if self.name == "three_planes" else 2 * self.neighbours + 1
+
+    @property
+    def planes(self) -> tuple[tuple[tuple[str, float], ...], ...]:
+        """The views of one window; each is a row of channels, a channel is a plane and its distance from the centre."""
+        near = [k * self.gap_mm for k in range(-self.neighbours, self.neighbours + 1)]
+        if self.name == "three_planes":
+            return (tuple((plane, 0.0) for plane in AXES),)
+        if self.name == "slab":
+            middle = [(k - (self.slices - 1) / 2) * self.gap_mm for k in range(self.slices)]
+            return tuple(tuple(("axial", at + beside) for beside in near) for at in middle)
+        return tuple(tuple((plane, beside) for beside in near) for plane in AXES)
 
     @property
     def views(self) -> tuple[str, ...]:
         """Names of the V views, in order."""
-        return tuple(f"{plane} {low:g} to {high:g} HU" for low, high in self.windows_hu for plane in AXES)
+        if self.name == "three_planes":
+            names = ["axial, coronal, sagittal"]
+        elif self.name == "slab":
+            names = [f"axial {view[self.neighbours][1]:+g} mm" for view in self.planes]
+        else:
+            names = list(AXES)
+        return tuple(f"{name} {low:g} to {high:g} HU" for low, high in self.windows_hu for name in names)
 
     def to_dict(self) -> dict:
         return asdict(self)
 
 
 def layout_of(study: Study) -> Layout:
-    """The layout that a study asks for."""
+    """The layout that a study asks for.
+
+    Raises:
+        StudyError: a plane would lie outside the patch.
+    """
     model = study.model
-    return Layout(
+    single = ((model.window_low_hu, model.window_high_hu),)
+    layout = Layout(
+        name=model.layout,
         size_mm=study.patch.size_mm,
-        field_mm=min(study.model.field_mm, study.patch.size_mm),
+        field_mm=min(model.field_mm, study.patch.size_mm),
         image_px=model.image_px,
         neighbours=model.neighbours,
+        slices=model.slices,
         gap_mm=model.gap_mm,
-        windows_hu=((model.window_low_hu, model.window_high_hu),),
+        windows_hu=model.windows_hu if model.layout == "multi_window" else single,
     )
+    far = max(abs(at) for view in layout.planes for _, at in view)
+    if far > layout.size_mm / 2:
+        raise StudyError(
+            f"[model] layout '{layout.name}' wants a plane {far:g} mm from the centre, and the patch ends at "
+            f"{layout.size_mm / 2:g} mm. Lower gap_mm, neighbours or slices, or raise [patch] size_mm."
+        )
+    return layout
 
 
 def cut_planes(patches: Tensor, *, layout: Layout, pose: Tensor | None = None) -> Tensor:
@@ -69,19 +107,18 @@ def cut_planes(patches: Tensor, *, layout: Layout, pose: Tensor | None = None) -
         layout: planes, size, windows.
         pose: (B,3,4) from `random_pose` or `flips`; None leaves the patient where he is.
     """
-    n_patients, n_planes = len(patches), len(AXES)
-    points = _points(layout)  # (3*C*H*W, 3)
+    n_patients, n_views, n_channels, px = len(patches), len(layout.planes), layout.n_channels, layout.image_px
+    points = _points(layout)  # (V*C*H*W, 3)
     if pose is None:
         grid = points.expand(n_patients, -1, -1)
     else:
         scale = torch.tensor([1.0, 1.0, 1.0, layout.size_mm / 2])  # shifts come in mm
         pose = pose / scale
         grid = points @ pose[..., :3].transpose(1, 2) + pose[:, None, :, 3]
-    px = layout.image_px
-    grid = grid.reshape(n_patients, n_planes * layout.n_channels, px, px, 3)
+    grid = grid.reshape(n_patients, n_views * n_channels, px, px, 3)
     cube = patches[:, None].float()  # (B,1,D,D,D)
-    sampled = F.grid_sample(cube, grid, padding_mode="border", align_corners=False)  # (B,1,3*C,H,W)
-    sampled = sampled.reshape(n_patients, n_planes, layout.n_channels, px, px)
+    sampled = F.grid_sample(cube, grid, padding_mode="border", align_corners=False)  # (B,1,V*C,H,W)
+    sampled = sampled.reshape(n_patients, n_views, n_channels, px, px)
     shown = [((sampled - low) / (high - low)).clamp(0, 1) for low, high in layout.windows_hu]
     return torch.cat(shown, dim=1)  # (B,V,C,H,W)
 
@@ -105,17 +142,61 @@ def flips(*axes: tuple[int, int, int]) -> Tensor:
     return torch.cat([torch.diag_embed(signs), torch.zeros(len(axes), 3, 1)], dim=2)
 
 
+class Jitter(NamedTuple):
+    """Another scanner and kernel for n patients."""
+
+    noise_hu: Tensor  # (n,) standard deviation of what is added
+    sharpening: (
+        Tensor  # (n,) of the difference to the blurred patch: positive a sharper kernel, negative a smoother one
+    )
+    offset_hu: Tensor  # (n,) of the calibration
+    roll: Tensor  # (n,3) where in the field of noise the patient begins
+
+
+def random_jitter(n: int, *, generator: torch.Generator) -> Jitter:
+    """Noise to 25 HU, kernels from smoother to sharper, offsets to 10 HU."""
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator)
+
+    return Jitter(
+        noise_hu=uniform(n) * MAX_NOISE_HU,
+        sharpening=(2 * uniform(n) - 1) * MAX_SHARPENING,
+        offset_hu=(2 * uniform(n) - 1) * MAX_OFFSET_HU,
+        roll=(uniform(n, 3) * 1024).long(),
+    )
+
+
+def jitter_hu(patches: Tensor, *, jitter: Jitter) -> Tensor:
+    """Patches as another scanner would have shown them, float32 (B,D,D,D) in HU.
+
+    The kernel is unsharp masking by the mean of 3 x 3 x 3 voxels; the noise is one fixed field of independent Gaussian
+    voxels, rolled to another place for each patient, so that it costs no drawing.
+    """
+    cube = patches.float()
+    blurred = F.avg_pool3d(F.pad(cube[:, None], (1,) * 6, mode="replicate"), 3, stride=1)[:, 0]  # (B,D,D,D)
+    cube = cube + jitter.sharpening[:, None, None, None] * (cube - blurred)
+    field = _noise_field(cube.shape[-1])
+    for k, at in enumerate(jitter.roll.tolist()):
+        cube[k] += jitter.noise_hu[k] * torch.roll(field, at, dims=(0, 1, 2)) + jitter.offset_hu[k]
+    return cube
+
+
+@lru_cache(maxsize=2)
+def _noise_field(n_voxels: int) -> Tensor:
+    return torch.randn((n_voxels,) * 3, generator=torch.Generator().manual_seed(20240611))
+
+
 def _points(layout: Layout) -> Tensor:
-    """Where the pixels of all planes lie in the cube, x, y, z in [-1,1]: (3*C*H*W, 3)."""
+    """Where the pixels of all planes lie in the cube, x, y, z in [-1,1]: (V*C*H*W, 3)."""
     px = layout.image_px
     line = ((torch.arange(px) * 2 + 1) / px - 1) * (layout.field_mm / layout.size_mm)  # centres of pixels
-    offset = torch.arange(-layout.neighbours, layout.neighbours + 1) * layout.gap_mm / (layout.size_mm / 2)  # (C,)
-    planes = []
-    for rows, columns, normal in AXES.values():
-        rows, columns, normal = (torch.tensor(v, dtype=torch.float32) for v in (rows, columns, normal))
-        plane = line[:, None, None] * rows + line[None, :, None] * columns  # (H,W,3)
-        planes.append(offset[:, None, None, None] * normal + plane)  # (C,H,W,3)
-    return torch.stack(planes).reshape(-1, 3)
+    shown = []
+    for plane, at_mm in (channel for view in layout.planes for channel in view):
+        rows, columns, normal = (torch.tensor(v, dtype=torch.float32) for v in AXES[plane])
+        flat = line[:, None, None] * rows + line[None, :, None] * columns  # (H,W,3)
+        shown.append(at_mm / (layout.size_mm / 2) * normal + flat)
+    return torch.stack(shown).reshape(-1, 3)
 
 
 def _cross(v: Tensor) -> Tensor:

@@ -15,17 +15,58 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
-from onlm_lab.learning.dataset import Layout, cut_planes, flips
+from onlm_lab.learning.dataset import Layout, cut_planes
 from onlm_lab.learning.weights import Backbone
 from onlm_lab.patches import PatchCache
 
-POSES = ((1, 1, 1),)  # features are the mean over these mirrored poses; more of them cost time and won nothing
 WEIGHT = 16.0
 BATCH_PATIENTS = 8
+
+
+class FrozenFeatures(nn.Module):
+    """Planes -> one row of features a plane: (B,C,H,W) -> (B,F).
+
+    The mean, over the whole plane and over its middle, of the backbone's maps of the two scales before the coarsest:
+    what is specific to the photographs that the backbone was trained on comes last and is left out (as Lu et al. 2021,
+    doi:10.1038/s41551-020-00682-w, cut a ResNet-50 after its third block). A backbone that gives no maps gives its last
+    features.
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+        self.maps = _middle_maps(module)
+        self.tap = nn.Identity()  # the last map that counts passes here, so that it can be looked at
+
+    def forward(self, planes: Tensor) -> Tensor:
+        if not self.maps:
+            return self.module(planes)
+        found = self.module.forward_intermediates(
+            planes, indices=list(self.maps), output_fmt="NCHW", intermediates_only=True, stop_early=True
+        )
+        found[-1] = self.tap(found[-1])
+        parts = []
+        for fmap in found:  # (B,F,h,w)
+            top, left = fmap.shape[2] // 4, fmap.shape[3] // 4
+            middle = fmap[:, :, top : fmap.shape[2] - top, left : fmap.shape[3] - left]
+            parts += [fmap.mean(dim=(2, 3)), middle.mean(dim=(2, 3))]
+        return torch.cat(parts, dim=1)
+
+
+def _middle_maps(module: nn.Module) -> tuple[int, ...]:
+    """Numbers of the maps to take: the last one of each scale, the coarsest scale left out where there are others, two
+    at most; none where the backbone cannot give maps."""
+    info = getattr(module, "feature_info", None)
+    if info is None or not hasattr(module, "forward_intermediates"):
+        return ()
+    info = info if isinstance(info, list) else info.info
+    last = {item["reduction"]: number for number, item in enumerate(info)}  # the last map of each scale
+    scales = sorted(last)
+    return tuple(last[scale] for scale in (scales[:-1] or scales)[-2:])
 
 
 def unwatched(items: Iterable, *, total: int) -> Iterator:
@@ -52,19 +93,20 @@ def backbone_features(
         folder: keeps features.npy and features.json, which names what they were made from.
         watch: wraps the batches (and takes `total`), to show progress.
     """
+    extractor = FrozenFeatures(backbone.module).eval()
     said = {
         "patches": cache.digest, "patient_ids": list(patient_ids), "backbone": backbone.sha256,
-        "scaling": [backbone.mean, backbone.std], "layout": layout.to_dict(), "poses": POSES,
+        "scaling": [backbone.mean, backbone.std], "layout": layout.to_dict(), "maps": extractor.maps,
     }  # fmt: skip
     said = json.loads(json.dumps(said))
     note, path = folder / "features.json", folder / "features.npy"
     if note.is_file() and path.is_file() and json.loads(note.read_text(encoding="utf-8")) == said:
         return np.load(path, allow_pickle=False)
     batches = [patient_ids[i : i + BATCH_PATIENTS] for i in range(0, len(patient_ids), BATCH_PATIENTS)]
-    backbone.module.eval()
 
     def work(ids: Sequence[str]) -> Tensor:
-        return _features(torch.from_numpy(cache.array(ids).astype(np.float32)), backbone=backbone, layout=layout)
+        planes = cut_planes(torch.from_numpy(cache.array(ids)), layout=layout)
+        return frozen_rows(planes, extractor=extractor, mean=backbone.mean, std=backbone.std)
 
     # Whole batches beside each other, each on one thread: the numbers do not depend on how many cores there are.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -83,15 +125,11 @@ def backbone_features(
 
 
 @torch.inference_mode()
-def _features(patches: Tensor, *, backbone: Backbone, layout: Layout) -> Tensor:
-    """Mean over poses: (B,D,D,D) -> (B,V,F)."""
-    total: Tensor | float = 0.0
-    for pose in flips(*POSES):
-        planes = cut_planes(patches, layout=layout, pose=pose.expand(len(patches), -1, -1))  # (B,V,C,H,W)
-        pixels = (planes.flatten(0, 1) - backbone.mean) / backbone.std
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        total = total + backbone.module(pixels).unflatten(0, planes.shape[:2])
-    return total / len(POSES)
+def frozen_rows(planes: Tensor, *, extractor: FrozenFeatures, mean: float, std: float) -> Tensor:
+    """Features of planes in [0,1]: (B,V,C,H,W) -> (B,V,F)."""
+    pixels = (planes.flatten(0, 1) - mean) / std
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    return extractor(pixels).unflatten(0, planes.shape[:2])
 
 
 @dataclass(frozen=True, eq=False)

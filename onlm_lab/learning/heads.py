@@ -59,7 +59,7 @@ def fit_heads(
     seed: int,
     epochs: int,
     patience: int,
-    weight_decay: float,
+    ridge: float,
 ) -> Heads:
     """Trains G x S heads at once; those of all rows then judge `others` (m patients, encoded like the last group).
 
@@ -90,7 +90,7 @@ def fit_heads(
         run = vmap(forward, in_dims=(0, None if stack.image is None else 0, 0, 0), randomness="different")
         epoch, inner_logit, params, history = _descend(
             run, params, inputs, base=base, weight=weight, onlm=stack.onlm, watches=stack.watches,
-            n_seeds=n_seeds, epochs=epochs, patience=patience, weight_decay=weight_decay,
+            n_seeds=n_seeds, epochs=epochs, patience=patience, ridge=ridge,
         )  # fmt: skip
         states = {name: value.unflatten(0, (-1, n_seeds)) for name, value in params.items()}
         last = {name: value[-1] for name, value in states.items()}  # (S,...)
@@ -101,13 +101,14 @@ def fit_heads(
 
 
 def _descend(
-    run, params, inputs, *, base, weight, onlm, watches, n_seeds, epochs, patience, weight_decay,
+    run, params, inputs, *, base, weight, onlm, watches, n_seeds, epochs, patience, ridge,
 ) -> tuple[int, Tensor, dict[str, Tensor], list[dict[str, float]]]:  # fmt: skip
-    """Full-batch Adam on loss + weight_decay / 2 x squared weights; keeps the epoch with the lowest held-out loss:
-    which it is, the held-out logits (S,n), the weights, and every epoch's row of history. Leaves `base` in eval mode.
+    """Full-batch Adam on mean loss + ridge / 2n x squared weights, the penalised likelihood of a ridge regression; keeps
+    the epoch with the lowest held-out loss: which it is, the held-out logits (S,n), the weights, and every epoch's row
+    of history. Leaves `base` in eval mode.
     """
     optimiser = torch.optim.Adam(list(params.values()), lr=LEARNING_RATE)
-    shrunk = [value for name, value in params.items() if name != "bias"]
+    shrunk = [value for name, value in params.items() if name not in ("bias", "no_image")]
     history: list[dict[str, float]] = []
     best, best_loss = None, math.inf
     for epoch in range(epochs):
@@ -116,7 +117,7 @@ def _descend(
             logit = run(params, *inputs)  # (G*S,n)
             loss = _bce(logit, onlm, weight)  # (G*S,)
             optimiser.zero_grad(set_to_none=True)
-            penalty = sum(value.square().sum() for value in shrunk) * (weight_decay / 2)
+            penalty = sum(value.square().sum() for value in shrunk) * (ridge / (2 * len(onlm)))
             (loss.sum() + penalty).backward()
             optimiser.step()
         base.eval()

@@ -153,12 +153,13 @@ def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
         both = n_clinical > 0 and n_image > 0
         return OnlmModel(
             n_clinical=n_clinical, n_features=n_image, project=False, dropout=study.model.dropout,
-            width=study.model.width if both else 0,
+            width=study.model.width if both else 0, fusion=study.model.fusion,
+            modality_dropout=study.model.modality_dropout, columns=lens.columns,
         )  # fmt: skip
 
     heads = fit_heads(
         stack, others=others, make=make, n_seeds=study.training.seeds_per_fold, seed=seed, epochs=study.training.epochs,
-        patience=study.training.patience, weight_decay=study.training.weight_decay,
+        patience=study.training.patience, ridge=study.training.ridge,
     )  # fmt: skip
     states = {name: value[-1] for name, value in heads.states.items()}  # (S,...): of all training rows
     if lens.projection is not None:
@@ -181,6 +182,11 @@ class Lens:
 
     encoder: ClinicalEncoder | None
     projection: Projection | None
+
+    @property
+    def columns(self) -> list[int] | None:
+        """Of each clinical input, the number of the column that it comes from."""
+        return None if self.encoder is None else self.encoder.column_numbers
 
     def see(self, material: Material, *, rows: np.ndarray) -> Batch:
         """These patients as tensors: features (m,V,D), clinical and missing (m,K). Their labels are not looked at."""

@@ -81,7 +81,8 @@ class Training:
     batch_size: int = 32
     learning_rate: float = 1e-3
     backbone_learning_rate: float = 1e-4
-    weight_decay: float = 0.1
+    weight_decay: float = 0.05  # finetune
+    ridge: float = 10.0  # frozen: precision of the prior on standardised coefficients, whatever the number of patients
     calibration: Literal["platt", "temperature"] = "platt"
     target_sensitivity: float = 0.95
 
@@ -101,7 +102,7 @@ class Training:
             "[training]", folds=self.folds - 1, repeats=self.repeats, epochs=self.epochs, patience=self.patience,
             batch_size=self.batch_size, learning_rate=self.learning_rate, seeds_per_fold=self.seeds_per_fold,
         )  # fmt: skip
-        for name in ("weight_decay", "focal_gamma", "freeze_epochs"):
+        for name in ("weight_decay", "ridge", "focal_gamma", "freeze_epochs"):
             if getattr(self, name) < 0:
                 raise StudyError(f"[training] {name} is {getattr(self, name)}; wanted at least 0.")
         if not 0 <= self.ema_decay < 1:
