@@ -145,7 +145,9 @@ def test_the_figure_draws_the_numbers_with_their_interval(rows, measure):
     first, last = found.table.iloc[0], found.table.iloc[-1]
     assert figure.layout.xaxis.ticktext[0].endswith(f"{int(first.n)} / {int(first.n_events)}")
     assert figure.layout.xaxis.ticktext[-1].endswith(f"{int(last.n)} / {int(last.n_events)}")
-    assert figure.layout.yaxis.title.text and figure.layout.xaxis.title.text
+    assert figure.layout.yaxis.title.text and figure.layout.xaxis.title.text.endswith("among them")
+    other = abstention(rows.assign(model_id="clinical"))
+    assert figures.plot_abstention([found, other]).layout.xaxis.title.text.endswith("among them (fused)")
 
 
 def test_the_figure_escapes_names_bears_its_mark_and_refuses_other_measures(rows):
