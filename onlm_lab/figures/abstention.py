@@ -51,7 +51,8 @@ def plot_abstention(
     ticks = _ticks(first.table)
     whose = f" ({theme.safe(first.model_id)})" if len(found) > 1 else ""
     figure.update_xaxes(
-        title_text=f"Referred (%), and below: predicted patients / N+ among them{whose}", tickvals=1 - ticks["kept_fraction"],
+        title_text=f"Referred (%), and below: predicted patients / N+ among them{whose}",
+        tickvals=1 - ticks["kept_fraction"],
         ticktext=[f"{100 * (1 - r.kept_fraction):.0f}{theme.PERCENT}<br>{r.n} / {r.n_events}"
                   for r in ticks.itertuples()],
     )  # fmt: skip

@@ -147,8 +147,8 @@ def _calibration(found: Recalibration, *, mark: str) -> Section:
     said = (
         "Right: in the large 0, slope 1, O:E 1, ICI 0. On the patients who made the update it is right by "
         "construction, which tells nothing. Cross-fitted: each patient by an update made without him "
-        f"({found.n_folds} folds); its observed : expected is near 1 whatever the update, so that how far the level may "
-        "be off is told by the intercept's interval above."
+        f"({found.n_folds} folds); its observed : expected is near 1 whatever the update: how far the level "
+        "may be off is told by the intercept's interval above."
     )
     blocks = (
         figure(figures.plot_calibration(drawn, mark=mark), id="fig-recalibration"),
