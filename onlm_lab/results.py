@@ -495,7 +495,8 @@ class AbstentionCurve:
 
     `table`, a row a fraction asked for, all kept first: asked_fraction, kept_fraction, limit (kept if the doubt is at
     most this), n, n_events (kept), n_referred, n_events_referred, and auc, sensitivity, specificity, npv, oe_ratio of
-    the kept, each with _low and _high; `note` where a number is missing. `by`: what doubt is: spread or ood_score.
+    the kept, each with _low and _high; `note` where a number is missing. `by`: what doubt is: spread, log_odds_spread
+    or ood_score.
     """
 
     table: pd.DataFrame

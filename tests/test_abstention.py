@@ -71,6 +71,24 @@ def test_both_kinds_of_doubt_order_the_patients(rows):
     pd.testing.assert_frame_equal(spread.drop(columns="limit"), strange.drop(columns="limit"))
 
 
+def test_the_spread_of_risks_follows_the_risk_and_that_of_log_odds_does_not():
+    """Models whose log odds differ alike in all patients: the plain spread refers those at high risk, and says so."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(-2.5, 1, 400)
+    apart = rng.uniform(0.5, 1.5, 400)
+    rows = pd.DataFrame({
+        "patient_id": [f"P{i}" for i in range(400)], "onlm": (rng.random(400) < expit(x)).astype(float),
+        "risk": expit(x), "risk_low": expit(x - apart), "risk_high": expit(x + apart),
+    })  # fmt: skip
+    plain, on_log_odds = (abstention(rows, by=by) for by in ("spread", "log_odds_spread"))
+    assert any("doubt follows the risk (rank correlation 0.9" in note for note in plain.notes)
+    assert not any("follows the risk" in note for note in on_log_odds.notes)
+    np.testing.assert_allclose(on_log_odds.table["limit"].iloc[0], 2 * apart.max())
+    half_plain, half_log = plain.table.iloc[-1], on_log_odds.table.iloc[-1]
+    assert half_plain.n_events_referred > 0.8 * plain.n_events
+    assert half_log.n_events_referred == pytest.approx(plain.n_events / 2, rel=0.25)
+
+
 def test_patients_in_equal_doubt_stay_or_go_together_whatever_the_order_of_rows(rows):
     tied = rows.assign(ood_score=lambda t: (4 * t["ood_score"]).round() / 4)
     found = abstention(tied, by="ood_score")
@@ -117,7 +135,9 @@ def test_patients_whose_doubt_is_not_known_are_counted(rows):
 
 
 def test_what_cannot_be_asked_for_is_refused(rows):
-    with pytest.raises(OnlmError, match=r"one of spread, ood_score, got 'spred'. Did you mean 'spread'\?"):
+    with pytest.raises(
+        OnlmError, match=r"one of spread, log_odds_spread, ood_score, got 'spred'. Did you mean 'spread'\?"
+    ):
         abstention(rows, by="spred")
     with pytest.raises(OnlmError, match=r"fractions must lie in \(0, 1\]"):
         abstention(rows, fractions=[80])

@@ -154,6 +154,7 @@ def test_below_five_events_every_update_is_refused(method, n_events):
     assert found.chosen == "refused" and math.isnan(found.intercept.value)
     assert f"{n_events} patients of the rarer class; any update needs at least 5" in found.notes
     assert found.n_events == n_events and found.before.n == 80
+    assert found.tests.empty and found.tests["p_value"].dtype == float
     with pytest.raises(OnlmError, match="most often too few"):
         apply_recalibration(with_events(n_events), intercept=found.intercept.value, slope=found.slope.value)
 

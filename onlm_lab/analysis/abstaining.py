@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
-from onlm_lab.analysis.calibration import observed_to_expected
+from onlm_lab.analysis.calibration import log_odds, observed_to_expected
 from onlm_lab.analysis.discrimination import area_under_curve, auc_intervals, prefers_logit
 from onlm_lab.analysis.intervals import normal_quantile, proportion
 from onlm_lab.analysis.rows import Labelled, labelled, require_columns
@@ -17,7 +18,10 @@ from onlm_lab.analysis.thresholds import predicted_positive
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import AbstentionCurve, Estimate
 
-DOUBTS = {"spread": ("risk_low", "risk_high"), "ood_score": ("ood_score",)}
+DOUBTS = {
+    "spread": ("risk_low", "risk_high"), "log_odds_spread": ("risk_low", "risk_high"), "ood_score": ("ood_score",),
+}  # fmt: skip
+FOLLOWS_RISK = 0.8  # rank correlation of doubt and risk from which a note says so
 FRACTIONS = tuple(round(1 - 0.05 * i, 2) for i in range(11))  # 1.00 to 0.50
 _MEASURES = ("auc", "sensitivity", "specificity", "npv", "oe_ratio")
 
@@ -41,8 +45,9 @@ def abstention(
 
     Args:
         rows: a row a patient: patient_id, onlm, risk, predicted_positive, and risk_low and risk_high, or ood_score.
-        by: what doubt is: "spread" (risk_high - risk_low, the spread of at least five models) or "ood_score" (how
-            unlike the training patients).
+        by: what doubt is: "spread" (risk_high - risk_low, the spread of at least five models), "log_odds_spread" (the
+            same between their log odds) or "ood_score" (how unlike the training patients). Where most risks are low,
+            the plain spread is nearly the risk itself, and referring by it refers those at high risk: a note says so.
         fractions: shares of the patients to keep, each in (0, 1].
         model: which model_id; None where the table holds one only.
         threshold: positive if risk >= threshold; None takes each row's own predicted_positive, and without that
@@ -69,6 +74,9 @@ def abstention(
         positive = predicted_positive(given, threshold=threshold)
     else:
         notes.append("no threshold and no predicted_positive: no sensitivity, specificity or NPV")
+    follows = _rank_correlation(doubt, given.risk)
+    if follows > FOLLOWS_RISK:
+        notes.append(f"doubt follows the risk (rank correlation {follows:.2f}): those referred first are at high risk")
     ordered, table = np.sort(doubt), []
     for fraction in wanted:
         least = max(1, int(np.ceil(fraction * given.n - 1e-9)))
@@ -90,10 +98,12 @@ def _doubted(given: Labelled, *, by: str) -> tuple[Labelled, np.ndarray]:
     columns = [
         pd.to_numeric(given.frame[c], errors="coerce").to_numpy(dtype=float, na_value=np.nan) for c in DOUBTS[by]
     ]
+    if by == "log_odds_spread":
+        columns = [log_odds(c) for c in columns]
     doubt = columns[0] if len(columns) == 1 else columns[1] - columns[0]
     known = ~np.isnan(doubt)
     if not known.any():
-        more = " Train with seeds_per_fold = 5 or more under [training]." if by == "spread" else ""
+        more = "" if by == "ood_score" else " Train with seeds_per_fold = 5 or more under [training]."
         raise OnlmError(f"abstention: {' and '.join(DOUBTS[by])} are missing for all {given.n} patients.{more}")
     if (doubt[known] < 0).any():
         who = given.frame["patient_id"][known & (doubt < 0)].astype(str)
@@ -103,6 +113,13 @@ def _doubted(given: Labelled, *, by: str) -> tuple[Labelled, np.ndarray]:
     out = dict(given.n_excluded) | {f"no {by}": int((~known).sum())}
     frame = given.frame[known].reset_index(drop=True)
     return replace(given, frame=frame, onlm=given.onlm[known], risk=given.risk[known], n_excluded=out), doubt[known]
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's; 0 where either does not vary."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
 def _kept(

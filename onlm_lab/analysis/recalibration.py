@@ -29,6 +29,7 @@ ALPHA = 0.05  # of the closed test
 MOVED = ("risk", "risk_low", "risk_high", "threshold")
 _SEED = 20250101  # where no generator is given, the same rows give the same folds
 _WALD = "maximum likelihood, Wald"
+_TESTS = {"kept": str, "against": str, "chi2": float, "df": int, "p_value": float}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ def recalibrate(
     intercept, slope = _estimates(done, level=level)
     return Recalibration(
         method=method, chosen=done.chosen, intercept=intercept, slope=slope,
-        tests=pd.DataFrame(list(done.tests), columns=["kept", "against", "chi2", "df", "p_value"]),
+        tests=pd.DataFrame(list(done.tests), columns=list(_TESTS)).astype(_TESTS),
         before=_calibration(given, given.risk, level=level), after=after, cross_fitted=honest, n_folds=n_folds,
         model_id=given.model_id, n=given.n, n_events=given.n_events, n_excluded=given.n_excluded, notes=tuple(notes),
     )  # fmt: skip

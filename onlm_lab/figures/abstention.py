@@ -18,7 +18,10 @@ MEASURES = {
     "npv": "NPV among those predicted (%)",
     "oe_ratio": "Observed : expected N+ among those predicted",
 }
-DOUBTS = {"spread": "the models' spread is widest", "ood_score": "the patient is least like those of training"}
+DOUBTS = {
+    "spread": "the models' risks spread most", "log_odds_spread": "the models' log odds spread most",
+    "ood_score": "the patient is least like those of training",
+}  # fmt: skip
 MAX_TICKS = 6
 
 
