@@ -24,7 +24,14 @@ N, N_LABELLED = 40, 32
 SECTIONS = {
     "patch": {"size_mm": 16.0, "spacing_mm": 1.0},
     "model": {"backbone": "test_resnet", "weights": "none", "image_px": 16, "field_mm": 16.0, "width": 4},
-    "training": {"predictors": ["age_years", "cea_ng_ml"], "folds": 2, "epochs": 3, "patience": 3, "seeds_per_fold": 2},
+    "training": {
+        "predictors": ["age_years", "cea_ng_ml"],
+        "folds": 2,
+        "epochs": 3,
+        "patience": 3,
+        "seeds_per_fold": 2,
+        "baselines": [],
+    },
 }
 
 

@@ -103,7 +103,7 @@ def fit_heads(
 def _descend(
     run, params, inputs, *, base, weight, onlm, watches, n_seeds, epochs, patience, ridge,
 ) -> tuple[int, Tensor, dict[str, Tensor], list[dict[str, float]]]:  # fmt: skip
-    """Full-batch Adam on mean loss + ridge / 2n x squared weights, the penalised likelihood of a ridge regression; keeps
+    """Full-batch Adam on mean loss + ridge / 2n x squared weights, the penalised likelihood of ridge regression; keeps
     the epoch with the lowest held-out loss: which it is, the held-out logits (S,n), the weights, and every epoch's row
     of history. Leaves `base` in eval mode.
     """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from onlm_lab.learning.calibrate import Platt, sigmoid
+from onlm_lab.learning.calibrate import Calibrator, sigmoid
 from onlm_lab.learning.validate import FINAL, Task
 
 MIN_SPREAD = 5  # models wanted before their spread is shown
@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def risk_rows(
-    logit: np.ndarray, *, task: Task, ids: Sequence[str], calibrator: Platt, threshold: float, ood: np.ndarray,
+    logit: np.ndarray, *, task: Task, ids: Sequence[str], calibrator: Calibrator, threshold: float, ood: np.ndarray,
     splits: Sequence[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """A row for each patient that the task was applied to.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -18,19 +17,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
-from onlm_lab import runs, schema, steps
+from onlm_lab import runs, steps
 from onlm_lab.errors import OnlmError
-from onlm_lab.learning import partial, predict, validate
+from onlm_lab.learning import partial, recording, validate
+from onlm_lab.learning.baselines import fit_baseline, why_not
 from onlm_lab.learning.clinical import check_predictors
 from onlm_lab.learning.dataset import layout_of
-from onlm_lab.learning.features import backbone_features, write_array
-from onlm_lab.learning.validate import FINAL, Fitted, Material, Task
+from onlm_lab.learning.features import backbone_features
+from onlm_lab.learning.validate import Fitted, Material, Task
 from onlm_lab.learning.weights import Backbone, load_backbone
 from onlm_lab.patches import PatchCache, open_cache
-from onlm_lab.study import Study
+from onlm_lab.study import MODELS, Study
 
 UNTAUGHT = ("unlabelled", "external", "test")  # roles of patients who teach nothing: the final model's splits
 
@@ -69,9 +68,10 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
                 folder=run.folder.absolute().parents[1],  # the study's folder: a run lies in runs/<id>/
             )
         material = _material(run.folder, patients, patches=patches, backbone=backbone, study=study, progress=progress)
-        tasks = validate.list_tasks(material.onlm, ids=material.ids, split=split, models=study.training.models)
+        models = _models(material, study=study)
+        tasks = validate.list_tasks(material.onlm, ids=material.ids, split=split, models=models)
         done = _fit_all(tasks, run=run, material=material, backbone=backbone, study=study, progress=progress)
-        _write(run.folder, tasks, done, material=material, backbone=backbone, study=study)
+        recording.record_run(run.folder, tasks, done, material=material, backbone=backbone, study=study)
 
 
 @contextlib.contextmanager
@@ -105,6 +105,25 @@ def _patients(run: runs.Run) -> pd.DataFrame:
         )
     patients["onlm"] = patients["onlm"].where(labelled)
     return patients
+
+
+def _models(material: Material, *, study: Study) -> tuple[str, ...]:
+    """The models of the run, baselines and published scores beside them; what cannot be fitted here is said.
+
+    `image_facts` is left out without a word where the study looks at no images.
+    """
+    said = study.training
+    wanted = [*said.baselines, *study.scores]
+    if material.facts is None:
+        wanted = [name for name in wanted if name != "image_facts"]
+    kept = []
+    for name in wanted:
+        reason = why_not(name, material=material, study=study)
+        if reason:
+            sys.stderr.write(f"  left out: {reason}\n")
+        else:
+            kept.append(name)
+    return (*said.models, *kept)
 
 
 def _patches(cache: Path | None, *, patients: pd.DataFrame, study: Study) -> PatchCache | None:
@@ -142,6 +161,7 @@ def _material(
     if patches is None:
         return material
     ids = material.ids
+    material = replace(material, facts=patches.facts.set_index("patient_id").loc[ids].reset_index())
     if study.model.mode == "finetune":
         return replace(material, patches=patches.array(ids))
 
@@ -159,7 +179,7 @@ def _fit_all(
 ) -> dict[str, Fitted]:
     """Every task, from its file where it is finished, else fitted now."""
     inputs = steps.digest(
-        study.digest("study", "columns", "label", "patch", "model", "training"),
+        study.digest("study", "columns", "label", "patch", "model", "training", "scores"),
         run.folder / "patients.csv", run.folder / "split.csv", run.folder / "parts.csv",
         backbone.sha256 if backbone else "", _digest(material), torch.__version__,
     )  # fmt: skip
@@ -184,7 +204,8 @@ def _fit_all(
             )  # fmt: skip
             store.save(task, fitted)
         else:
-            fitted = validate.fit_frozen(task, material=material, study=study)
+            fit = validate.fit_frozen if task.model in MODELS else fit_baseline
+            fitted = fit(task, material=material, study=study)
             seconds = (time.perf_counter() - started) / len(fitted.history)
             fitted = replace(fitted, history=[{**row, "seconds": seconds} for row in fitted.history])
             store.save(task, fitted)
@@ -201,69 +222,6 @@ def _digest(material: Material) -> str:
         if part is not None:
             seal.update(np.ascontiguousarray(part).tobytes())
     return seal.hexdigest()
-
-
-def _write(
-    folder: Path, tasks: list[Task], done: dict[str, Fitted], *, material: Material, backbone: Backbone | None,
-    study: Study,
-) -> None:  # fmt: skip
-    """The run's files; predictions.csv last, so that a run with predictions is a finished run."""
-    parts, said = {}, {}
-    splits = material.patients["role"].tolist()
-    for task in tasks:
-        fitted = done[task.name]
-        calibrator, threshold = validate.calibrated(
-            fitted, task=task, onlm=material.onlm, sensitivity=study.training.target_sensitivity
-        )
-        parts[task.name] = predict.risk_rows(
-            fitted.apply_logit, task=task, ids=material.ids, calibrator=calibrator, threshold=threshold,
-            ood=fitted.ood, splits=splits,
-        )  # fmt: skip
-        facts = {"threshold": threshold, "calibrator": calibrator.to_dict(), "best_epoch": fitted.epoch}
-        model = said.setdefault(task.model, {"folds": []})
-        if task.fold == FINAL:
-            model["final"] = facts
-        else:
-            model["folds"].append({"repeat": task.repeat, "fold": task.fold, **facts})
-    labelled = ~np.isnan(material.onlm)
-    source = {"source": backbone.source, "sha256": backbone.sha256} if backbone else None
-    calibration = {
-        "models": said,
-        "prevalence": float(material.onlm[labelled].mean()),
-        "n": int(labelled.sum()),
-        "n_positive": int(material.onlm[labelled].sum()),
-        "target_sensitivity": study.training.target_sensitivity,
-        "method": "Platt on inner out-of-fold logits; risk is the calibrated mean logit of the seeds",
-        "backbone_weights": source,
-    }
-    final = {task.model: done[task.name] for task in tasks if task.fold == FINAL}
-    _write_weights(folder, final, study=study)
-    shown = next(model for model in ("fused", "image", "clinical") if model in final)
-    write_array(folder / "embeddings.npy", final[shown].code.astype(np.float32))
-    schema.write_table(material.patients[["patient_id"]], folder / "embeddings_ids.csv")
-    steps.write_text(folder / "calibration.json", json.dumps(calibration, indent=1))
-    steps.write_text(folder / "environment.txt", _environment(backbone))
-    schema.write_table(predict.assemble(parts), folder / "predictions.csv")
-
-
-def _write_weights(folder: Path, final: dict[str, Fitted], *, study: Study) -> None:
-    """The final models: tensors named model/name, seeds along the first axis; encoders and the model's shape beside."""
-    tensors = {f"{m}/{name}": v.contiguous() for m, fitted in final.items() for name, v in fitted.states.items()}
-    encoders = {m: [encoder.to_dict() for encoder in fitted.encoders] for m, fitted in final.items()}
-    said = {"mode": study.model.mode, "backbone": study.model.backbone, "encoders": encoders}
-    half = folder / ".weights.safetensors.half"
-    save_file(tensors, half, metadata={"onlm_lab": json.dumps(said)})
-    half.replace(folder / "weights.safetensors")
-
-
-def _environment(backbone: Backbone | None) -> str:
-    from importlib.metadata import version
-
-    names = ("onlm_lab", "torch", "timm", "lightning-fabric", "numpy", "pandas", "scikit-learn", "safetensors")
-    lines = [f"python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in names)]
-    if backbone:
-        lines += [f"backbone weights: {backbone.source}", f"sha256 {backbone.sha256}"]
-    return "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

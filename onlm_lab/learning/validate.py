@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from onlm_lab.errors import OnlmError
-from onlm_lab.learning.calibrate import Platt, threshold_for
+from onlm_lab.learning.calibrate import Calibrator, fit_calibrator, threshold_for
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.features import Projection
 from onlm_lab.learning.heads import Stack, fit_heads
@@ -234,11 +234,13 @@ def _lenses(groups: list[np.ndarray], *, task: Task, material: Material, study: 
     return [Lens(encoder, projection) for encoder, projection in zip(encoders, projections, strict=True)]
 
 
-def calibrated(fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: float) -> tuple[Platt, float]:
+def calibrated(
+    fitted: Fitted, *, task: Task, onlm: np.ndarray, sensitivity: float, kind: str = "platt"
+) -> tuple[Calibrator, float]:
     """Calibrator and threshold of a task, both from inner out-of-fold logits of its training rows."""
     known = ~np.isnan(fitted.inner_logit)  # finetune with fewer seeds than inner folds leaves rows out
     logit, truth = fitted.inner_logit[known], onlm[task.learn][known]
-    calibrator = Platt.fit(logit, truth)
+    calibrator = fit_calibrator(kind, logit, truth)
     return calibrator, threshold_for(calibrator.apply(logit), truth, sensitivity=sensitivity)
 
 
