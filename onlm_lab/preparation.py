@@ -25,7 +25,7 @@ from onlm_lab.study import Study
 
 APART_MM = 10.0  # a centre is within its tumour or, of a bent one, near it
 UNUSABLE = "the CT or its mask cannot be used"
-FACTS_VERSION = "2"  # raise it when the same scan would be measured or judged differently
+FACTS_VERSION = "3"  # raise it when the same scan would be measured or judged differently
 FACTS = ("manufacturer", "model", "kernel", "kvp", "thickness_mm", "contrast", "tilt_degrees", "n_filled")
 
 
@@ -40,6 +40,8 @@ class Task:
     treatments: Mapping[str, str]
     solid_cut_hu: float
     limits: imaging.QualityLimits
+    lung_kernels: tuple[str, ...] = ()  # the study's own patterns, which go before the known names
+    soft_kernels: tuple[str, ...] = ()
 
 
 def patch_spec(study: Study) -> patches.PatchSpec:
@@ -209,6 +211,7 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
         "faults": dict(sorted(said.faults.items())), "solid_cut_hu": said.solid_cut_hu,
         "quality": dict(sorted(said.quality.items())), "days_before_treatment": repr(scan.days_before_treatment),
         "beside": [code for code, _ in scan.beside], "facts": FACTS_VERSION,
+        "kernels": [said.lung_kernels, said.soft_kernels],
     }  # fmt: skip
     try:
         if scan.mask is not None and not imaging.find_path(scan.mask).exists():
@@ -219,6 +222,7 @@ def _task(study: Study, scan: Scan, *, cache: Path, spec: patches.PatchSpec) -> 
     return Task(
         scan=scan, cache=cache, spec=spec, key=cut_key(scan, spec, mask_digest=mask_digest, settings=settings),
         treatments=said.faults, solid_cut_hu=said.solid_cut_hu, limits=limits,
+        lung_kernels=said.lung_kernels, soft_kernels=said.soft_kernels,
     )  # fmt: skip
 
 
@@ -274,6 +278,8 @@ def _cut(task: Task) -> None:
     volume = scan.read(task.treatments)
     facts = {name: volume.acquisition.get(name) for name in FACTS}
     facts |= {"n_slices": volume.shape[0], "series_faults": ";".join(volume.acquisition.get("warnings", ()))}
+    kernel = str(facts["kernel"] or "")
+    facts["kernel_class"] = imaging.kernel_class(kernel, lung=task.lung_kernels, soft=task.soft_kernels)
     centre, mask, notes = scan.centre_mm, None, ()
     if scan.mask is not None:
         mask, notes = imaging.read_mask_noted(scan.mask, volume, scan.mask_roi, identifying=scan.identifying())

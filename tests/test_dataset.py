@@ -7,8 +7,18 @@ import pytest
 import torch
 
 from onlm_lab import patches
-from onlm_lab.learning.dataset import Layout, cut_planes, flips, layout_of, random_pose
-from onlm_lab.study import Study
+from onlm_lab.errors import StudyError
+from onlm_lab.learning.dataset import (
+    Jitter,
+    Layout,
+    cut_planes,
+    flips,
+    jitter_hu,
+    layout_of,
+    random_jitter,
+    random_pose,
+)
+from onlm_lab.study import Model, Patch, Study
 
 N = 16
 
@@ -110,3 +120,70 @@ def test_the_layout_is_the_study_s():
     assert said.size_mm == 64.0
     assert said.n_channels == 3
     assert len(said.views) == 3 * len(said.windows_hu)
+
+
+def test_a_slab_is_axial_planes_one_by_one_each_with_its_neighbours(ramp):
+    slab = layout(name="slab", slices=5, gap_mm=2.0)
+    planes = cut_planes(ramp, layout=slab)  # (1,5,3,H,W)
+    assert planes.shape == (1, 5, 3, N, N) and len(slab.views) == 5
+    middle = 10 * (N - 1) / 2
+    at = (planes[0, :, 1, 0, 0] - planes[0, 2, 1, 0, 0]) * 1000
+    assert at.tolist() == pytest.approx([-40, -20, 0, 20, 40], abs=1e-3)
+    assert planes[0, 2, 1, 0, 0] * 1000 == pytest.approx(middle, abs=1e-2)
+    assert torch.allclose(planes[0, 1, 2], planes[0, 2, 1])  # the upper neighbour of one is the next
+
+
+def test_three_planes_are_the_three_channels_of_one_picture(ramp):
+    three = cut_planes(ramp, layout=layout(name="three_planes"))
+    orthogonal = cut_planes(ramp, layout=layout(neighbours=0))
+    assert three.shape == (1, 1, 3, N, N)
+    assert torch.equal(three[:, 0], orthogonal[:, :, 0])
+
+
+def test_several_windows_show_the_same_planes_once_each():
+    windows = ((-1100.0, 300.0), (-160.0, 240.0))
+    study = Study(folder=".", model=Model(layout="multi_window", windows_hu=windows))
+    found = layout_of(study)
+    assert found.windows_hu == windows and len(found.views) == 6
+    assert layout_of(Study(folder=".")).windows_hu == ((-1100.0, 300.0),)
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "slab", "three_planes", "multi_window"])
+def test_every_layout_has_as_many_views_and_channels_as_it_says(name, ramp):
+    found = layout(name=name, slices=3)
+    planes = cut_planes(ramp, layout=found)
+    assert planes.shape[1:3] == (len(found.views), found.n_channels)
+
+
+def test_a_plane_outside_the_patch_is_refused():
+    study = Study(folder=".", patch=Patch(size_mm=20.0), model=Model(layout="slab", slices=9, gap_mm=3.0))
+    wanted = r"layout 'slab' wants a plane 15 mm from the centre, and the patch ends at 10 mm. Lower gap_mm"
+    with pytest.raises(StudyError, match=wanted):
+        layout_of(study)
+
+
+def test_noise_has_the_strength_that_was_drawn_and_its_own_place_for_each_patient():
+    still = torch.zeros(3, 24, 24, 24)
+    nothing = torch.zeros(3)
+    jitter = Jitter(torch.tensor([0.0, 10.0, 20.0]), nothing, nothing, torch.tensor([[0, 0, 0], [1, 2, 3], [9, 9, 9]]))
+    moved = jitter_hu(still, jitter=jitter)
+    assert moved.std(dim=(1, 2, 3)).tolist() == pytest.approx([0, 10, 20], rel=0.03)
+    assert abs(np.corrcoef(moved[1].flatten(), moved[2].flatten())[0, 1]) < 0.05
+    assert still.abs().sum() == 0  # the patch that was given is as it was
+
+
+@pytest.mark.parametrize(("sharpening", "sign"), [(0.5, 1), (-0.5, -1), (0.0, 0)])
+def test_a_sharper_kernel_makes_edges_steeper_and_leaves_flat_parts_alone(sharpening, sign):
+    step = torch.full((1, 16, 16, 16), -800.0)
+    step[..., 8:] = 40.0
+    amount = torch.tensor([sharpening])
+    moved = jitter_hu(step, jitter=Jitter(torch.zeros(1), amount, torch.zeros(1), torch.zeros(1, 3).long()))
+    rise = (moved[0, 8, 8, 8] - moved[0, 8, 8, 7]) - 840.0
+    assert np.sign(float(rise.round())) == sign
+    assert torch.allclose(moved[..., :6], step[..., :6]) and torch.allclose(moved[..., 10:], step[..., 10:])
+
+
+def test_the_same_generator_gives_the_same_scanner():
+    draws = [random_jitter(5, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert all(torch.equal(a, b) for a, b in zip(*draws, strict=True))
+    assert not torch.equal(draws[0].noise_hu, random_jitter(5, generator=torch.Generator().manual_seed(4)).noise_hu)

@@ -174,3 +174,92 @@ def test_a_backbone_for_pictures_of_another_size_names_its_size():
 def test_a_backbone_with_an_unknown_tag_is_one_sentence():
     with pytest.raises(OnlmError, match=r"Invalid pretrained tag \(nowhere\).* Name it without what follows the dot"):
         load_backbone("tf_efficientnet_lite0.nowhere", weights="none", in_channels=3)
+
+
+FUSIONS = ("concat", "gated", "film", "late")
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_begins_as_the_sum_of_two_lines_and_then_hears_both_branches(fusion):
+    model = OnlmModel(n_clinical=2, n_features=6, width=4, fusion=fusion).eval()
+    given = batch()
+    assert torch.equal(model(given), torch.zeros(4))
+    with torch.no_grad():
+        model.clinical_linear.weight.copy_(torch.tensor([[1.0, 2.0, 0.0, 0.0]]))
+    assert torch.allclose(model(given), given.clinical @ torch.tensor([1.0, 2.0]), atol=1e-6)
+    model = moved(model)
+    assert not torch.allclose(model(given), model(given._replace(clinical=given.clinical + 1)))
+    assert not torch.allclose(model(given), model(given._replace(image=given.image.flip(0))))
+
+
+@pytest.mark.parametrize(("fusion", "together"), [("late", False), ("concat", True), ("gated", True), ("film", True)])
+def test_late_fusion_adds_and_the_others_let_the_table_change_what_the_image_means(fusion, together):
+    model = moved(OnlmModel(n_clinical=2, n_features=6, width=8, fusion=fusion))
+    one, other = batch(64), batch(64, seed=5)
+    mixed = one._replace(image=other.image)
+    mixed_too = other._replace(image=one.image)
+    surplus = model(one) + model(other) - model(mixed) - model(mixed_too)  # 0 where the branches only add
+    assert (surplus.abs().max() > 1e-3) == together
+
+
+def test_a_fusion_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="fusion is 'sum'; wanted concat, gated, film or late"):
+        OnlmModel(n_clinical=2, n_features=6, fusion="sum")
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_patient_without_ct_gets_a_finite_logit_that_no_other_patient_changes(fusion):
+    model = moved(OnlmModel(n_clinical=2, n_features=6, width=4, fusion=fusion))
+    given = batch()
+    image = given.image.clone()
+    image[1] = torch.nan
+    logit = model(given._replace(image=image))
+    assert logit.isfinite().all()
+    assert torch.equal(logit[[0, 2, 3]], model(given)[[0, 2, 3]])
+    image[3] = torch.nan
+    assert torch.equal(model(given._replace(image=image))[1], logit[1])
+    assert model.encode(given._replace(image=image))[:, -1].tolist() == [0, 1, 0, 1]
+
+
+def test_the_gradient_of_a_patient_without_ct_is_a_number():
+    model = moved(OnlmModel(n_clinical=2, n_features=6, width=4)).train()
+    given = batch()
+    model(given._replace(image=torch.full_like(given.image, torch.nan))).sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_training_hides_images_and_whole_columns_at_the_rate_asked_and_judging_hides_nothing():
+    model = moved(OnlmModel(n_clinical=3, n_features=6, width=4, modality_dropout=0.25, columns=[0, 1, 1])).train()
+    given = batch(4000, k=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        code = model.encode(given).detach()
+    missing, absent = code[:, 3:6], code[:, -1]
+    assert absent.mean() == pytest.approx(0.25, abs=0.03)
+    assert missing.mean(dim=0).tolist() == pytest.approx([0.25] * 3, abs=0.03)
+    assert torch.equal(missing[:, 1], missing[:, 2])  # two levels of one category go together
+    assert (code[:, :3][missing == 1] == 0).all() and (code[absent == 1][:, 6:-1] == 0).all()
+    model.eval()
+    assert torch.equal(model.encode(given)[:, :3], given.clinical) and model.encode(given)[:, -1].sum() == 0
+
+
+def test_an_image_alone_is_never_hidden():
+    model = moved(OnlmModel(n_clinical=0, n_features=6, width=4, modality_dropout=0.5)).train()
+    assert model.encode(batch(200))[:, -1].sum() == 0
+
+
+def test_a_model_that_was_taught_with_hiding_says_more_of_those_whose_image_is_missing():
+    """Where the image alone tells, the share of N+ is what an honest model says of a patient without one."""
+    torch.manual_seed(0)
+    n = 600
+    onlm = (torch.arange(n) % 4 == 0).float()
+    given = batch(n)
+    given = given._replace(image=given.image + 3 * onlm[:, None, None] - 1.5, onlm=onlm)
+    model = OnlmModel(n_clinical=2, n_features=6, width=4, project=False, modality_dropout=0.3).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(150):
+        optimiser.zero_grad()
+        torch.nn.functional.binary_cross_entropy_with_logits(model(given), onlm).backward()
+        optimiser.step()
+    blind = model.eval()(given._replace(image=torch.full_like(given.image, torch.nan))).sigmoid().detach()
+    assert float(blind.mean()) == pytest.approx(0.25, abs=0.05)

@@ -9,6 +9,7 @@ from onlm_lab.imaging.facts import TumourFacts, measure_tumour
 from onlm_lab.imaging.finding import Found, search, series_kind
 from onlm_lab.imaging.headers import telling_texts_of
 from onlm_lab.imaging.indexing import SeriesIndex, index_files, index_found, index_series, series_digest
+from onlm_lab.imaging.kernels import kernel_class
 from onlm_lab.imaging.limits import quality_limits
 from onlm_lab.imaging.location import TumourLocation, locate_tumour
 from onlm_lab.imaging.lungs import Lungs, find_lungs
@@ -53,6 +54,7 @@ __all__ = [
     "index_files",
     "index_found",
     "index_series",
+    "kernel_class",
     "largest_part",
     "locate_tumour",
     "measure_tumour",
