@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from onlm_lab.errors import OnlmError
 from onlm_lab.learning import partial
-from onlm_lab.learning.baselines import IMAGE_FACTS, facts_encoder, fit_baseline, why_not
+from onlm_lab.learning.baselines import IMAGE_FACTS, facts_encoder, fit_baseline, see_rows, why_not
 from onlm_lab.learning.calibrate import auc
 from onlm_lab.learning.classical import (
     INVERSE_PENALTIES,
@@ -141,6 +141,18 @@ def test_inner_logits_come_from_models_that_had_not_seen_the_row(material):
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one[..., inner == 0], two[..., inner == 0])
         assert not np.array_equal(one[..., inner != 0], two[..., inner != 0])
+
+
+def test_inner_folds_are_encoded_by_the_rows_that_they_learn_from(material):
+    learn = material.patients.iloc[LEARN]
+    whole = ClinicalEncoder.fit(learn, predictors=PREDICTORS)
+    seen = see_rows(learn, apply=learn, whole=whole, inner=np.arange(len(LEARN)) % 5)
+    assert seen.values.shape == (6, len(LEARN), len(whole.inputs))
+    assert seen.fits[-1].all() and (~seen.fits).sum(axis=0).tolist() == [1] * len(LEARN), "each row is held out once"
+    for values, missing, fits in zip(seen.values, seen.missing, seen.fits, strict=True):
+        known = np.where(missing == 1, np.nan, values)[fits]
+        np.testing.assert_allclose(np.nanmean(known, axis=0), 0, atol=1e-6)
+    np.testing.assert_array_equal(seen.values[-1], seen.other_values)
 
 
 def test_calibrator_and_threshold_come_from_rows_that_no_model_had_seen(material, fitted):
@@ -315,6 +327,28 @@ def test_a_final_model_without_anybody_to_judge_is_fitted_all_the_same(material)
     for name in NAMES:
         task = Task(name, 0, FINAL, np.arange(N), np.arange(0))
         assert fit_baseline(task, material=material, study=FEW).apply_logit.shape[1] == 0
+
+
+def test_another_cohort_is_judged_by_the_same_models(material, fitted):
+    """Nobody of that cohort has a say, and a column that it lacks is named."""
+    others = world(30, seed=8)
+    both = Material(
+        patients=pd.concat([material.patients, others.patients], ignore_index=True),
+        onlm=np.r_[material.onlm, others.onlm],
+        facts=pd.concat([material.facts, others.facts], ignore_index=True),
+    )
+    for name in NAMES:
+        task = Task(name, 0, 0, LEARN, TEST)
+        found = fit_baseline(task, material=material, study=STUDY, others=others)
+        beside = fit_baseline(replace(task, apply=np.arange(N, N + 30)), material=both, study=STUDY)
+        np.testing.assert_array_equal(found.apply_logit, beside.apply_logit)
+        np.testing.assert_array_equal(found.ood, beside.ood)
+        np.testing.assert_array_equal(found.inner_logit, fitted[name].inner_logit)
+    bare = Material(patients=others.patients.drop(columns="sex"), onlm=others.onlm)
+    for name, words in (("boosting", "needs the column sex"), ("made_up_score", "needs the column sex"),
+                        ("image_facts", "the other cohort has no images")):  # fmt: skip
+        with pytest.raises(OnlmError, match=words):
+            fit_baseline(Task(name, 0, 0, LEARN, TEST), material=material, study=FEW, others=bare)
 
 
 def test_two_patients_of_a_class_are_enough(material):

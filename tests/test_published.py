@@ -164,6 +164,13 @@ def test_all_faults_of_all_scores_are_told_at_once():
         assert line.startswith(start)
 
 
+def test_a_name_that_a_model_has_or_no_file_can_have_is_refused():
+    said = faults({"logistic": score(suv_max=1.0), "a/b": score(suv_max=1.0)}, patients()).splitlines()
+    assert said[0].endswith("[scores.logistic] a model of this program has that name. Give the score another.")
+    assert said[1].startswith("[scores.a/b] wanted a name of letters, digits")
+    check_scores({"Brock-2013.v2": score(suv_max=1.0)}, patients=patients())
+
+
 def test_what_the_dictionary_knows_may_be_absent_among_these_patients():
     table = patients().assign(histology="adenocarcinoma", ecog=0.0, grade="G1")
     own = {"grade": ExtraColumn(type="category", timing="pre_treatment", allowed=("G1", "G2"))}

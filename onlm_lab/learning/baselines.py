@@ -66,32 +66,39 @@ IMAGE_FACTS: dict[str, float | None] = {
 }
 
 
-def fit_baseline(task: Task, *, material: Material, study: Study) -> Fitted:
+def fit_baseline(task: Task, *, material: Material, study: Study, others: Material | None = None) -> Fitted:
     """A baseline as `validate.fit_frozen` leaves its model: inner out-of-fold logits, S models on all training rows.
 
     A published score is one model (S = 1), so no spread can be shown of it; its inner logits are its logits, for which
     it had to see no row. `states` of the two logistic regressions are those of an `OnlmModel` without image and meeting
     network. `epoch` is the number of trees of boosting, else 0.
 
+    Args:
+        task: rows to learn from and to judge.
+        material: all patients of the run.
+        study: the run's.
+        others: patients of another cohort, judged in place of `task.apply`. Trees are not kept in a run: its final
+            task, given again with the run's own patients, grows the same ones within seconds.
+
     Raises:
         OnlmError: an unknown name, or nothing to learn from (see `why_not`).
     """
     if reason := why_not(task.model, material=material, study=study):
         raise OnlmError(reason)
-    seed = task.seed(study.seed)
-    inner = inner_folds(material.onlm[task.learn], seed=seed)
+    seed, n_models = task.seed(study.seed), study.training.seeds_per_fold
+    onlm = material.onlm[task.learn]
+    inner = inner_folds(onlm, seed=seed)
     with threadpool_limits(limits=1):  # the same sums on any number of cores, and faster: the matrices are small
+        seeing = task.model == "image_facts"
+        learn, apply = _tables(task, material=material, others=others, facts=seeing)
         if task.model in study.scores:
-            return _fit_published(task, material=material, study=study, inner=inner)
-        if task.model == "image_facts":
-            table, whole = material.facts, facts_encoder(material.facts.iloc[task.learn])
-        else:
-            table = material.patients
-            whole = ClinicalEncoder.fit(table.iloc[task.learn], predictors=study.training.predictors)
-        seen = _see(table, task=task, whole=whole, inner=inner)
-        weight = balanced_weights(study.training.seeds_per_fold, len(task.learn), seed=seed)
-        onlm = material.onlm[task.learn]
-        return (_fit_boosting if task.model == "boosting" else _fit_ridge)(seen, onlm=onlm, weight=weight)
+            score = PublishedScore.fit(study.scores[task.model], name=task.model, patients=learn)
+            return _fit_published(score, learn=learn, apply=apply, inner=inner, onlm=onlm)
+        predictors = study.training.predictors
+        whole = facts_encoder(learn) if seeing else ClinicalEncoder.fit(learn, predictors=predictors)
+        seen = see_rows(learn, apply=apply, whole=whole, inner=inner)
+        fit = _fit_boosting if task.model == "boosting" else _fit_ridge
+        return fit(seen, onlm=onlm, weight=balanced_weights(n_models, len(onlm), seed=seed))
 
 
 def why_not(name: str, *, material: Material, study: Study) -> str:
@@ -156,13 +163,24 @@ class Seen:
         return (known[None] <= distance[:, None]).double().mean(dim=1).numpy()
 
 
-def _see(table: pd.DataFrame, *, task: Task, whole: ClinicalEncoder, inner: np.ndarray) -> Seen:
-    """Encodes the rows of a task: all groups with the columns of the encoder of all training rows."""
-    learn = table.iloc[task.learn]
+def _tables(
+    task: Task, *, material: Material, others: Material | None, facts: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """The rows to learn from and the rows to judge, of the table of patients or of image facts."""
+    table = material.facts if facts else material.patients
+    if others is None:
+        return table.iloc[task.learn], table.iloc[task.apply]
+    if facts and others.facts is None:
+        raise OnlmError("image_facts needs what was measured on the CT, and the other cohort has no images.")
+    return table.iloc[task.learn], others.facts if facts else others.patients
+
+
+def see_rows(learn: pd.DataFrame, *, apply: pd.DataFrame, whole: ClinicalEncoder, inner: np.ndarray) -> Seen:
+    """Encodes both tables: all groups with the columns of the encoder of all training rows."""
     fits = inner[None] != np.arange(int(inner.max()) + 2)[:, None]  # (G,n)
     groups = [whole.refit(learn[rows]).transform(learn) for rows in fits]
     values, missing = (np.stack(part).astype(np.float64) for part in zip(*groups, strict=True))
-    others = whole.transform(table.iloc[task.apply])
+    others = whole.transform(apply)
     return Seen(whole, values, missing, fits, *(part.astype(np.float64) for part in others))
 
 
@@ -195,20 +213,20 @@ def _fit_boosting(seen: Seen, *, onlm: np.ndarray, weight: np.ndarray) -> Fitted
     )  # fmt: skip
 
 
-def _fit_published(task: Task, *, material: Material, study: Study, inner: np.ndarray) -> Fitted:
+def _fit_published(
+    score: PublishedScore, *, learn: pd.DataFrame, apply: pd.DataFrame, inner: np.ndarray, onlm: np.ndarray
+) -> Fitted:  # fmt: skip
     """Nothing is learned but the fills; unlikeness is over the score's own columns, NaN where none of them varies."""
-    learn, apply = material.patients.iloc[task.learn], material.patients.iloc[task.apply]
-    score = PublishedScore.fit(study.scores[task.model], name=task.model, patients=learn)
-    onlm, logit = material.onlm[task.learn], score.logit(learn)
-    ood = np.full(len(apply), np.nan)
+    logit = score.logit(learn)
+    judged, ood = score.logit(apply), np.full(len(apply), np.nan)
     if any(learn[column].nunique() > 1 for column in score.columns):
         whole = ClinicalEncoder.fit(learn, predictors=score.columns)
-        ood = _see(material.patients, task=task, whole=whole, inner=inner).unlikeness()
+        ood = see_rows(learn, apply=apply, whole=whole, inner=inner).unlikeness()
     filled = {column: [n, score.n_missing(apply)[column]] for column, n in score.n_missing(learn).items()}
     loss = float(log_loss(logit, onlm))
     return Fitted(
         inner_logit=logit,
-        apply_logit=score.logit(apply)[None],
+        apply_logit=judged[None],
         ood=ood,
         epoch=0,
         history=[_history_row(0, train=loss, valid=loss, area=auc(logit, onlm))],

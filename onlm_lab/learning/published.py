@@ -23,7 +23,7 @@ import pandas as pd
 from onlm_lab import schema
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.learning.clinical import check_predictors
-from onlm_lab.study import ExtraColumn, Score
+from onlm_lab.study import BASELINES, MODELS, ExtraColumn, Score
 
 TERMS = (
     "wanted a column (age_years), a level (sex=female), a limit (age_years > 65) or a logarithm (log(cea_ng_ml), log2, "
@@ -193,6 +193,10 @@ def check_scores(
     """
     faults = []
     for name, score in scores.items():
+        if name in (*MODELS, *BASELINES):
+            faults.append(f"[scores.{name}] a model of this program has that name. Give the score another.")
+        if re.fullmatch(r"\w[\w.-]*", name) is None:
+            faults.append(f"[scores.{name}] wanted a name of letters, digits, _, - and points: files are named by it.")
         said = {"intercept": score.intercept, **score.coefficients}
         faults += [
             f"[scores.{name}] '{key}' is {value}; wanted a finite number."
