@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.dataset import layout_of
-from onlm_lab.learning.finetune import Network, Rows, fit_network
+from onlm_lab.learning.feeding import Rows
+from onlm_lab.learning.finetune import Network, fit_network
 from onlm_lab.learning.model import OnlmModel
 from onlm_lab.learning.partial import Partial
+from onlm_lab.learning.prior_shift import undo_loss
 from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, mahalanobis, without_others
 from onlm_lab.learning.weights import Backbone
 from onlm_lab.study import Study
@@ -21,7 +24,7 @@ from onlm_lab.study import Study
 
 def fit_finetuned(
     task: Task, *, material: Material, backbone: Backbone, study: Study, store: Partial,
-    report: Callable[[dict[str, float]], None],
+    report: Callable[[dict[str, float]], None], fabric: Fabric | None = None,
 ) -> Fitted:  # fmt: skip
     """As many networks as seeds; seed s holds out inner fold s (in turn).
 
@@ -44,15 +47,25 @@ def fit_finetuned(
             encoders.append(encoder)
         rows = _rows(material, encoder=encoder, backbone=backbone, study=study)
         network = fit_network(
-            rows, model=_model(rows, backbone=backbone, study=study, seed=seed + s), learn=learn, watch=watch,
-            seed=seed + s, training=study.training, checkpoint=store.checkpoint(task, seed=s),
-            report=lambda row, s=s: report({"seed": s, **row}),
+            rows, model=_model(rows, encoder=encoder, backbone=backbone, study=study, seed=seed + s), learn=learn,
+            watch=watch, seed=seed + s, training=study.training, checkpoint=store.checkpoint(task, seed=s),
+            fabric=fabric, report=lambda row, s=s: report({"seed": s, **row}),
         )  # fmt: skip
-        networks.append(replace(network, history=[{"seed": s, **row} for row in network.history]))
+        network = replace(network, logit=_log_odds(network), history=[{"seed": s, **row} for row in network.history])
+        networks.append(network)
         logit[s, watch] = network.logit[watch].numpy()
         distance = mahalanobis(network.code, fit=network.code[learn]).numpy()
         nearer[s] = (distance[watch][None] <= distance[task.apply][:, None]).mean(axis=1)
     return _gather(networks, encoders, logit=logit, nearer=nearer, task=task)
+
+
+def _log_odds(network: Network) -> torch.Tensor:
+    """Of N+, for every row: what a loss that is not the plain one has done to them is taken back."""
+    loss = network.loss
+    logit = undo_loss(
+        network.logit.numpy(), loss=loss.kind, positive_weight=loss.positive_weight, focal_gamma=loss.gamma
+    )
+    return torch.from_numpy(logit)
 
 
 def _gather(
@@ -87,7 +100,9 @@ def _rows(material: Material, *, encoder: ClinicalEncoder | None, backbone: Back
     )  # fmt: skip
 
 
-def _model(rows: Rows, *, backbone: Backbone, study: Study, seed: int) -> OnlmModel:
+def _model(
+    rows: Rows, *, encoder: ClinicalEncoder | None, backbone: Backbone, study: Study, seed: int
+) -> OnlmModel:  # fmt: skip
     module = copy.deepcopy(backbone.module).to(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -97,4 +112,7 @@ def _model(rows: Rows, *, backbone: Backbone, study: Study, seed: int) -> OnlmMo
             backbone=module,
             width=study.model.width,
             dropout=study.model.dropout,
+            fusion=study.model.fusion,
+            modality_dropout=study.model.modality_dropout,
+            columns=None if encoder is None else encoder.column_numbers,
         )
