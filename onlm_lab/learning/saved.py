@@ -78,6 +78,11 @@ class SavedModel:
     def encoder(self, seed: int) -> ClinicalEncoder | None:
         return self.encoders[min(seed, len(self.encoders) - 1)] if self.encoders else None
 
+    def n_table(self, seed: int) -> int:
+        """How many numbers of a code come from the table: values, and what is missing."""
+        encoder = self.encoder(seed)
+        return 2 * len(encoder.inputs) if encoder else 0
+
     def batch(self, patches: Tensor | None, patients: pd.DataFrame, *, seed: int) -> Batch:
         """Patients as the network of this seed takes them; image: scaled planes (B,V,C,H,W).
 
