@@ -138,6 +138,9 @@ def test_the_spread_holds_the_risk_and_is_not_shown_of_few_seeds(parts, model):
     table = patients(50, seed=5)
     found = model.risk(table)
     assert ((found["risk_low"] <= found["risk"]) & (found["risk"] <= found["risk_high"])).all()
+    far = {"weights": np.zeros((40, parts["weights"].shape[1])), "bias": np.r_[np.zeros(39), 200.0]}
+    alone = build(parts | far).risk(table)
+    assert (alone["risk"] > alone["risk_low"]).all() and (alone["risk_high"] == alone["risk"]).all(), "one seed far off"
     few = build(parts | {"weights": parts["weights"][:4], "bias": parts["bias"][:4]}).risk(table)
     assert few[["risk_low", "risk_high"]].isna().all(axis=None) and few["risk"].notna().all()
     assert coefficients.MIN_SPREAD == predict.MIN_SPREAD
