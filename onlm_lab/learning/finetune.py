@@ -37,12 +37,11 @@ BATCH_APPLY = 32
 class Network:
     """One network at its best epoch."""
 
-    logit: Tensor  # (n,) of every row, as the loss has taught it
+    logit: Tensor  # (n,) of every row; after a focal loss not yet the log odds of N+: see prior_shift.undo_loss
     code: Tensor  # (n,D) what it sees of every patient
     state: dict[str, Tensor]
     epoch: int
     history: list[dict[str, float]]
-    loss: Loss
 
 
 def fit_network(
@@ -97,12 +96,11 @@ def fit_network(
         train = _train_epoch(net, learner, rows=rows, learn=learn, epoch=epoch, seed=seed, loss=loss, training=training)
         _refuse_nan(train, epoch=epoch)
         agree_on_buffers([learner.model, learner.judged], fabric=fabric)
-        judged = learner.judged.eval()
-        logit = gather(lambda k: judged(held(k)), sizes=[len(p) for p in parts], fabric=fabric)  # noqa: B023
+        logit = gather(lambda k: learner.judged.eval()(held(k)), sizes=[len(p) for p in parts], fabric=fabric)
         valid = float(loss.of_each(logit, truth).mean())
         _refuse_nan(valid, epoch=epoch)
         if not history or valid < min(row["valid_loss"] for row in history):
-            best = {name: value.detach().cpu().clone() for name, value in judged.state_dict().items()}
+            best = _copied(learner.judged)
         history.append({
             "epoch": epoch, "train_loss": train, "valid_loss": valid, "valid_auc": auc(logit.numpy(), truth.numpy()),
             "learning_rate": learner.optimiser.param_groups[-1]["lr"], "seconds": time.perf_counter() - started,
@@ -110,9 +108,12 @@ def fit_network(
         save_checkpoint(checkpoint, {**learner.state(), "best": best, "history": history}, fabric=fabric)
         if fabric.is_global_zero:
             report(history[-1])
-    learner.judged.load_state_dict(best)
-    code, logit = _apply_to_all(learner.judged.eval(), rows=rows, fabric=fabric)
-    return Network(logit=logit, code=code, state=best, epoch=_best_epoch(history), history=history, loss=loss)
+    judged = learner.judged.eval()
+    judged.load_state_dict(best)
+    with torch.no_grad():
+        judged.bias.sub_(math.log(loss.positive_weight))  # classes that were made to count alike no longer do
+    code, logit = _apply_to_all(judged, rows=rows, fabric=fabric)
+    return Network(logit=logit, code=code, state=_copied(judged), epoch=_best_epoch(history), history=history)
 
 
 def _train_epoch(
@@ -168,6 +169,10 @@ def _apply_to_all(judged: OnlmModel, *, rows: Rows, fabric: Fabric) -> tuple[Ten
 
     found = gather(both, sizes=[len(part) for part in parts], fabric=fabric)
     return found[:, :-1].contiguous(), found[:, -1].contiguous()
+
+
+def _copied(model: OnlmModel) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def _start_at_prevalence(model: OnlmModel, onlm: Tensor, *, loss: Loss) -> None:

@@ -17,9 +17,10 @@ from onlm_lab.learning.finetune import Network, fit_network
 from onlm_lab.learning.model import OnlmModel
 from onlm_lab.learning.partial import Partial
 from onlm_lab.learning.prior_shift import undo_loss
+from onlm_lab.learning.shape import build_network
 from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, mahalanobis, without_others
 from onlm_lab.learning.weights import Backbone
-from onlm_lab.study import Study
+from onlm_lab.study import Study, Training
 
 
 def fit_finetuned(
@@ -51,7 +52,8 @@ def fit_finetuned(
             watch=watch, seed=seed + s, training=study.training, checkpoint=store.checkpoint(task, seed=s),
             fabric=fabric, report=lambda row, s=s: report({"seed": s, **row}),
         )  # fmt: skip
-        network = replace(network, logit=_log_odds(network), history=[{"seed": s, **row} for row in network.history])
+        odds = _log_odds(network, training=study.training)
+        network = replace(network, logit=odds, history=[{"seed": s, **row} for row in network.history])
         networks.append(network)
         logit[s, watch] = network.logit[watch].numpy()
         distance = mahalanobis(network.code, fit=network.code[learn]).numpy()
@@ -59,13 +61,11 @@ def fit_finetuned(
     return _gather(networks, encoders, logit=logit, nearer=nearer, task=task)
 
 
-def _log_odds(network: Network) -> torch.Tensor:
-    """Of N+, for every row: what a loss that is not the plain one has done to them is taken back."""
-    loss = network.loss
-    logit = undo_loss(
-        network.logit.numpy(), loss=loss.kind, positive_weight=loss.positive_weight, focal_gamma=loss.gamma
-    )
-    return torch.from_numpy(logit)
+def _log_odds(network: Network, *, training: Training) -> torch.Tensor:
+    """Of N+, for every row. The network itself has taken back what a weighted loss did; a focal one takes a curve."""
+    if training.loss != "focal":
+        return network.logit
+    return torch.from_numpy(undo_loss(network.logit.numpy(), loss="focal", focal_gamma=training.focal_gamma))
 
 
 def _gather(
@@ -106,13 +106,7 @@ def _model(
     module = copy.deepcopy(backbone.module).to(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return OnlmModel(
-            n_clinical=rows.clinical.shape[1],
-            n_features=backbone.n_features,
-            backbone=module,
-            width=study.model.width,
-            dropout=study.model.dropout,
-            fusion=study.model.fusion,
-            modality_dropout=study.model.modality_dropout,
+        return build_network(
+            study.model, n_clinical=rows.clinical.shape[1], n_features=backbone.n_features, backbone=module,
             columns=None if encoder is None else encoder.column_numbers,
-        )
+        )  # fmt: skip
