@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         _running,
         _describing,
         _analysing,
+        _predicting,
         _serving,
         _public,
     ):
@@ -204,6 +205,16 @@ def _analysing(verbs: argparse._SubParsersAction) -> None:
     _study_of(opened)
     opened.add_argument("--purpose", required=True, metavar="WHY", help="stands in openings.csv with the time")
     opened.add_argument("--by", default="", metavar="NAME", help="who opens it")
+
+
+def _predicting(verbs: argparse._SubParsersAction) -> None:
+    predict = _verb(verbs, "predict", "the models of a finished run on another study: external testing, SBRT")
+    predict.add_argument("run", type=Path, metavar="RUN", help="runs/<id>, or the study whose newest run is meant")
+    _study_of(predict)
+    predict.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write; default: predictions/<run id> in STUDY"
+    )
+    _engine_options(predict)
 
 
 def _serving(verbs: argparse._SubParsersAction) -> None:
