@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from onlm_lab import processes, readiness, runs, schema, split_files, steps
+from onlm_lab import processes, readiness, runs, schema, split_files, steps, verdicts
 from onlm_lab.errors import DataError, OnlmError, StudyError
 from onlm_lab.runs import Run
 from onlm_lab.steps import Step
@@ -159,7 +159,9 @@ def annotated_digest(study: Study) -> str:
 
 def run_id(study: Study) -> str:
     """Name of the run that this study's settings and data lead to: other settings, another run; another title, none."""
-    stages = study.digest("data", "mapping", "columns", "protocol", "label", "split", "patch", "model", "training")
+    stages = study.digest(
+        "data", "mapping", "columns", "protocol", "label", "split", "patch", "model", "training", "scores"
+    )
     tables = (work_file(study, "cohort.csv"), work_file(study, "prepared.csv"))
     return "run-" + steps.digest(study.seed, study.made_up, stages, *tables)[:10]
 
@@ -323,22 +325,9 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
     outputs = [out]
     if study.made_up and study.path("truth.csv").is_file():
         outputs.append(_ask_oracle(study, handle=handle))
-    for model in study.training.models:
-        say(f"  {model}: {_auc_words(results[model])}, out of fold")
-        for name, said in results[model].get("by_split", {}).items():
-            say(f"    {name} ({said['about']['n_patients']} patients): {_auc_words(said)}")
+    for line in verdicts.lines(handle, results=results):
+        say(f"  {line}")
     return outputs, {}
-
-
-def _auc_words(said: dict[str, Any]) -> str:
-    """The AUC of one set of results, or why there is none."""
-    if "roc" not in said:
-        return f"no AUC: {said['not_done']['roc']}"
-    auc = said["roc"]["auc_logit" if said["roc"]["prefer_logit"] else "auc"]
-    if auc["value"] is None or auc["low"] is None or auc["high"] is None:
-        value = "no AUC" if auc["value"] is None else f"AUC {auc['value']:.3f}"
-        return f"{value} ({auc.get('note') or 'no interval: too few patients of a class'})"
-    return f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}, {auc['method']})"
 
 
 def open_test(folder: str | Path, *, purpose: str, by: str = "", say: Callable[[str], None]) -> Opening:

@@ -156,12 +156,12 @@ def test_the_oracle_stands_beside_the_models_only_where_the_truth_is_known(made,
 
 def test_an_auc_above_095_opens_with_a_box_that_says_what_to_check(made, tmp_path):
     run, page = made
-    assert "leakage" not in words(section(page, "discrimination"))
+    assert "look for a leak" not in words(section(page, "discrimination"))
     told = run.predictions.merge(run.patients[["patient_id", "onlm"]], on="patient_id")
     told["risk"] = told["risk"].where(told["onlm"] != 1, 0.9 + 0.1 * told["risk"])
     leaky = rewritten(run, tmp_path / "run", predictions=told.drop(columns="onlm"))
     text = words(section(page_of(leaky, work=tmp_path, only=("discrimination",)), "discrimination"))
-    assert "above 0.95 in internal testing is a reason to look for leakage" in text
+    assert "is above 0.95, which is a reason to look for a leak before believing it" in text
 
 
 def test_a_study_without_sbrt_says_so_and_a_study_without_followup_says_so(made, tmp_path):

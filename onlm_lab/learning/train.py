@@ -26,6 +26,7 @@ from onlm_lab.learning.baselines import fit_baseline, why_not
 from onlm_lab.learning.clinical import check_predictors
 from onlm_lab.learning.dataset import layout_of
 from onlm_lab.learning.features import backbone_features
+from onlm_lab.learning.published import check_scores
 from onlm_lab.learning.validate import Fitted, Material, Task
 from onlm_lab.learning.weights import Backbone, load_backbone
 from onlm_lab.patches import PatchCache, open_cache
@@ -54,6 +55,7 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
         post_treatment=[name for name, c in study.columns.items() if c.timing == "post_treatment"],
         surrogate=study.label.surrogate,
     )
+    check_scores(study.scores, patients=patients, columns=study.columns, surrogate=study.label.surrogate)
     patches = _patches(cache, patients=patients, study=study)
     with repeatable():
         backbone = None
@@ -221,6 +223,8 @@ def _digest(material: Material) -> str:
     for part in (material.features, material.patches):
         if part is not None:
             seal.update(np.ascontiguousarray(part).tobytes())
+    if material.facts is not None:
+        seal.update(material.facts.to_csv(index=False).encode())
     return seal.hexdigest()
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from onlm_lab.analysis.battery import first_repeat, held_apart, set_names
 from onlm_lab.errors import OnlmError
+from onlm_lab.study import BASELINES, MODELS
 
 TESTED = {
     "oof": "out-of-fold: each risk comes from models that did not see the patient, and describes the procedure",
@@ -24,9 +25,10 @@ ARMS = {"surgery": "surgery", "sbrt": "SBRT"}
 
 
 def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
-    """The models of the rows, `first` in front where it is there."""
+    """The models of the rows: `first` where it is there, then ours, then the baselines, then whatever else there is."""
     names = [str(m) for m in pd.unique(rows["model_id"])]
-    return tuple(sorted(names, key=lambda m: m != first))
+    known = [first, *MODELS, *BASELINES]
+    return tuple(sorted(names, key=lambda m: known.index(m) if m in known else len(known)))
 
 
 def splits_of(rows: pd.DataFrame) -> tuple[str, ...]:

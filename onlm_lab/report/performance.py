@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from onlm_lab import figures
+from onlm_lab.analysis import leakage
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
@@ -26,13 +27,6 @@ from onlm_lab.report.section import Block, Section, Text, box, figure, note, tab
 from onlm_lab.results import Estimate
 
 N_THRESHOLDS = 39
-TOO_GOOD = 0.95
-LEAKAGE = (
-    "An AUC above 0.95 in internal testing is a reason to look for leakage before believing it. Check that every "
-    "predictor was known before treatment; that the CT was made before it (no clips, drains or post-operative change); "
-    "that no patient stands in the table twice under two names; that N+ and N0 patients were scanned and cut alike; "
-    "and that nobody was picked by the outcome."
-)
 
 
 def attempt(build: Callable[[], list[Block]]) -> list[Block]:
@@ -81,13 +75,20 @@ def _auc(material: Material) -> list[Block]:
             "to do better; with real patients it is never known. clinical: from the table's columns as they truly are; "
             "full: with what only the image shows."
         ))  # fmt: skip
-    if float(panel.table["auc"].max()) > TOO_GOOD:
-        blocks.insert(0, box(LEAKAGE))
+    best = panel.table.loc[panel.table["auc"].idxmax()] if panel.table["auc"].notna().any() else None
+    if best is not None and (said := _too_good(material, model=best["model_id"], auc=float(best["auc"]))):
+        blocks.insert(0, box(said))
     if len(material.models) > 1:
         blocks += attempt(lambda: _differences(material))
     else:
         blocks.append(Text("One model only: there is no difference of AUC to show."))
     return blocks
+
+
+def _too_good(material: Material, *, model: str, auc: float) -> str | None:
+    """What to check where an AUC is too good to be true."""
+    rows = material.tested[material.tested["model_id"] == model]
+    return leakage.suspicion(auc, model_id=model, predictors=material.study.training.predictors, rows=rows)
 
 
 def _oracle_row(name: str, said: dict[str, object]) -> dict[str, str]:

@@ -10,11 +10,13 @@ import pandas as pd
 
 import onlm_lab
 from onlm_lab import schema
+from onlm_lab.figures import theme
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
 from onlm_lab.report.section import Block, Section, Text, Verbatim, box, note, table
 from onlm_lab.report.standard import SURROGATE
 from onlm_lab.steps import file_digest
+from onlm_lab.study import Model
 
 FILES = (
     "study.toml", "patients.csv", "split.csv", "parts.csv", "split.json", "weights.safetensors", "calibration.json",
@@ -27,6 +29,9 @@ MODES = {
 }
 WHAT = {
     "clinical": "clinical columns only", "image": "CT planes only", "fused": "CT planes and clinical columns together",
+    "logistic": "baseline, penalised logistic regression on the clinical columns",
+    "boosting": "baseline, gradient boosting on the clinical columns",
+    "image_facts": "baseline, penalised logistic regression on what was measured on the CT",
 }  # fmt: skip
 MEANT_FOR = (
     "Meant for: patients with clinical stage I non-small-cell lung cancer whose nodes look clean, before treatment. "
@@ -40,6 +45,26 @@ POST_OPERATIVE = (
     "Partly post-operative: histology is a predictor here, and in this table it comes from the resection, which is not "
     "known before treatment. What these models reach is therefore not what could be reached before surgery."
 )
+
+
+def _what(name: str, *, material: Material) -> str:
+    """What a model sees, in words; of a published score its source."""
+    score = material.study.scores.get(name)
+    return f"published score ({score.source}), recalibrated here" if score else WHAT.get(name, name)
+
+
+def _layout_words(model: Model) -> str:
+    """What of the CT is looked at."""
+    beside = f"{model.neighbours} neighbour(s) on each side at {model.gap_mm:g} mm as channels"
+    shown = {
+        "orthogonal": f"axial, coronal and sagittal plane through the tumour, {beside}",
+        "multi_window": f"axial, coronal and sagittal plane through the tumour, {beside}, once a window",
+        "slab": f"{model.slices} axial planes at {model.gap_mm:g} mm, {beside}",
+        "three_planes": "axial, coronal and sagittal plane through the tumour as the channels of one picture",
+    }[model.layout]
+    windows = model.windows_hu if model.layout == "multi_window" else ((model.window_low_hu, model.window_high_hu),)
+    seen = " and ".join(f"{low:g} to {high:g} HU" for low, high in windows).replace("-", "−")
+    return f"{shown}; {model.image_px} px; window {seen}"
 
 
 def partly_post_operative(material: Material) -> bool:
@@ -57,12 +82,11 @@ def model_specification(material: Material) -> Section:
         "each centre left out in turn" if training.scheme == "leave_one_centre_out"
         else f"{training.folds} folds, {label(training.repeats, 'repeat')}, balanced by label and centre"
     )  # fmt: skip
-    rows = [("Models", "; ".join(f"{m}: {WHAT.get(m, m)}" for m in material.models))]
+    rows = [("Models", "; ".join(f"{m}: {_what(m, material=material)}" for m in material.models))]
     if with_images:
         rows += [
-            ("Images", f"axial, coronal and sagittal plane through the tumour, {model.neighbours} neighbour(s) on each "
-             f"side at {model.gap_mm:g} mm as channels; {model.image_px} px; window "
-             f"{model.window_low_hu:g} to {model.window_high_hu:g} HU".replace("-", "−")),
+            ("Images", _layout_words(model)),
+            ("Fusion", f"{model.fusion}; in training {theme.percent(model.modality_dropout)} of CT and cells hidden"),
             ("Backbone", f"{model.backbone}, weights: {model.weights}; {MODES[model.mode]}"),
         ]  # fmt: skip
     weights = material.trained.get("backbone_weights") or {}
