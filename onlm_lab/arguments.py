@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         _describing,
         _analysing,
         _predicting,
+        _recalibrating,
         _serving,
         _public,
     ):
@@ -215,6 +216,23 @@ def _predicting(verbs: argparse._SubParsersAction) -> None:
         "--out", type=Path, metavar="DIR", help="folder to write; default: predictions/<run id> in STUDY"
     )
     _engine_options(predict)
+
+
+def _recalibrating(verbs: argparse._SubParsersAction) -> None:
+    update = _verb(verbs, "recalibrate", "update the risks of a model to one place's patients, with a report")
+    update.add_argument(
+        "source", type=Path, metavar="STUDY|RUN|predictions.csv", help="whose risks; a study's newest run"
+    )
+    update.add_argument("--clinical", type=Path, metavar="FILE", help="with the labels, beside a predictions.csv")
+    update.add_argument("--model", metavar="MODEL", help="default: the study's primary model")
+    update.add_argument("--centre", metavar="NAME", help="only its patients; default: all")
+    update.add_argument("--split", choices=("oof", "external", "temporal", "test"), help="default: external, else oof")
+    update.add_argument(
+        "--method", choices=("none", "intercept", "both", "test"), default="test",
+        help="test lets a closed test choose; default: %(default)s",
+    )  # fmt: skip
+    update.add_argument("--apply", type=Path, metavar="FILE", help="another predictions.csv to update the same way")
+    update.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
 
 
 def _serving(verbs: argparse._SubParsersAction) -> None:

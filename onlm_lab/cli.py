@@ -10,6 +10,7 @@
     onlm merge SITE... --out DIR  join hospitals; for each the list of faults to send back
     onlm run STUDY                check, screen, prepare, train, analyse, report: whatever is not yet done
     onlm predict RUN STUDY        a finished run's models on the patients of another study
+    onlm recalibrate RUN          a model's risks updated to one hospital's patients, with a report
     onlm volume [STUDY] PATIENT   one whole CT as an array, for the viewer
     onlm dashboards STUDY         serve the pages to collaborators
 
@@ -88,9 +89,9 @@ def _typed(path: Path) -> str:
 
 
 def _refuse_folder_to_write(words: argparse.Namespace) -> None:
-    """Before anything is done: --out is a file, but for `onlm merge` and `onlm predict`."""
+    """Before anything is done: --out is a file, but for the verbs that write a folder."""
     out = getattr(words, "out", None)
-    if out is not None and words.verb not in ("merge", "predict") and out.is_dir():
+    if out is not None and words.verb not in ("merge", "predict", "recalibrate") and out.is_dir():
         raise OnlmError(f"'{out.name or out}' is a folder; wanted the name of a file to write (--out).")
 
 
@@ -207,6 +208,15 @@ def _predict(words: argparse.Namespace) -> None:
         words.run, words.study, say=say, out=words.out, cluster=words.cluster, workers=words.workers
     )
     say(f"Predictions: {out / 'predictions.csv'}; what differs from training: {out / 'drift.csv'}")
+
+
+def _recalibrate(words: argparse.Namespace) -> None:
+    from onlm_lab import recalibrating
+
+    recalibrating.recalibrate_files(
+        words.source, out=words.out, say=say, model=words.model, centre=words.centre, split=words.split,
+        method=words.method, clinical=words.clinical, apply=words.apply,
+    )  # fmt: skip
 
 
 def _open_test(words: argparse.Namespace) -> None:
@@ -339,7 +349,8 @@ CALLS = {
     "demo": _demo, "virtual": _virtual, **dict.fromkeys(IMAGE_VERBS, _of_images), "init": _init,
     "dictionary": _dictionary, "merge": _merge, "compare": _compare, "run": _run, **dict.fromkeys(STEP_HELP, _step),
     "study": _study, "what-if": _what_if, "summary": _summary, "analyse": _analyse, "open-test": _open_test,
-    "predict": _predict, "dashboards": _dashboards, "radiogenomics": _radiogenomics, "tcga": _tcga,
+    "predict": _predict, "recalibrate": _recalibrate, "dashboards": _dashboards,
+    "radiogenomics": _radiogenomics, "tcga": _tcga,
 }  # fmt: skip
 
 
