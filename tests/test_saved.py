@@ -31,6 +31,12 @@ def finetuned(tmp_path_factory, cache):
     return train_tiny(tmp_path_factory.mktemp("finetuned") / "runs" / "run-f", sections=FINETUNE, cache=cache)
 
 
+@pytest.fixture(scope="module")
+def focal(tmp_path_factory, cache):
+    sections = FINETUNE | {"training": FINETUNE["training"] | {"loss": "focal"}}
+    return train_tiny(tmp_path_factory.mktemp("focal") / "runs" / "run-o", sections=sections, cache=cache)
+
+
 def unlabelled(run, cache):
     patients = run.patients.query("role == 'unlabelled'").reset_index(drop=True)
     return patients, patches.open_cache(cache).array(patients["patient_id"].tolist()).astype(np.float32)
@@ -38,7 +44,14 @@ def unlabelled(run, cache):
 
 @pytest.mark.parametrize(
     ("mode", "model"),
-    [("frozen", "clinical"), ("frozen", "image"), ("frozen", "fused"), ("frozen", "logistic"), ("finetuned", "fused")],
+    [
+        ("frozen", "clinical"),
+        ("frozen", "image"),
+        ("frozen", "fused"),
+        ("frozen", "logistic"),
+        ("finetuned", "fused"),
+        ("focal", "fused"),
+    ],
 )
 def test_an_opened_model_gives_the_risks_that_the_run_wrote_for_its_unlabelled_patients(mode, model, request, cache):
     run = request.getfixturevalue(mode)

@@ -4,7 +4,8 @@
     logit = fused.logits(patches, patients)                    # (S,n), patches HU (n,D,D,D), NaN where there is no CT
     risk = fused.calibrator.apply(logit.mean(axis=0))
     network, batch = fused.networks[0], fused.batch(torch.from_numpy(patches), patients, seed=0)
-    network(batch)                                             # the same logit as row 0, from planes, for explaining
+    network(batch)                                             # row 0 again, from planes, for explaining (a focal loss
+                                                               # is not yet taken back there)
 
 In frozen mode the seeds share one backbone, which is not in the run's folder: it is loaded as study.toml says, and its
 checksum must be the one that calibration.json has.
@@ -28,6 +29,7 @@ from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.dataset import Layout, cut_planes, layout_of
 from onlm_lab.learning.features import BATCH_PATIENTS, FrozenFeatures, Projection
 from onlm_lab.learning.model import Batch
+from onlm_lab.learning.prior_shift import undo_loss
 from onlm_lab.learning.shape import FrozenNetwork, build_network
 from onlm_lab.learning.weights import Backbone, load_backbone
 from onlm_lab.runs import Run
@@ -136,10 +138,14 @@ class SavedModel:
 
     @torch.inference_mode()
     def classify(self, codes: Sequence[Tensor]) -> np.ndarray:
-        """Logits of codes: S tensors (n,C) -> float64 (S,n)."""
-        return np.stack([
+        """Log odds of codes: S tensors (n,C) -> float64 (S,n); what a focal loss did to a network's is taken back."""
+        logit = np.stack([
             network.classify(code).double().numpy() for network, code in zip(self.networks, codes, strict=True)
         ])  # fmt: skip
+        training = self.study.training
+        if training.loss == "focal" and self.sees_ct and not self.frozen:
+            return undo_loss(logit, loss="focal", focal_gamma=training.focal_gamma)
+        return logit
 
     def logits(self, patches: np.ndarray | None, patients: pd.DataFrame) -> np.ndarray:
         """Logits of every seed, float64 (S,n); `patches` as in `codes`. Only a few patients' planes are in memory."""
