@@ -141,6 +141,7 @@ def _running(verbs: argparse._SubParsersAction) -> None:
     _study_of(run)
     run.add_argument("--redo", action="store_true", help="do every step again")
     _engine_options(run)
+    _device_options(run)
     run.add_argument("--serve", action="store_true", help="serve the dashboard at the end")
     _serving_options(run)
 
@@ -150,6 +151,8 @@ def _running(verbs: argparse._SubParsersAction) -> None:
         step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
         if name == "prepare":
             _engine_options(step)
+        if name == "train":
+            _device_options(step)
 
 
 def _engine_options(verb: argparse.ArgumentParser) -> None:
@@ -161,6 +164,20 @@ def _engine_options(verb: argparse.ArgumentParser) -> None:
         "--workers", type=_at_least(1), metavar="N",
         help="processes of this machine that read and cut the CT, each with a whole CT in memory; default: its cores",
     )  # fmt: skip
+
+
+def _device_options(verb: argparse.ArgumentParser) -> None:
+    where = verb.add_argument_group("where finetune mode trains", "The options are Lightning Fabric's own.")
+    where.add_argument("--devices", metavar="N", help="GPUs of each machine, or processes without GPU; or auto")
+    where.add_argument("--nodes", type=_at_least(1), metavar="N", help="machines; start the command on each")
+    where.add_argument("--strategy", metavar="NAME", help="auto, ddp, ddp_find_unused_parameters_true")
+    where.add_argument("--accelerator", metavar="NAME", help="auto, cpu or cuda")
+
+
+def device_words(words: argparse.Namespace) -> list[str]:
+    """What was said of devices, as the words of the training process."""
+    said = {name: getattr(words, name, None) for name in ("devices", "nodes", "strategy", "accelerator")}
+    return [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
 
 
 def _describing(verbs: argparse._SubParsersAction) -> None:

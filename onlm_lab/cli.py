@@ -28,7 +28,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from onlm_lab.arguments import IMAGE_VERBS, STEP_HELP, parser
+from onlm_lab.arguments import IMAGE_VERBS, STEP_HELP, device_words, parser
 from onlm_lab.errors import OnlmError, told
 
 DEBUG = "ONLM_DEBUG"  # shows a whole error, which may hold names of patients
@@ -108,7 +108,10 @@ def _virtual(words: argparse.Namespace) -> None:
 def _run(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline
 
-    done = pipeline.run(words.study, say=say, redo=words.redo, cluster=words.cluster, workers=words.workers)
+    done = pipeline.run(
+        words.study, say=say, redo=words.redo, cluster=words.cluster, workers=words.workers,
+        devices=device_words(words),
+    )  # fmt: skip
     say(f"Report: {done.folder / 'report.html'}")
     if words.serve:
         _serve(done.folder, port=words.port, token=words.token)
@@ -133,6 +136,7 @@ def _step(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline, steps
 
     engine = {name: getattr(words, name, None) for name in ("cluster", "workers")}  # of `onlm prepare` alone
+    engine["devices"] = device_words(words)  # of `onlm train` alone
     if words.step:  # a child of `onlm run`, which holds the lock
         pipeline.perform(words.study, name=words.verb, say=say, **engine)
         return

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ STEPS = ("check", "screen", "prepare", "train", "analyse", "report")
 
 def run(
     folder: str | Path, *, say: Callable[[str], None], redo: bool = False, cluster: str | None = None,
-    workers: int | None = None,
+    workers: int | None = None, devices: Sequence[str] = (),
 ) -> Run:  # fmt: skip
     """Do every step of a study that is not yet done, each in its own process.
 
@@ -44,6 +44,7 @@ def run(
         redo: do every step again.
         cluster: address of a Dask cluster that reads and cuts the CT; None takes this machine.
         workers: processes of this machine that do it; None takes as many as it has cores.
+        devices: what training is told of where to run, such as ("--devices", "4"); see learning.train.
 
     Raises:
         OnlmError: a step found something wrong; its own words are already on the screen.
@@ -61,6 +62,8 @@ def run(
             if name == "prepare":
                 command += ["--cluster", cluster] if cluster else []
                 command += ["--workers", str(workers)] if workers else []
+            if name == "train":
+                command += devices
             code = processes.run_child(command)
             if code:
                 raise StepFailed(name=name, code=code)
@@ -82,14 +85,14 @@ class StepFailed(OnlmError):
 
 def perform(
     folder: str | Path, *, name: str, say: Callable[[str], None], cluster: str | None = None,
-    workers: int | None = None,
+    workers: int | None = None, devices: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Do one step here and now, and note it as done; `cluster` and `workers` as in `run`."""
+    """Do one step here and now, and note it as done; `cluster`, `workers` and `devices` as in `run`."""
     study = load_study(folder)
     began = time.monotonic()
     work = {
         "check": check, "screen": screen, "prepare": partial(prepare, cluster=cluster, workers=workers),
-        "train": train, "analyse": analyse, "report": report,
+        "train": partial(train, devices=devices), "analyse": analyse, "report": report,
     }  # fmt: skip
     needs = STEPS[: STEPS.index(name)]
     for earlier in needs:
@@ -274,7 +277,9 @@ def _without_none(value: Any) -> Any:
     return [_without_none(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
+def train(
+    study: Study, *, say: Callable[[str], None], devices: Sequence[str] = ()
+) -> tuple[list[Path], dict[str, Any]]:
     """Start training in a process of its own, so that no torch enters this one."""
     from onlm_lab import opening
 
@@ -291,6 +296,7 @@ def train(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict
         from onlm_lab import preparation
 
         command += ["--cache", str(preparation.cache_folder(study))]
+    command += devices
     code = processes.run_child(command)
     if code:
         raise StepFailed(name="train", code=code)

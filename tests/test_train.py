@@ -402,3 +402,38 @@ def test_a_role_that_nobody_knows_is_refused(tmp_path):
     folder = prepare(tmp_path / "run", patients=table)
     with pytest.raises(OnlmError, match="role 'teacher' is not known; wanted labelled, unlabelled, external, test"):
         train_run(folder, cache=None, progress=False)
+
+
+def test_two_processes_train_the_same_run_as_one_and_only_the_first_one_writes(tmp_path, cache):
+    """Through the launcher, as `onlm train STUDY --devices 2 --strategy ddp` does it."""
+    sections = changed(
+        model={
+            "mode": "finetune",
+            "backbone": "test_convnext",
+            "dropout": 0.0,
+            "modality_dropout": 0.0,
+            "image_px": 32,
+        },
+        training={"models": ["clinical", "fused"], "epochs": 2, "batch_size": 8, "seeds_per_fold": 1},
+    )
+    runs_of = {}
+    for name, words in {"one": [], "two": ["--devices", "2", "--strategy", "ddp"]}.items():
+        folder = prepare(tmp_path / "runs" / name, sections=sections)
+        command = [sys.executable, "-m", "onlm_lab.learning.train", str(folder), "--cache", str(cache), "--quiet"]
+        done = subprocess.run(
+            [*command, "--accelerator", "cpu", *words], capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        runs_of[name] = runs.Run(folder)
+    one, two = (runs_of[name] for name in ("one", "two"))
+    assert not two.history.duplicated(["model_id", "repeat", "fold", "seed", "epoch"]).any()
+    keys = ["patient_id", "model_id", "split", "repeat"]
+    risks = one.predictions.merge(two.predictions, on=keys, suffixes=("_one", "_two"), validate="one_to_one")
+    assert len(risks) == len(one.predictions)
+    assert np.abs(risks["risk_one"] - risks["risk_two"]).max() < 1e-4
+
+
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(tmp_path, capsys):
+    folder = prepare(tmp_path / "run-a", sections=changed(training={"models": ["clinical"]}))
+    assert main([str(folder), "--strategy", "dpp"]) == 2
+    assert "strategy is 'dpp'; wanted auto, ddp" in capsys.readouterr().err

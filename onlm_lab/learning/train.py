@@ -1,4 +1,4 @@
-"""Training a run: python -m onlm_lab.learning.train RUN_FOLDER [--cache FOLDER]
+"""Training a run: python -m onlm_lab.learning.train RUN_FOLDER [--cache FOLDER] [--devices 4 --nodes 2 --strategy ddp]
 
 Reads what the pipeline put into the run's folder, fits every task, writes predictions.csv last. Started again after a
 kill, it goes on with what is not finished, and the files are the same as if nothing had happened.
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from tqdm.auto import tqdm
 
 from onlm_lab import runs, steps
@@ -25,6 +26,7 @@ from onlm_lab.learning import partial, recording, validate
 from onlm_lab.learning.baselines import fit_baseline, why_not
 from onlm_lab.learning.clinical import check_predictors
 from onlm_lab.learning.dataset import layout_of
+from onlm_lab.learning.fabric import make_fabric
 from onlm_lab.learning.features import backbone_features
 from onlm_lab.learning.published import check_scores
 from onlm_lab.learning.validate import Fitted, Material, Task
@@ -35,13 +37,15 @@ from onlm_lab.study import MODELS, Study
 UNTAUGHT = ("unlabelled", "external", "test")  # roles of patients who teach nothing: the final model's splits
 
 
-def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> None:
+def train_run(folder: Path, *, cache: Path | None, progress: bool = True, fabric: Fabric | None = None) -> None:
     """Fits all models of a run and writes its files, predictions.csv last.
 
     Args:
         folder: runs/<id>/ with study.toml, patients.csv (with `role`) and the split with its hash.
         cache: folder of patches; None where the study has no images.
         progress: show bars on stderr.
+        fabric: launched, of `make_fabric`: several devices share the batches of finetune mode, and the first process
+            alone writes; None: one device. Machines must see the same folder.
 
     Raises:
         OnlmError: images are wanted and absent, predictors that cannot predict, a split that does not fit, and so on.
@@ -57,6 +61,8 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
     )
     check_scores(study.scores, patients=patients, columns=study.columns, surrogate=study.label.surrogate)
     patches = _patches(cache, patients=patients, study=study)
+    fabric = fabric or make_fabric(precision=study.training.precision)
+    progress = progress and fabric.is_global_zero
     with repeatable():
         backbone = None
         if patches is not None:
@@ -69,11 +75,18 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True) -> Non
                 seed=study.seed,
                 folder=run.folder.absolute().parents[1],  # the study's folder: a run lies in runs/<id>/
             )
-        material = _material(run.folder, patients, patches=patches, backbone=backbone, study=study, progress=progress)
-        models = _models(material, study=study)
+        with fabric.rank_zero_first():  # the first process looks at the patches, the others read what it saw
+            material = _material(
+                run.folder, patients, patches=patches, backbone=backbone, study=study, progress=progress
+            )
+        models = _models(material, study=study, aloud=fabric.is_global_zero)
         tasks = validate.list_tasks(material.onlm, ids=material.ids, split=split, models=models)
-        done = _fit_all(tasks, run=run, material=material, backbone=backbone, study=study, progress=progress)
-        recording.record_run(run.folder, tasks, done, material=material, backbone=backbone, study=study)
+        done = _fit_all(
+            tasks, run=run, material=material, backbone=backbone, study=study, progress=progress, fabric=fabric
+        )
+        if fabric.is_global_zero:
+            recording.record_run(run.folder, tasks, done, material=material, backbone=backbone, study=study)
+        fabric.barrier()
 
 
 @contextlib.contextmanager
@@ -109,7 +122,7 @@ def _patients(run: runs.Run) -> pd.DataFrame:
     return patients
 
 
-def _models(material: Material, *, study: Study) -> tuple[str, ...]:
+def _models(material: Material, *, study: Study, aloud: bool) -> tuple[str, ...]:
     """The models of the run, baselines and published scores beside them; what cannot be fitted here is said.
 
     `image_facts` is left out without a word where the study looks at no images.
@@ -121,9 +134,9 @@ def _models(material: Material, *, study: Study) -> tuple[str, ...]:
     kept = []
     for name in wanted:
         reason = why_not(name, material=material, study=study)
-        if reason:
+        if reason and aloud:
             sys.stderr.write(f"  left out: {reason}\n")
-        else:
+        if not reason:
             kept.append(name)
     return (*said.models, *kept)
 
@@ -177,42 +190,55 @@ def _material(
 
 
 def _fit_all(
-    tasks: list[Task], *, run: runs.Run, material: Material, backbone: Backbone | None, study: Study, progress: bool
-) -> dict[str, Fitted]:
-    """Every task, from its file where it is finished, else fitted now."""
+    tasks: list[Task], *, run: runs.Run, material: Material, backbone: Backbone | None, study: Study, progress: bool,
+    fabric: Fabric,
+) -> dict[str, Fitted]:  # fmt: skip
+    """Every task, from its file where it is finished, else fitted now.
+
+    Networks are trained by all processes together, everything else by the first one, from whose file the others read.
+    """
     inputs = steps.digest(
         study.digest("study", "columns", "label", "patch", "model", "training", "scores"),
         run.folder / "patients.csv", run.folder / "split.csv", run.folder / "parts.csv",
         backbone.sha256 if backbone else "", _digest(material), torch.__version__,
     )  # fmt: skip
-    store = partial.Partial.open(run.folder / "partial", inputs=inputs)
+    with fabric.rank_zero_first():
+        store = partial.Partial.open(run.folder / "partial", inputs=inputs)
     history = run.folder / "history.csv"
-    history.unlink(missing_ok=True)
-    found: dict[str, Fitted] = {}
-    for task in tasks:  # what is finished stands first, so that the file has no epoch twice
-        if store.has(task):
-            found[task.name] = store.load(task)
-            partial.append_history(history, partial.history_rows(found[task.name].history, task=task))
+    finished = [task for task in tasks if store.has(task)]
+    found = {task.name: store.load(task) for task in finished}
+    fabric.barrier()  # nobody writes before all have looked
+
+    def note(task: Task, rows: list[dict[str, float]]) -> None:
+        if fabric.is_global_zero:
+            partial.append_history(history, partial.history_rows(rows, task=task))
+
+    if fabric.is_global_zero:
+        history.unlink(missing_ok=True)
+    for task in finished:  # what is finished stands first, so that the file has no epoch twice
+        note(task, found[task.name].history)
     for task in tqdm(tasks, desc="training", unit="model", disable=not progress):
         if task.name in found:
             continue
         started = time.perf_counter()
-        if study.model.mode == "finetune" and task.model != "clinical":
+        if study.model.mode == "finetune" and task.model in ("image", "fused"):
             from onlm_lab.learning.networks import fit_finetuned
 
             fitted = fit_finetuned(
-                task, material=material, backbone=backbone, study=study, store=store,
-                report=lambda row, task=task: partial.append_history(history, partial.history_rows([row], task=task)),
+                task, material=material, backbone=backbone, study=study, store=store, fabric=fabric,
+                report=lambda row, task=task: note(task, [row]),
             )  # fmt: skip
-            store.save(task, fitted)
-        else:
+            if fabric.is_global_zero:
+                store.save(task, fitted)
+        elif fabric.is_global_zero:
             fit = validate.fit_frozen if task.model in MODELS else fit_baseline
             fitted = fit(task, material=material, study=study)
             seconds = (time.perf_counter() - started) / len(fitted.history)
             fitted = replace(fitted, history=[{**row, "seconds": seconds} for row in fitted.history])
             store.save(task, fitted)
-            partial.append_history(history, partial.history_rows(fitted.history, task=task))
-        found[task.name] = fitted
+            note(task, fitted.history)
+        fabric.barrier()
+        found[task.name] = fitted if fabric.is_global_zero else store.load(task)
     return found
 
 
@@ -234,9 +260,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--devices", default="1", help="GPUs of each machine, or processes without GPU; or auto")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, which see the same folder")
+    parser.add_argument("--strategy", default="auto", help="auto, ddp, ...: of Lightning Fabric")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu or cuda")
     given = parser.parse_args(arguments)
     try:
-        train_run(given.folder, cache=given.cache, progress=not given.quiet)
+        fabric = make_fabric(
+            devices=given.devices, nodes=given.nodes, strategy=given.strategy, accelerator=given.accelerator,
+            precision=runs.Run(given.folder).study.training.precision,
+        )  # fmt: skip
+        fabric.launch()
+        train_run(given.folder, cache=given.cache, progress=not given.quiet, fabric=fabric)
     except OnlmError as error:
         sys.stderr.write(f"{error}\n")
         return 2
