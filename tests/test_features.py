@@ -60,8 +60,9 @@ def test_every_view_has_its_own_row_of_features():
     assert rows.shape[:2] == (2, 4) and torch.allclose(rows[1, 2], alone[0, 0], atol=1e-5)
 
 
-def test_the_projection_keeps_the_main_directions_that_scikit_learn_finds():
-    features = torch.randn(40, 3, 12, generator=torch.Generator().manual_seed(3)) @ torch.randn(
+@pytest.mark.parametrize("n", [40, 3])  # more rows than features, and fewer
+def test_the_projection_keeps_the_main_directions_that_scikit_learn_finds(n):
+    features = torch.randn(n, 3, 12, generator=torch.Generator().manual_seed(3)) @ torch.randn(
         12, 12, generator=torch.Generator().manual_seed(4)
     )
     found = Projection.fit(features, n_components=5).apply(features).flatten(0, 1)

@@ -146,10 +146,11 @@ class Projection:
         rows = features.flatten(0, 1).double()  # (n*V,F)
         mean, std = rows.mean(dim=0), rows.std(dim=0).clamp_min(1e-6)
         rows = (rows - mean) / std
-        size, left = torch.linalg.eigh(rows @ rows.T)  # fewer rows than features: the small way round
+        few_rows = len(rows) < rows.shape[1]  # the same directions from the smaller of two square matrices
+        size, found = torch.linalg.eigh(rows @ rows.T if few_rows else rows.T @ rows)
         kept = min(n_components, int((size > 1e-9 * size[-1]).sum()))
-        size, left = size.flip(0)[:kept], left.flip(1)[:, :kept]
-        directions = rows.T @ left / size.sqrt()  # (F,D) unit columns
+        size, found = size.flip(0)[:kept], found.flip(1)[:, :kept]
+        directions = rows.T @ found / size.sqrt() if few_rows else found  # (F,D) unit columns
         peak = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
         scale = (size.sum() / (len(rows) - 1)).sqrt()
         basis = directions * torch.sign(peak) / std[:, None] * (WEIGHT**0.5 / scale)  # the sign is otherwise left open
