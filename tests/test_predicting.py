@@ -241,6 +241,24 @@ def test_a_folder_may_be_named_and_a_failed_model_leaves_no_old_predictions(home
     assert (out / "about.json").is_file() and not (study / "predictions").exists()
 
 
+@pytest.mark.slow
+def test_a_study_with_ct_is_prepared_predicted_and_its_ct_compared(trial, tmp_path):
+    virtual.write_trial(tmp_path / "D", n_patients=12, n_centres=1, seed=31)
+    run, lines = runs.open_run(trial), []
+    out = predict_study(trial, tmp_path / "D", say=lines.append)
+    patients = runs.read_csv(out / "patients.csv")
+    rows = schema.read_table(out / "predictions.csv", table="predictions")
+    n_ct = int(patients["has_ct"].sum())
+    assert 0 < n_ct == (rows["model_id"] == "image").sum() and (rows["model_id"] == "fused").sum() == len(patients)
+    drift = runs.read_csv(out / "drift.csv").set_index("column")
+    assert drift.loc["patch_mean_hu", "n_new"] == n_ct and drift.loc["noise_hu", "part"] == "ct"
+    assert drift.loc["patch_mean_hu", "n_train"] == (run.patients["role"] == "labelled").sum()
+    with pytest.raises(OnlmError, match=r"\[patch\] size_mm is 48, and the run's patches were cut with 64"):
+        text = (tmp_path / "D" / "study.toml").read_text()
+        (tmp_path / "D" / "study.toml").write_text(text + "\n[patch]\nsize_mm = 48.0\n")
+        predict_study(trial, tmp_path / "D", say=lines.append)
+
+
 def test_predicting_needs_no_torch_in_its_own_process():
     code = "import sys, onlm_lab.predicting; assert 'torch' not in sys.modules and 'timm' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

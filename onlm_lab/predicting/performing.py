@@ -263,7 +263,6 @@ def _words(
         lost = f"; {n_lost} without CT have no row" if n_lost else ""
         filled = f", {said['n_filled']} of them with something missing and a wider spread" if said["n_filled"] else ""
         lines.append(f"{model}: {said['n']} patients predicted{filled}{lost}")
-    lines += [f"left out: {reason}" for reason in applied["left_out"]]
     n_external = int((patients["split"] == "external").sum())
     if n_external:
         mark = f" {theme.MADE_UP}." if made_up else ""
