@@ -300,7 +300,7 @@ def train(
     code = processes.run_child(command)
     if code:
         raise StepFailed(name="train", code=code)
-    later = ("results.json", "report.html", "opening.json", "opened.csv")
+    later = ("results.json", "report.html", "model_card.md", "model_card.html", "opening.json", "opened.csv")
     made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
     return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
 
@@ -385,10 +385,12 @@ def _ask_oracle(study: Study, *, handle: Run) -> Path:
 
 
 def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
-    """One self-contained HTML file."""
+    """One self-contained HTML file, and the model card as Markdown and HTML."""
     from onlm_lab.report import write_report
+    from onlm_lab.report.model_card import write_model_card
 
-    handle = run_of(study)
-    out = write_report(handle, work=study.folder / "work", progress=True)
-    say(f"  {out.relative_to(study.folder)}")
-    return [out], {}
+    handle, work = run_of(study), study.folder / "work"
+    outputs = [write_report(handle, work=work, progress=True), *write_model_card(handle, work=work)]
+    for out in outputs:
+        say(f"  {out.relative_to(study.folder)}")
+    return outputs, {}

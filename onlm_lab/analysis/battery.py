@@ -37,6 +37,7 @@ SAID_OF = {
 }
 ARMS = ("surgery", "sbrt")
 GROUP = "predicted_group"
+DOUBTS = {"log_odds_spread": ("risk_low", "risk_high"), "ood_score": ("ood_score",)}  # what a table must tell of them
 N_THRESHOLDS = 39
 
 
@@ -184,6 +185,9 @@ def _labelled_calls(
         "by_subgroup": lambda: analysis.by_subgroup(one, columns=columns, bins=bins).to_dict(),
         "by_centre": lambda: analysis.by_centre(one).to_dict(),
     }
+    known = [by for by, columns in DOUBTS.items() if all(c in one and one[c].notna().any() for c in columns)]
+    if known:
+        calls["abstention"] = lambda: {by: analysis.abstention(one, by=by).to_dict() for by in known}
     others = [m for m in models if m != model]
     if others:
         calls["compare_aucs"] = lambda: {

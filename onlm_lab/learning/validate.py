@@ -23,6 +23,7 @@ from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.features import Projection
 from onlm_lab.learning.heads import Stack, fit_heads
 from onlm_lab.learning.model import Batch, OnlmModel
+from onlm_lab.learning.shape import build_network
 from onlm_lab.study import Study
 
 FINAL = -1  # the "fold" of the model that learns from all labelled development rows
@@ -150,12 +151,7 @@ def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
     others = lens.see(material, rows=task.apply)
 
     def make() -> OnlmModel:
-        both = n_clinical > 0 and n_image > 0
-        return OnlmModel(
-            n_clinical=n_clinical, n_features=n_image, project=False, dropout=study.model.dropout,
-            width=study.model.width if both else 0, fusion=study.model.fusion,
-            modality_dropout=study.model.modality_dropout, columns=lens.columns,
-        )  # fmt: skip
+        return build_network(study.model, n_clinical=n_clinical, n_features=n_image, columns=lens.columns)
 
     heads = fit_heads(
         stack, others=others, make=make, n_seeds=study.training.seeds_per_fold, seed=seed, epochs=study.training.epochs,

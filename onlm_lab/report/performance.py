@@ -11,6 +11,7 @@ from onlm_lab.analysis import leakage
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
+from onlm_lab.panels.doubt import DOUBTS, abstention_panel
 from onlm_lab.panels.panel import Panel
 from onlm_lab.panels.patients import TESTED, of_model
 from onlm_lab.panels.performance import (
@@ -138,6 +139,21 @@ def _calibrator_notes(material: Material) -> list[str]:
         for text in dict.fromkeys(n for n in folds if n):
             said.append(f"{model}, {folds.count(text)} of {len(folds)} folds: {text}.")
     return said
+
+
+def doubt(material: Material) -> Section:
+    """What referring the patients in doubt would gain, by what the models disagree on and by unlikeness."""
+
+    def of(by: str) -> list[Block]:
+        panel = abstention_panel(material.tested, model=material.primary, by=by, mark=material.mark)
+        return panel_blocks(panel, id=f"fig-{panel.name.replace('_', '-')}")
+
+    blocks = [block for by in DOUBTS for block in attempt(lambda by=by: of(by))]
+    blocks.append(note(
+        "The spread of a risk comes from models that never saw the patient; it is called model spread and is no "
+        "confidence interval. Referred patients are not predicted at all: count the N+ among them."
+    ))  # fmt: skip
+    return Section("doubt", "Doubt: of whom is the model least sure?", tuple(blocks))
 
 
 def decision(material: Material) -> Section:

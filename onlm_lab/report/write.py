@@ -17,7 +17,8 @@ from onlm_lab.runs import Run
 SECTIONS: tuple[Callable[[Material], Section], ...] = (
     participants.participants, participants.table_one_section, participants.missing_values,
     standard.reference_standard, imaging.imaging, provenance.model_specification,
-    performance.discrimination, performance.calibration, performance.decision, performance.operating_point,
+    performance.discrimination, performance.calibration, performance.doubt, performance.decision,
+    performance.operating_point,
     performance.subgroups, performance.centres, held_out.held_out, outcomes.surgery, outcomes.sbrt,
     provenance.software, provenance.limits,
 )  # fmt: skip
