@@ -104,18 +104,18 @@ def share_out(folder: Path) -> None:
 
 
 def _resumed(folder: Path, *, case: str, fabric) -> dict:
-    train = finetune._train_epoch
+    train = finetune.train_epoch
 
     def stop(*args, **named):
         if named["epoch"] == 2:
             raise KeyboardInterrupt
         return train(*args, **named)
 
-    finetune._train_epoch = stop
+    finetune.train_epoch = stop
     try:
         fit_case(folder, case=case, fabric=fabric)
     except KeyboardInterrupt:
-        finetune._train_epoch = train
+        finetune.train_epoch = train
     return fit_case(folder, case=case, fabric=fabric)
 
 

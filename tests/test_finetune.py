@@ -10,9 +10,10 @@ from functools import partial
 
 import made_networks
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from made_networks import LEARN, QUICK, N, make_model, make_rows
+from made_networks import LEARN, PX, QUICK, WATCH, N, make_model, make_rows
 from torch import nn
 
 from onlm_lab.errors import OnlmError
@@ -23,7 +24,12 @@ from onlm_lab.learning.feeding import Moves, Rows, ahead, deal
 from onlm_lab.learning.learner import Learner
 from onlm_lab.learning.losses import Loss
 from onlm_lab.learning.model import OnlmModel
+from onlm_lab.learning.networks import fit_finetuned
 from onlm_lab.learning.partial import Partial
+from onlm_lab.learning.prior_shift import undo_loss
+from onlm_lab.learning.validate import Material, Task
+from onlm_lab.learning.weights import load_backbone
+from onlm_lab.study import Model, Patch, Study
 
 CPU = make_fabric(accelerator="cpu", precision="32")
 fit = partial(made_networks.fit, fabric=CPU)
@@ -128,7 +134,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_begins_that_epoch_again(tmp_path, 
 
 def test_a_finished_network_is_read_and_not_trained_again(tmp_path, uninterrupted, monkeypatch):
     fit(tmp_path)
-    monkeypatch.setattr(finetune, "_train_epoch", lambda *args, **kwargs: pytest.fail("trained again"))
+    monkeypatch.setattr(finetune, "train_epoch", lambda *args, **kwargs: pytest.fail("trained again"))
     assert torch.equal(fit(tmp_path).logit, uninterrupted.logit)
 
 
@@ -250,6 +256,34 @@ def test_weighing_and_focusing_change_what_is_learnt(tmp_path, uninterrupted):
     for kind in ("weighted", "focal"):
         found = fit(tmp_path / kind, training=replace(QUICK, loss=kind, epochs=2))
         assert not torch.allclose(found.logit, uninterrupted.logit)
+
+
+def test_a_task_says_log_odds_after_a_focal_loss_and_builds_what_the_study_names(tmp_path):
+    """Networks that learnt nothing: all that the focal loss would have done to the prevalence is taken back."""
+    model = Model(
+        backbone="test_resnet", weights="none", mode="finetune", image_px=PX, field_mm=16.0, gap_mm=1.0, width=4,
+        fusion="film", modality_dropout=0.3,
+    )  # fmt: skip
+    training = replace(
+        QUICK, predictors=("age_years", "smoking"), loss="focal", epochs=1, learning_rate=1e-12,
+        backbone_learning_rate=0.0, seeds_per_fold=1,
+    )  # fmt: skip
+    study = Study(folder=tmp_path, patch=Patch(size_mm=16.0), model=model, training=training)
+    rows = make_rows()
+    patients = pd.DataFrame({
+        "patient_id": [f"P{k:02d}" for k in range(N)], "age_years": np.arange(50.0, 50 + N),
+        "smoking": pd.Series(["never", "former", "current", "never"] * (N // 4), dtype=object),
+    })  # fmt: skip
+    material = Material(patients=patients, onlm=rows.onlm.double().numpy(), patches=rows.patches.numpy())
+    task = Task("fused", 0, 0, LEARN, WATCH)
+    fitted = fit_finetuned(
+        task, material=material, backbone=load_backbone("test_resnet", weights="none", in_channels=3), study=study,
+        store=Partial.open(tmp_path / "partial", inputs=""), report=lambda row: None, fabric=CPU,
+    )  # fmt: skip
+    assert "seed0.joint.of_clinical.weight" in fitted.states, "film, not side by side"
+    bias = float(fitted.states["seed0.bias"])
+    np.testing.assert_allclose(fitted.apply_logit, undo_loss(bias, loss="focal", focal_gamma=2.0), atol=1e-5)
+    assert abs(fitted.apply_logit[0, 0] - bias) > 0.1
 
 
 def test_the_backbone_warms_up_when_its_rest_is_over_and_biases_do_not_decay():

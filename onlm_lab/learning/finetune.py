@@ -93,7 +93,7 @@ def fit_network(
         started = time.perf_counter()
         if net is None or epoch == training.freeze_epochs:  # processes agree anew on which weights they share
             net = learner.wrapped(resting=epoch < training.freeze_epochs)
-        train = _train_epoch(net, learner, rows=rows, learn=learn, epoch=epoch, seed=seed, loss=loss, training=training)
+        train = train_epoch(net, learner, rows=rows, learn=learn, epoch=epoch, seed=seed, loss=loss, training=training)
         _refuse_nan(train, epoch=epoch)
         agree_on_buffers([learner.model, learner.judged], fabric=fabric)
         logit = gather(lambda k: learner.judged.eval()(held(k)), sizes=[len(p) for p in parts], fabric=fabric)
@@ -112,11 +112,11 @@ def fit_network(
     judged.load_state_dict(best)
     with torch.no_grad():
         judged.bias.sub_(math.log(loss.positive_weight))  # classes that were made to count alike no longer do
-    code, logit = _apply_to_all(judged, rows=rows, fabric=fabric)
+    code, logit = apply_to_all(judged, rows=rows, fabric=fabric)
     return Network(logit=logit, code=code, state=_copied(judged), epoch=_best_epoch(history), history=history)
 
 
-def _train_epoch(
+def train_epoch(
     net: nn.Module,
     learner: Learner,
     *,
@@ -159,7 +159,7 @@ def _train_epoch(
     return float(fabric.all_reduce(total, reduce_op="sum")) / len(learn)
 
 
-def _apply_to_all(judged: OnlmModel, *, rows: Rows, fabric: Fabric) -> tuple[Tensor, Tensor]:
+def apply_to_all(judged: OnlmModel, *, rows: Rows, fabric: Fabric) -> tuple[Tensor, Tensor]:
     """What the network sees of every row, and its logits, nothing moved and no dropout: (n,D), (n,)."""
     parts = torch.arange(len(rows.onlm)).split(BATCH_APPLY)
 
