@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import cohort, imaging, statistics
+from benchmarks import cohort, imaging, statistics, training
 
 ROUNDS = 5
 ENOUGH_S = 30.0  # of one contestant; what takes longer runs fewer rounds
@@ -24,7 +24,7 @@ def best_of(work: Callable[[], object], *, rounds: int = ROUNDS) -> float:
 
 
 def rows() -> Iterator[tuple[str, str, float, float]]:
-    for room in (statistics, cohort, imaging):
+    for room in (statistics, cohort, imaging, training):
         for name, peer, ours, theirs in room.races():
             seconds = best_of(ours)
             yield name, peer, best_of(theirs) / seconds, seconds
@@ -36,6 +36,7 @@ def main() -> None:
         print(f"{name:<58} {peer:<34} {ratio:11.2f} {1000 * seconds:11.1f}", flush=True)
     imaging.report()
     cohort.report()
+    training.report()
 
 
 if __name__ == "__main__":

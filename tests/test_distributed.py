@@ -38,10 +38,6 @@ def test_two_processes_with_half_a_batch_each_learn_what_one_learns(case, shared
     before = made_networks.make_model(CASES[case][0]).state_dict()
     first, second = (process[case] for process in shared)
     for name, value in alone.items():
-        if (
-            name == "pool.score.bias"
-        ):  # adds the same to every view, which the softmax takes away: its gradient is noise
-            continue
         torch.testing.assert_close(first[name], value, rtol=1e-5, atol=1e-5, msg=partial("{}: {}".format, name))
         assert torch.equal(first[name], second[name]), f"{name} differs between the two processes"
     moved = [float((alone[name] - value).abs().max()) for name, value in before.items() if value.is_floating_point()]

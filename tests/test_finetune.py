@@ -396,3 +396,11 @@ def test_without_a_gpu_it_trains_on_this_processor_in_single_precision(monkeypat
     found = make_fabric(devices="auto")
     assert (found.device.type, found.world_size) == ("cpu", 1)
     assert found.strategy.precision.precision == "32-true"
+
+
+def test_pictures_can_be_cut_on_another_device():
+    """No number may be left on the CPU: a device without memory refuses to mix with it."""
+    rows = make_rows()
+    moves = Moves.draw(3, generator=torch.Generator().manual_seed(1))
+    for move in (None, moves):
+        assert rows.batch(torch.arange(3), moves=move, device="meta").image.shape == (3, 3, 3, PX, PX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -437,3 +438,24 @@ def test_a_device_that_is_not_there_is_refused_in_a_sentence(tmp_path, capsys):
     folder = prepare(tmp_path / "run-a", sections=changed(training={"models": ["clinical"]}))
     assert main([str(folder), "--strategy", "dpp"]) == 2
     assert "strategy is 'dpp'; wanted auto, ddp" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "fused-r0-f0.safetensors", "features.npy"])
+def test_a_full_disk_is_told_in_a_sentence_and_the_run_goes_on_when_there_is_room(
+    name, tmp_path, cache, finished, monkeypatch
+):
+    folder = prepare(tmp_path / "run-a")
+    replace_file = type(folder).replace
+
+    def full(path, target):
+        if path.name == f"{name}.half":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace_file(path, target)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(type(folder), "replace", full)
+        with pytest.raises(OnlmError, match=rf"'{name}' could not be written: no space is left on the disk. Make room"):
+            train_run(folder, cache=cache, progress=False)
+    assert not list(folder.rglob("*.half")) and not (folder / "predictions.csv").exists()
+    train_run(folder, cache=cache, progress=False)
+    assert (folder / "predictions.csv").read_bytes() == (finished / "predictions.csv").read_bytes()

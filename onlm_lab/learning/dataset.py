@@ -108,14 +108,7 @@ def cut_planes(patches: Tensor, *, layout: Layout, pose: Tensor | None = None) -
         pose: (B,3,4) from `random_pose` or `flips`; None leaves the patient where he is.
     """
     n_patients, n_views, n_channels, px = len(patches), len(layout.planes), layout.n_channels, layout.image_px
-    points = _points(layout)  # (V*C*H*W, 3)
-    if pose is None:
-        grid = points.expand(n_patients, -1, -1)
-    else:
-        scale = torch.tensor([1.0, 1.0, 1.0, layout.size_mm / 2])  # shifts come in mm
-        pose = pose / scale
-        grid = points @ pose[..., :3].transpose(1, 2) + pose[:, None, :, 3]
-    grid = grid.reshape(n_patients, n_views * n_channels, px, px, 3)
+    grid = _grid(layout, pose=pose, device=patches.device).expand(n_patients, -1, -1, -1, -1)  # (B,V*C,H,W,3)
     cube = patches[:, None].float()  # (B,1,D,D,D)
     sampled = F.grid_sample(cube, grid, padding_mode="border", align_corners=False)  # (B,1,V*C,H,W)
     sampled = sampled.reshape(n_patients, n_views, n_channels, px, px)
@@ -173,30 +166,58 @@ def jitter_hu(patches: Tensor, *, jitter: Jitter) -> Tensor:
     The kernel is unsharp masking by the mean of 3 x 3 x 3 voxels; the noise is one fixed field of independent Gaussian
     voxels, rolled to another place for each patient, so that it costs no drawing.
     """
-    cube = patches.float()
-    blurred = F.avg_pool3d(F.pad(cube[:, None], (1,) * 6, mode="replicate"), 3, stride=1)[:, 0]  # (B,D,D,D)
-    cube = cube + jitter.sharpening[:, None, None, None] * (cube - blurred)
-    field = _noise_field(cube.shape[-1])
-    for k, at in enumerate(jitter.roll.tolist()):
-        cube[k] += jitter.noise_hu[k] * torch.roll(field, at, dims=(0, 1, 2)) + jitter.offset_hu[k]
+    n_voxels = patches.shape[-1]
+    field = _noise_field(n_voxels, device=patches.device)
+    shown = []
+    for k, patch in enumerate(patches):  # one by one: a cube stays in the processor's cache
+        cube = patch.float()
+        noise_hu, sharpening, offset_hu = (float(given[k]) for given in jitter[:3])
+        z, y, x = ((-jitter.roll[k]) % n_voxels).tolist()
+        noise = field[z : z + n_voxels, y : y + n_voxels, x : x + n_voxels]
+        moved = _sum_of_neighbours(cube).mul_(-sharpening / 27).add_(cube, alpha=1 + sharpening)
+        shown.append(moved.add_(noise, alpha=noise_hu).add_(offset_hu))
+    return torch.stack(shown)
+
+
+def _sum_of_neighbours(cube: Tensor) -> Tensor:
+    """The sum of the 3 x 3 x 3 voxels around each (27 times their mean); voxels of the edge count for those outside."""
+    n_voxels = len(cube)
+    for axis in range(3):
+        both = cube.clone()
+        both.narrow(axis, 1, n_voxels - 1).add_(cube.narrow(axis, 0, n_voxels - 1))
+        both.narrow(axis, 0, n_voxels - 1).add_(cube.narrow(axis, 1, n_voxels - 1))
+        for edge in (0, n_voxels - 1):
+            both.narrow(axis, edge, 1).add_(cube.narrow(axis, edge, 1))
+        cube = both
     return cube
 
 
 @lru_cache(maxsize=2)
-def _noise_field(n_voxels: int) -> Tensor:
-    return torch.randn((n_voxels,) * 3, generator=torch.Generator().manual_seed(20240611))
+def _noise_field(n_voxels: int, *, device: torch.device) -> Tensor:
+    """A cube of noise, continued on three sides by itself, so that a part of it is the cube rolled."""
+    field = torch.randn((n_voxels,) * 3, generator=torch.Generator().manual_seed(20240611))
+    return F.pad(field[None, None], (0, n_voxels - 1) * 3, mode="circular")[0, 0].to(device)
 
 
-def _points(layout: Layout) -> Tensor:
-    """Where the pixels of all planes lie in the cube, x, y, z in [-1,1]: (V*C*H*W, 3)."""
+def _grid(layout: Layout, *, pose: Tensor | None, device: torch.device) -> Tensor:
+    """Where the pixels of all planes lie in the cube, x, y, z in [-1,1]: (B,V*C,H,W,3), B is 1 without a pose.
+
+    A pose turns three directions of each plane, not each of its pixels: a pixel is then a sum.
+    """
+    half_mm = layout.size_mm / 2
+    channels = [channel for view in layout.planes for channel in view]
+    rows, columns, normals = (
+        torch.tensor([AXES[plane][k] for plane, _ in channels], dtype=torch.float32, device=device).T for k in range(3)
+    )  # (3,P) each
+    centres = normals * torch.tensor([at_mm / half_mm for _, at_mm in channels], device=device)
     px = layout.image_px
-    line = ((torch.arange(px) * 2 + 1) / px - 1) * (layout.field_mm / layout.size_mm)  # centres of pixels
-    shown = []
-    for plane, at_mm in (channel for view in layout.planes for channel in view):
-        rows, columns, normal = (torch.tensor(v, dtype=torch.float32) for v in AXES[plane])
-        flat = line[:, None, None] * rows + line[None, :, None] * columns  # (H,W,3)
-        shown.append(at_mm / (layout.size_mm / 2) * normal + flat)
-    return torch.stack(shown).reshape(-1, 3)
+    line = ((torch.arange(px, device=device) * 2 + 1) / px - 1) * (layout.field_mm / layout.size_mm)  # pixels' centres
+    if pose is None:
+        pose = torch.eye(3, 4)[None]
+    turn, shift = pose.to(device).split([3, 1], dim=-1)  # (B,3,3), (B,3,1)
+    begin = (turn @ centres + shift / half_mm)[..., None] + (turn @ rows)[..., None] * line  # (B,3,P,H)
+    across = (turn @ columns)[..., None] * line  # (B,3,P,W)
+    return (begin[..., None] + across[:, :, :, None]).permute(0, 2, 3, 4, 1)
 
 
 def _cross(v: Tensor) -> Tensor:

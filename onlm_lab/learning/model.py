@@ -42,9 +42,8 @@ class AttentionPool(nn.Module):
 
     def __init__(self, n_features: int):
         super().__init__()
-        self.score = nn.Linear(n_features, 1)
+        self.score = nn.Linear(n_features, 1, bias=False)  # a bias would not outlive the softmax
         nn.init.zeros_(self.score.weight)
-        nn.init.zeros_(self.score.bias)
 
     def weights(self, views: Tensor) -> Tensor:  # (B,V,D) -> (B,V), which sum to 1
         return self.score(torch.tanh(views)).softmax(dim=1).squeeze(-1)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from onlm_lab import steps
+from onlm_lab.learning.checkpoint import whole_or_not
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.validate import Fitted, Task
 
@@ -55,9 +56,8 @@ class Partial:
             "history": fitted.history,
             "encoders": [encoder.to_dict() for encoder in fitted.encoders],
         }
-        half = self._path(task).with_suffix(".half")
-        save_file(tensors, half, metadata={"said": json.dumps(said)})
-        half.replace(self._path(task))
+        with whole_or_not(self._path(task)) as half:
+            half.write_bytes(save(tensors, metadata={"said": json.dumps(said)}))
         for path in self.folder.glob(f"{task.name}-s*.ckpt"):
             path.unlink()
 

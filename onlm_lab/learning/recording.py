@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from onlm_lab import schema, steps
 from onlm_lab.learning import predict, validate
+from onlm_lab.learning.checkpoint import whole_or_not
 from onlm_lab.learning.coefficients import clinical_coefficients
 from onlm_lab.learning.features import write_array
 from onlm_lab.learning.ranges import training_ranges
@@ -118,9 +119,8 @@ def _write_weights(folder: Path, final: dict[str, Fitted], *, study: Study) -> N
     tensors = {f"{m}/{name}": v.contiguous() for m, fitted in final.items() for name, v in fitted.states.items()}
     encoders = {m: [encoder.to_dict() for encoder in fitted.encoders] for m, fitted in final.items()}
     said = {"mode": study.model.mode, "backbone": study.model.backbone, "encoders": encoders}
-    half = folder / ".weights.safetensors.half"
-    save_file(tensors, half, metadata={"onlm_lab": json.dumps(said)})
-    half.replace(folder / "weights.safetensors")
+    with whole_or_not(folder / "weights.safetensors") as half:
+        half.write_bytes(save(tensors, metadata={"onlm_lab": json.dumps(said)}))
 
 
 def _environment(backbone: Backbone | None) -> str:

@@ -8,9 +8,11 @@ from typing import Literal
 from onlm_lab.errors import StudyError
 from onlm_lab.study.limits import nearest, require_positive
 
+# What the literature supports. Sex and smoking are inconsistent there, and what is no predictor costs patients: they
+# are for subgroups and fairness, and a study may name them.
 CLINICAL_PREDICTORS = (
-    "age_years", "sex", "smoking", "total_diameter_mm", "solid_diameter_mm", "ctr", "nodule_type",
-    "central_location", "cea_ng_ml", "suv_max",
+    "age_years", "total_diameter_mm", "solid_diameter_mm", "ctr", "nodule_type", "central_location", "cea_ng_ml",
+    "suv_max",
 )  # fmt: skip
 MODELS = ("clinical", "image", "fused")
 BASELINES = ("logistic", "boosting", "image_facts")
