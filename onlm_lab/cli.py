@@ -137,7 +137,7 @@ def _step(words: argparse.Namespace) -> None:
 
     engine = {name: getattr(words, name, None) for name in ("cluster", "workers")}  # of `onlm prepare` alone
     engine["devices"] = device_words(words)  # of `onlm train` alone
-    if words.step:  # a child of `onlm run`, which holds the lock
+    if words.step or (words.verb == "train" and pipeline.joins_another()):  # another process holds the lock
         pipeline.perform(words.study, name=words.verb, say=say, **engine)
         return
     with steps.locked(pipeline.load_study(words.study).folder):

@@ -10,6 +10,7 @@ here: training is started as `onlm train`.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -89,6 +90,9 @@ def perform(
 ) -> None:  # fmt: skip
     """Do one step here and now, and note it as done; `cluster`, `workers` and `devices` as in `run`."""
     study = load_study(folder)
+    if name == "train" and joins_another():
+        _join_training(study, devices=devices)
+        return
     began = time.monotonic()
     work = {
         "check": check, "screen": screen, "prepare": partial(prepare, cluster=cluster, workers=workers),
@@ -280,7 +284,7 @@ def _without_none(value: Any) -> Any:
 def train(
     study: Study, *, say: Callable[[str], None], devices: Sequence[str] = ()
 ) -> tuple[list[Path], dict[str, Any]]:
-    """Start training in a process of its own, so that no torch enters this one."""
+    """Start training, and then explaining, in processes of their own, so that no torch enters this one."""
     from onlm_lab import opening
 
     n_opened = len(opening.record(study.path(OPENINGS)))
@@ -291,18 +295,41 @@ def train(
         notes += (f"the locked test set of this study has been opened {times} before this training",)
     for note in notes:
         say(f"  {note}")
-    command = [sys.executable, "-m", "onlm_lab.learning.train", str(handle.folder)]
+    _run_learning(["train", *devices], study=study, run=handle)
+    if study.training.explain:
+        _run_learning(["explain"], study=study, run=handle)
+    later = ("results.json", "report.html", "model_card.md", "model_card.html", "opening.json", "opened.csv")
+    made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
+    return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
+
+
+def _run_learning(words: Sequence[str], *, study: Study, run: Run) -> None:
+    """A module of `learning` on a run, with its options."""
+    command = [sys.executable, "-m", f"onlm_lab.learning.{words[0]}", str(run.folder), *words[1:]]
     if readiness.with_images(study):
         from onlm_lab import preparation
 
         command += ["--cache", str(preparation.cache_folder(study))]
-    command += devices
     code = processes.run_child(command)
     if code:
         raise StepFailed(name="train", code=code)
-    later = ("results.json", "report.html", "model_card.md", "model_card.html", "opening.json", "opened.csv")
-    made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
-    return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
+
+
+def joins_another() -> bool:
+    """Whether this machine only helps another one to train (NODE_RANK, as Lightning Fabric and its launchers say it):
+    it holds no lock and writes nothing."""
+    return os.environ.get("NODE_RANK", "0") not in ("", "0")
+
+
+def _join_training(study: Study, *, devices: Sequence[str]) -> None:
+    """Train along with the machine of NODE_RANK 0, which began the run in the same folder."""
+    run = run_of(study)
+    if not (run.folder / split_files.SEAL).is_file():
+        raise OnlmError(
+            f"This is machine {os.environ['NODE_RANK']}, and machine 0 has not begun runs/{run.id} in this folder yet. "
+            "Start the command there first; all machines must see the same folder."
+        )
+    _run_learning(["train", *devices], study=study, run=run)
 
 
 def _roles(handle: Run) -> str:

@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 
 from onlm_lab import pipeline, runs
+from onlm_lab.errors import OnlmError
 from onlm_lab.pipeline import STEPS
 from onlm_lab.study import load_study
 
@@ -126,3 +127,12 @@ def test_nothing_half_written_is_left_behind(killed):
     study, _ = killed
     left = [p.name for p in study.rglob("*") if p.suffix in (".half", ".tmp", ".part")]
     assert not left
+
+
+def test_a_machine_that_joins_another_asks_for_its_run_and_takes_no_lock(alone_with_trial, tmp_path, monkeypatch):
+    folder = shutil.copytree(
+        alone_with_trial, tmp_path / "trial", ignore=shutil.ignore_patterns("ct", "runs", "cache-*")
+    )
+    monkeypatch.setenv("NODE_RANK", "1")
+    with pytest.raises(OnlmError, match=r"This is machine 1, and machine 0 has not begun runs/run-\w+ in this folder"):
+        pipeline.perform(folder, name="train", say=print)

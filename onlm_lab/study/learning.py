@@ -87,6 +87,7 @@ class Training:
     ridge: float = 10.0  # frozen: precision of the prior on standardised coefficients, whatever the number of patients
     calibration: Literal["platt", "temperature"] = "platt"
     target_sensitivity: float = 0.95
+    explain: bool = True  # afterwards, for the pages: what the models look at (saliency/), what they react to
 
     def __post_init__(self) -> None:
         for key, known in (("models", MODELS), ("baselines", BASELINES)):
