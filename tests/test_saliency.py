@@ -124,14 +124,14 @@ def edges(network, batch, *, backbone, kind):
 def test_other_weights_change_the_map(taught, kind, part):
     """The sanity check of Adebayo et al. 2018 (arXiv:1810.03292): a map that stays as it is when the weights are drawn
     anew shows the picture, not the model. Edges do stay."""
-    batch, where = spots(24, seed=4)
+    batch, where = spots(12, seed=4)
     positive = np.flatnonzero(batch.onlm == 1)
     batch = batch_of(batch.image[positive])
 
     def compare(make):
         before = make(taught, batch, backbone=taught.backbone, kind=kind)[:, 0]
         alike, found = [], []
-        for seed in range(12):
+        for seed in range(32):  # half of the heads like the square, half do not
             other = drawn_anew(taught, part=part, seed=seed)
             after = make(other, batch, backbone=other.backbone, kind=kind)
             alike.append(likeness(before, after[:, 0]))
@@ -141,7 +141,8 @@ def test_other_weights_change_the_map(taught, kind, part):
 
     alike, found = compare(saliency)
     assert abs(np.mean(alike)) < 0.3
-    assert np.mean(found) < 0.6, "what was planted is not found any more"
+    before = hits(saliency(taught, batch, backbone=taught.backbone, kind=kind), where[positive])
+    assert before == 1 and np.mean(found) < 0.75, "what was planted is not found any more"
     assert np.mean(compare(edges)[0]) > 0.999, "and this check can fail"
 
 
