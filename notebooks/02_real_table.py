@@ -104,10 +104,11 @@ baseline_table(labelled, by="onlm", columns=["age_years", "sex", "smoking", "his
 
 # %%
 from onlm_lab.panels import performance as panels
-from onlm_lab.panels.patients import tested
+from onlm_lab.panels.patients import of_model, tested
 
-rows = tested(run.rows())
-roc = panels.roc_panel(rows)
+every = tested(run.rows())  # the clinical model, and the baselines beside it
+rows = of_model(every, model="clinical")
+roc = panels.roc_panel(every)
 print(roc.sentence)
 roc.figure
 

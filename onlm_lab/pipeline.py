@@ -300,6 +300,7 @@ def train(
         _run_learning(["explain"], study=study, run=handle)
     later = ("results.json", "report.html", "model_card.md", "model_card.html", "opening.json", "opened.csv")
     made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
+    made += sorted(handle.folder.glob("saliency/*.csv"))
     return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
 
 

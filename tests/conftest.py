@@ -27,7 +27,7 @@ def shared_data():
     return find
 
 
-SMALL = {"folds": 3, "epochs": 30, "patience": 8}  # of [training]
+SMALL = {"folds": 3, "epochs": 30, "patience": 8, "explain": False}  # of [training]
 N_PATIENTS, N_CENTRES, SEED = 120, 3, 7
 
 

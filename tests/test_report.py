@@ -28,11 +28,12 @@ FLAGS = [
 ]  # fmt: skip
 SECTIONS = [
     "participants", "table-1", "missing", "reference-standard", "imaging", "model", "discrimination", "calibration",
-    "decision", "operating-point", "subgroups", "centres", "held-out", "outcomes-surgery", "outcomes-sbrt", "software",
-    "limits",
+    "doubt", "decision", "operating-point", "subgroups", "centres", "held-out", "outcomes-surgery", "outcomes-sbrt",
+    "software", "limits",
 ]  # fmt: skip
 FIGURES = [
-    "fig-roc", "fig-auc-differences", "fig-calibration", "fig-decision", "fig-operating-point", "fig-subgroups",
+    "fig-roc", "fig-auc-differences", "fig-calibration", "fig-abstention-log-odds-spread",
+    "fig-abstention-ood-score", "fig-decision", "fig-operating-point", "fig-subgroups",
     *(f"fig-{endpoint}-surgery" for endpoint in ("os", "rfs", "recurrence", "regional")),
     *(f"fig-{endpoint}-sbrt" for endpoint in ("regional", "recurrence", "rfs", "os")),  # the nodes come first
 ]  # fmt: skip
