@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from onlm_lab import analysis, dealing, imaging, patches, pipeline, schema, screening, split_files, virtual
+from onlm_lab import analysis, dealing, imaging, patches, pipeline, plan, runs, schema, screening, split_files, virtual
 from onlm_lab.learning.train import train_run
 from onlm_lab.preparation import patch_spec
 from onlm_lab.runs import Run
@@ -95,7 +95,7 @@ def made(folder: Path, *, seed: int) -> Study:
 
 
 def _work(study: Study, name: str) -> pd.DataFrame:
-    return pipeline.runs.read_csv(pipeline.work_file(study, name))
+    return runs.read_csv(plan.work_file(study, name))
 
 
 def trained(study: Study, *, name: str, cache: Path | None = None, shuffle: int | None = None) -> Run:

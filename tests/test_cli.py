@@ -227,7 +227,7 @@ def test_what_the_system_refuses_is_a_sentence(study, capsys):
 
 
 def test_a_lost_patch_or_another_mask_means_that_there_is_something_to_prepare(scanned, tmp_path):
-    from onlm_lab import pipeline
+    from onlm_lab import plan
     from onlm_lab.study import load_study
 
     study = shutil.copytree(scanned, tmp_path / "s")
@@ -235,7 +235,7 @@ def test_a_lost_patch_or_another_mask_means_that_there_is_something_to_prepare(s
     assert [cli.main([verb, str(study)]) for verb in ("check", "screen", "prepare")] == [0, 0, 0]
 
     def prepared() -> bool:
-        return pipeline.planned(load_study(study), name="prepare").done()
+        return plan.planned(load_study(study), name="prepare").done()
 
     assert prepared()
     kept = sorted((study / "work").glob("cache-*/patches/*"))

@@ -6,7 +6,7 @@ import numpy as np
 from conftest import N_CENTRES, N_PATIENTS, SEED
 
 from benchmarks.learning import mean, patch_of
-from onlm_lab import patches, pipeline, runs
+from onlm_lab import patches, plan, runs
 from onlm_lab.preparation import cache_folder, patch_spec
 from onlm_lab.study import load_study
 from onlm_lab.virtual.trial import draw_trial
@@ -18,7 +18,7 @@ def test_a_patch_painted_in_memory_is_the_one_that_prepare_cuts_from_the_files(t
     drawn = draw_trial(n_patients=N_PATIENTS, n_centres=N_CENTRES, seed=SEED)
     place = {patient: k for k, patient in enumerate(drawn.clinical["patient_id"])}
     centres = drawn.clinical.set_index("patient_id")["centre"]
-    known = runs.read_csv(pipeline.work_file(study, "prepared.csv"))
+    known = runs.read_csv(plan.work_file(study, "prepared.csv"))
     usable = known.loc[known["usable"] == 1, "patient_id"]
     for centre in sorted(centres.unique()):
         patient = next(p for p in usable if centres[p] == centre)

@@ -17,7 +17,7 @@ import pytest
 import SimpleITK as sitk
 from made_balls import FEW, annotations, bytes_of, contour_of, copy, make_study, prepare, scan_of
 
-from onlm_lab import cluster, patches, pipeline, preparation
+from onlm_lab import cluster, patches, plan, preparation
 from onlm_lab.errors import OnlmError, told
 from onlm_lab.schema import write_table
 from onlm_lab.study import load_study
@@ -129,11 +129,11 @@ def test_a_ct_outside_the_ct_folder_that_changed_means_that_there_is_something_t
     table.loc[1, "series_path"] = "elsewhere"
     write_table(table, folder / "annotations.csv")
     study = load_study(folder)
-    before = pipeline.annotated_digest(study)
-    assert pipeline.annotated_digest(study) == before
+    before = plan.annotated_digest(study)
+    assert plan.annotated_digest(study) == before
     path = folder / "elsewhere" / "003"
     path.write_bytes(path.read_bytes() + b"\0\0")
-    assert pipeline.annotated_digest(study) != before
+    assert plan.annotated_digest(study) != before
 
 
 # --- what nobody foresaw --------------------------------------------------------------------------------------------

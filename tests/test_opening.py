@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import tomli_w
 
-from onlm_lab import analysis, app, opening, pipeline, runs, schema, split_files
+from onlm_lab import analysis, app, opening, pipeline, plan, runs, schema, split_files
 from onlm_lab.analysis import battery
 from onlm_lab.cohort.locked import close_rows, hidden_columns, read_openings
 from onlm_lab.cohort.splits import hold_out, make_folds
@@ -301,7 +301,7 @@ def test_a_trial_with_all_parts_goes_from_split_to_second_opening(finished):
     (other / "study.toml").write_text(tomli_w.dumps(said), encoding="utf-8")
     code, words = onlm("run", other)
     assert code == 0 and "has been opened 2 times before this training" in words, words
-    now = runs.Run(pipeline.run_of(load_study(other)).folder)
+    now = runs.Run(plan.run_of(load_study(other)).folder)
     parts = now.dealt.parts.set_index("patient_id")["part"]
     assert now.id != run.id and set(parts.index[parts == "locked"]) == locked and now.openings == []
 

@@ -13,9 +13,9 @@ import tomllib
 import pytest
 import tomli_w
 
-from onlm_lab import pipeline, runs
+from onlm_lab import pipeline, plan, runs
 from onlm_lab.errors import OnlmError
-from onlm_lab.pipeline import STEPS
+from onlm_lab.plan import STEPS
 from onlm_lab.study import load_study
 
 
@@ -87,7 +87,7 @@ def test_another_analysis_keeps_the_trained_model(trial, tmp_path):
     (study / "study.toml").unlink()  # a link: writing through it would change the trial
     (study / "study.toml").write_text(tomli_w.dumps(said), encoding="utf-8")
     now = load_study(study)
-    done = {name: pipeline.planned(now, name=name).done() for name in STEPS}
+    done = {name: plan.planned(now, name=name).done() for name in STEPS}
     assert done == {"check": True, "screen": True, "prepare": True, "train": True, "analyse": False, "report": False}
 
 
@@ -97,7 +97,7 @@ def test_a_changed_cell_redoes_what_rests_on_it(trial, tmp_path):
     (study / "clinical.csv").unlink()
     (study / "clinical.csv").write_text(text.replace("female", "male", 1), encoding="utf-8")
     now = load_study(study)
-    assert not any(pipeline.planned(now, name=name).done() for name in ("check", "screen"))
+    assert not any(plan.planned(now, name=name).done() for name in ("check", "screen"))
 
 
 def test_sbrt_patients_have_a_risk_from_the_final_model_and_never_a_label(trial):

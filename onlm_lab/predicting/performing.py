@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 import onlm_lab
-from onlm_lab import analysis, figures, patches, pipeline, preparation, processes, runs, schema, steps
+from onlm_lab import analysis, figures, patches, pipeline, plan, preparation, processes, runs, schema, steps
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.figures import theme
 from onlm_lab.predicting import drift
@@ -92,7 +92,7 @@ def _prepared(
     """Check, screen and, where CT is looked at, prepare; what is done already is kept."""
     names = ("check", "screen", "prepare") if images and with_images(study) else ("check", "screen")
     for number, name in enumerate(names, start=1):
-        if pipeline.planned(study, name=name).done():
+        if plan.planned(study, name=name).done():
             say(f"[{number}/{len(names)}] {name}: nothing changed, kept")
             continue
         say(f"[{number}/{len(names)}] {name} ...")
@@ -101,7 +101,7 @@ def _prepared(
 
 def _patients(study: Study, *, images: bool, say: Callable[[str], None]) -> pd.DataFrame:
     """Everybody who is eligible, with `split` and `has_ct`."""
-    cohort, status = (runs.read_csv(pipeline.work_file(study, name)) for name in ("cohort.csv", "status.csv"))
+    cohort, status = (runs.read_csv(plan.work_file(study, name)) for name in ("cohort.csv", "status.csv"))
     eligible = status.loc[status["status"] == "eligible", "patient_id"]
     patients = cohort[cohort["patient_id"].isin(eligible)].sort_values("patient_id", ignore_index=True)
     tested = patients["onlm"].notna() & (patients["arm"] != "sbrt")
@@ -109,7 +109,7 @@ def _patients(study: Study, *, images: bool, say: Callable[[str], None]) -> pd.D
         onlm=patients["onlm"].where(tested), split=np.where(tested, "external", "unlabelled"), has_ct=0
     )
     if images and with_images(study):
-        prepared = runs.read_csv(pipeline.work_file(study, "prepared.csv"))
+        prepared = runs.read_csv(plan.work_file(study, "prepared.csv"))
         usable = prepared.loc[prepared["usable"] == 1, "patient_id"]
         patients["has_ct"] = patients["patient_id"].isin(usable).astype(int)
     n_left = len(status) - len(patients)
