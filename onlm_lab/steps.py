@@ -7,9 +7,11 @@ written last, so that a step killed half-way is never taken for done.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +112,38 @@ def write_text(path: Path, text: str) -> None:
         os.replace(half, path)
     finally:
         half.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_or_not(path: Path) -> Iterator[Path]:
+    """A name to write under; the file takes its own name when all is on the disk, and nothing is left where it failed.
+
+    Raises:
+        OnlmError: the disk is full or cannot be written.
+    """
+    half = path.with_name(f"{path.name}.half")
+    try:
+        yield half
+        half.replace(path)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        why = "no space is left on the disk" if full else (error.strerror or type(error).__name__)
+        raise OnlmError(
+            f"'{path.name}' could not be written: {why}. Make room where the study lies (or let it be written), then "
+            "start the same command again: it goes on with what was kept."
+        ) from error
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def folder_for(folder: Path, *, inputs: str) -> Path:
+    """A folder of finished parts, made or kept; emptied where its parts were made from other inputs."""
+    note = folder / "inputs.txt"
+    if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == inputs):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(note, inputs)
+    return folder
 
 
 @contextlib.contextmanager

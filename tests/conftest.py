@@ -101,3 +101,27 @@ def scheduler():
     # A port of its own: the usual one is taken where another test has a cluster at the same time.
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster:
         yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory):
+    """The patches of the tiny runs of made_trained; read it, never write into it."""
+    from made_trained import patient_table, write_cache
+
+    return write_cache(tmp_path_factory.mktemp("cache"), ids=patient_table()["patient_id"].tolist())
+
+
+@pytest.fixture(scope="session")
+def frozen_run(tmp_path_factory, tiny_cache):
+    """A tiny run in frozen mode; copy what a test wants to change."""
+    from made_trained import train_tiny
+
+    return train_tiny(tmp_path_factory.mktemp("frozen") / "runs" / "run-a", cache=tiny_cache)
+
+
+@pytest.fixture(scope="session")
+def finetuned_run(tmp_path_factory, tiny_cache):
+    """A tiny run in finetune mode; copy what a test wants to change."""
+    from made_trained import FINETUNE, train_tiny
+
+    return train_tiny(tmp_path_factory.mktemp("finetuned") / "runs" / "run-f", sections=FINETUNE, cache=tiny_cache)

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from made_trained import FINETUNE, SPEC, patient_table, train_tiny, write_cache
+from made_trained import SPEC, patient_table, write_cache
 
 from onlm_lab import patches, schema
 from onlm_lab.learning import apply as applying
@@ -17,21 +17,6 @@ from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.donors import N_DONORS, find_fills
 
 KEY = ["model_id", "patient_id"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return write_cache(tmp_path_factory.mktemp("cache"), ids=patient_table()["patient_id"].tolist())
-
-
-@pytest.fixture(scope="module")
-def frozen(tmp_path_factory, cache):
-    return train_tiny(tmp_path_factory.mktemp("frozen") / "runs" / "run-a", cache=cache)
-
-
-@pytest.fixture(scope="module")
-def finetuned(tmp_path_factory, cache):
-    return train_tiny(tmp_path_factory.mktemp("finetuned") / "runs" / "run-f", sections=FINETUNE, cache=cache)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +39,11 @@ def predicted(folder):
 
 
 @pytest.mark.parametrize("mode", ["frozen", "finetuned"])
-def test_the_run_s_own_unlabelled_patients_get_the_rows_that_the_run_gave_them(mode, request, cache, tmp_path):
-    run = request.getfixturevalue(mode)
+def test_the_run_s_own_unlabelled_patients_get_the_rows_that_the_run_gave_them(mode, request, tiny_cache, tmp_path):
+    run = request.getfixturevalue(f"{mode}_run")
     table = patient_table().query("role == 'unlabelled'")
     out = write_patients(tmp_path, table)
-    said = apply_run(run.folder, out, cache=cache, train_cache=cache, progress=False)
+    said = apply_run(run.folder, out, cache=tiny_cache, train_cache=tiny_cache, progress=False)
     found = predicted(tmp_path)
     wanted = run.predictions.query("split == 'unlabelled'").set_index(KEY).loc[found.index]
     for name in ("risk", "risk_raw", "risk_low", "risk_high", "threshold", "predicted_positive", "ood_score"):
@@ -70,11 +55,11 @@ def test_the_run_s_own_unlabelled_patients_get_the_rows_that_the_run_gave_them(m
     assert not (tmp_path / "partial").exists()
 
 
-def test_labels_are_not_looked_at_and_say_only_the_split(frozen, elsewhere, tmp_path):
+def test_labels_are_not_looked_at_and_say_only_the_split(frozen_run, elsewhere, tmp_path):
     table, cache = elsewhere
     turned = table.assign(onlm=1 - table["onlm"])
     for name, given in (("a", table), ("b", turned)):
-        apply_run(frozen.folder, write_patients(tmp_path / name, given), cache=cache, progress=False)
+        apply_run(frozen_run.folder, write_patients(tmp_path / name, given), cache=cache, progress=False)
     assert (tmp_path / "a" / "predictions.csv").read_bytes() == (tmp_path / "b" / "predictions.csv").read_bytes()
     split = predicted(tmp_path / "a")["split"].groupby("patient_id").first()
     assert split.to_dict() == dict(
@@ -83,9 +68,9 @@ def test_labels_are_not_looked_at_and_say_only_the_split(frozen, elsewhere, tmp_
 
 
 @pytest.mark.parametrize("mode", ["frozen", "finetuned"])
-def test_without_ct_or_a_lab_a_patient_has_a_risk_and_a_wider_spread(mode, request, cache, elsewhere, tmp_path):
-    run = request.getfixturevalue(mode)
-    train_cache, (table, cache) = cache, elsewhere
+def test_without_ct_or_a_lab_a_patient_has_a_risk_and_a_wider_spread(mode, request, tiny_cache, elsewhere, tmp_path):
+    run = request.getfixturevalue(f"{mode}_run")
+    train_cache, (table, cache) = tiny_cache, elsewhere
     whole = table.assign(cea_ng_ml=table["cea_ng_ml"].fillna(3.0))
     apply_run(run.folder, write_patients(tmp_path / "whole", whole), cache=cache, progress=False)
     no_ct, no_lab = np.arange(24) < 6, (np.arange(24) >= 6) & (np.arange(24) < 12)
@@ -109,34 +94,36 @@ def test_without_ct_or_a_lab_a_patient_has_a_risk_and_a_wider_spread(mode, reque
         assert set(image.index) == set(ids[~no_ct]) and said["models"]["image"]["n_without_ct"] == 6
 
 
-def test_where_the_training_patches_are_gone_finetune_has_the_first_network_s_view(finetuned, elsewhere, tmp_path):
+def test_where_the_training_patches_are_gone_finetune_has_the_first_network_s_view(finetuned_run, elsewhere, tmp_path):
     table, cache = elsewhere
     has_ct = (np.arange(24) >= 6).astype(int)
     whole = table.assign(cea_ng_ml=table["cea_ng_ml"].fillna(3.0))
-    said = apply_run(finetuned.folder, write_patients(tmp_path, whole, has_ct=has_ct), cache=cache, progress=False)
+    said = apply_run(finetuned_run.folder, write_patients(tmp_path, whole, has_ct=has_ct), cache=cache, progress=False)
     rows = predicted(tmp_path)
     assert said["models"]["fused"]["n_filled"] == 6 and rows["ood_score"].notna().all()
     assert (rows["risk_high"] > rows["risk_low"]).all()
 
 
-def test_nobody_with_ct_leaves_the_models_that_read_a_table(frozen, elsewhere, tmp_path):
+def test_nobody_with_ct_leaves_the_models_that_read_a_table(frozen_run, elsewhere, tmp_path):
     table, _ = elsewhere
-    said = apply_run(frozen.folder, write_patients(tmp_path, table, has_ct=np.zeros(24)), cache=None, progress=False)
+    said = apply_run(
+        frozen_run.folder, write_patients(tmp_path, table, has_ct=np.zeros(24)), cache=None, progress=False
+    )
     rows = predicted(tmp_path).reset_index()
     assert set(rows["model_id"]) == {"clinical", "fused", "logistic", "boosting"}
     assert said["models"]["image"] == {"n": 0, "n_without_ct": 24, "n_filled": 0}
 
 
-def test_a_ct_of_another_kind_is_unlike_the_training_patients(frozen, elsewhere, tmp_path):
+def test_a_ct_of_another_kind_is_unlike_the_training_patients(frozen_run, elsewhere, tmp_path):
     table, cache = elsewhere  # twice the noise of every training CT
-    apply_run(frozen.folder, write_patients(tmp_path, table), cache=cache, progress=False)
+    apply_run(frozen_run.folder, write_patients(tmp_path, table), cache=cache, progress=False)
     assert predicted(tmp_path).loc["fused", "ood_score"].min() > 0.95
     assert predicted(tmp_path).loc["clinical", "ood_score"].median() < 0.95
 
 
 @pytest.mark.parametrize("mode", ["frozen", "finetuned"])
 def test_a_killed_prediction_goes_on_to_the_same_bytes(mode, request, elsewhere, tmp_path, monkeypatch):
-    run = request.getfixturevalue(mode)
+    run = request.getfixturevalue(f"{mode}_run")
     table, cache = elsewhere
     monkeypatch.setattr(applying, "PART_PATIENTS", 10)
     apply_run(run.folder, write_patients(tmp_path / "a", table), cache=cache, progress=False)
@@ -163,20 +150,20 @@ def test_a_killed_prediction_goes_on_to_the_same_bytes(mode, request, elsewhere,
     assert (out / "predictions.csv").read_bytes() == (tmp_path / "a" / "predictions.csv").read_bytes()
 
 
-def test_parts_of_other_patients_are_not_taken_for_these(frozen, elsewhere, tmp_path):
+def test_parts_of_other_patients_are_not_taken_for_these(frozen_run, elsewhere, tmp_path):
     table, cache = elsewhere
     stale = tmp_path / "partial" / "features-0"
     stale.mkdir(parents=True)
     (tmp_path / "partial" / "inputs.txt").write_text("of another table")
     (stale / "features.npy").write_bytes(b"not an array")
-    apply_run(frozen.folder, write_patients(tmp_path, table), cache=cache, progress=False)
+    apply_run(frozen_run.folder, write_patients(tmp_path, table), cache=cache, progress=False)
     assert predicted(tmp_path)["risk"].notna().all()
 
 
-def test_a_baseline_that_does_not_come_out_as_it_was_is_left_out_and_said(frozen, elsewhere, tmp_path, capsys):
+def test_a_baseline_that_does_not_come_out_as_it_was_is_left_out_and_said(frozen_run, elsewhere, tmp_path, capsys):
     table, cache = elsewhere
     run = tmp_path / "runs" / "run-a"
-    shutil.copytree(frozen.folder, run)
+    shutil.copytree(frozen_run.folder, run)
     said = json.loads((run / "calibration.json").read_text())
     said["models"]["boosting"]["final"]["calibrator"]["slope"] *= 1.5
     (run / "calibration.json").write_text(json.dumps(said))
@@ -189,13 +176,13 @@ def test_a_baseline_that_does_not_come_out_as_it_was_is_left_out_and_said(frozen
     assert said["left_out"][0] in capsys.readouterr().err
 
 
-def test_what_cannot_be_predicted_is_said_in_one_sentence(frozen, elsewhere, tmp_path, capsys):
+def test_what_cannot_be_predicted_is_said_in_one_sentence(frozen_run, elsewhere, tmp_path, capsys):
     table, cache = elsewhere
     out = tmp_path / "out"
     out.mkdir()
 
     def said(**named):
-        assert main([str(frozen.folder), str(out), "--quiet", *(f"--{k}={v}" for k, v in named.items())]) == 2
+        assert main([str(frozen_run.folder), str(out), "--quiet", *(f"--{k}={v}" for k, v in named.items())]) == 2
         return capsys.readouterr().err
 
     assert "no patients.csv in 'out'" in said()

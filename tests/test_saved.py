@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from made_trained import FINETUNE, patient_table, train_tiny, write_cache
+from made_trained import FINETUNE, train_tiny
 
 from onlm_lab import patches
 from onlm_lab.errors import OnlmError
@@ -17,29 +17,14 @@ from onlm_lab.runs import Run
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return write_cache(tmp_path_factory.mktemp("cache"), ids=patient_table()["patient_id"].tolist())
-
-
-@pytest.fixture(scope="module")
-def frozen(tmp_path_factory, cache):
-    return train_tiny(tmp_path_factory.mktemp("frozen") / "runs" / "run-a", cache=cache)
-
-
-@pytest.fixture(scope="module")
-def finetuned(tmp_path_factory, cache):
-    return train_tiny(tmp_path_factory.mktemp("finetuned") / "runs" / "run-f", sections=FINETUNE, cache=cache)
-
-
-@pytest.fixture(scope="module")
-def focal(tmp_path_factory, cache):
+def focal_run(tmp_path_factory, tiny_cache):
     sections = FINETUNE | {"training": FINETUNE["training"] | {"loss": "focal"}}
-    return train_tiny(tmp_path_factory.mktemp("focal") / "runs" / "run-o", sections=sections, cache=cache)
+    return train_tiny(tmp_path_factory.mktemp("focal") / "runs" / "run-o", sections=sections, cache=tiny_cache)
 
 
-def unlabelled(run, cache):
+def unlabelled(run, tiny_cache):
     patients = run.patients.query("role == 'unlabelled'").reset_index(drop=True)
-    return patients, patches.open_cache(cache).array(patients["patient_id"].tolist()).astype(np.float32)
+    return patients, patches.open_cache(tiny_cache).array(patients["patient_id"].tolist()).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +38,11 @@ def unlabelled(run, cache):
         ("focal", "fused"),
     ],
 )
-def test_an_opened_model_gives_the_risks_that_the_run_wrote_for_its_unlabelled_patients(mode, model, request, cache):
-    run = request.getfixturevalue(mode)
-    patients, hu = unlabelled(run, cache)
+def test_an_opened_model_gives_the_risks_that_the_run_wrote_for_its_unlabelled_patients(
+    mode, model, request, tiny_cache
+):
+    run = request.getfixturevalue(f"{mode}_run")
+    patients, hu = unlabelled(run, tiny_cache)
     saved = open_saved(run, model)
     logit = saved.logits(hu if saved.sees_ct else None, patients)
     risk = saved.calibrator.apply(logit.mean(axis=0))
@@ -69,9 +56,9 @@ def test_an_opened_model_gives_the_risks_that_the_run_wrote_for_its_unlabelled_p
 
 
 @pytest.mark.parametrize("mode", ["frozen", "finetuned"])
-def test_each_network_says_from_planes_what_logits_says_and_lets_gradients_pass(mode, request, cache):
-    run = request.getfixturevalue(mode)
-    patients, hu = unlabelled(run, cache)
+def test_each_network_says_from_planes_what_logits_says_and_lets_gradients_pass(mode, request, tiny_cache):
+    run = request.getfixturevalue(f"{mode}_run")
+    patients, hu = unlabelled(run, tiny_cache)
     saved = open_saved(run, "fused")
     logit = saved.logits(hu, patients)
     for seed in (0, len(saved.networks) - 1):
@@ -86,9 +73,9 @@ def test_each_network_says_from_planes_what_logits_says_and_lets_gradients_pass(
     assert len(saved.networks) == 5 and not saved.networks[0].training
 
 
-def test_a_patient_without_ct_is_the_same_whether_one_or_all_have_none(frozen, cache):
-    patients, hu = unlabelled(frozen, cache)
-    saved = open_saved(frozen, "fused")
+def test_a_patient_without_ct_is_the_same_whether_one_or_all_have_none(frozen_run, tiny_cache):
+    patients, hu = unlabelled(frozen_run, tiny_cache)
+    saved = open_saved(frozen_run, "fused")
     some = hu.copy()
     some[2] = np.nan
     one, nobody, whole = saved.logits(some, patients), saved.logits(None, patients), saved.logits(hu, patients)
@@ -99,13 +86,13 @@ def test_a_patient_without_ct_is_the_same_whether_one_or_all_have_none(frozen, c
     assert np.abs(one[:, 2] - whole[:, 2]).max() > 1e-4
 
 
-def test_the_models_of_a_run_are_listed_and_share_a_backbone(frozen):
-    assert saved_models(frozen) == ["clinical", "image", "fused", "logistic"]
-    backbone = open_backbone(frozen)
-    image = open_saved(frozen, "image", backbone=backbone)
+def test_the_models_of_a_run_are_listed_and_share_a_backbone(frozen_run):
+    assert saved_models(frozen_run) == ["clinical", "image", "fused", "logistic"]
+    backbone = open_backbone(frozen_run)
+    image = open_saved(frozen_run, "image", backbone=backbone)
     assert len({id(network.extractor) for network in image.networks}) == 1
     assert image.networks[0].extractor.module is backbone.module
-    assert open_saved(frozen, "clinical").columns == ["age_years", "sex", "cea_ng_ml"]
+    assert open_saved(frozen_run, "clinical").columns == ["age_years", "sex", "cea_ng_ml"]
 
 
 def copied(run, tmp_path):
@@ -114,8 +101,8 @@ def copied(run, tmp_path):
     return Run(folder)
 
 
-def test_other_weights_of_the_backbone_are_refused(frozen, tmp_path):
-    run = copied(frozen, tmp_path)
+def test_other_weights_of_the_backbone_are_refused(frozen_run, tmp_path):
+    run = copied(frozen_run, tmp_path)
     text = (run.folder / "study.toml").read_text().replace("seed = 3", "seed = 4")  # draws other random weights
     (run.folder / "study.toml").write_text(text)
     with pytest.raises(OnlmError, match=r"trained with weights of 'test_resnet' whose SHA-256 begins \w{12}; those of"):
@@ -123,10 +110,10 @@ def test_other_weights_of_the_backbone_are_refused(frozen, tmp_path):
     assert open_saved(run, "clinical").threshold > 0, "a model that sees no image does not need it"
 
 
-def test_what_is_missing_damaged_or_does_not_fit_is_said(frozen, tmp_path):
+def test_what_is_missing_damaged_or_does_not_fit_is_said(frozen_run, tmp_path):
     with pytest.raises(OnlmError, match="has no final model 'boosted'; it has clinical, image, fused, logistic"):
-        open_saved(frozen, "boosted")
-    run = copied(frozen, tmp_path)
+        open_saved(frozen_run, "boosted")
+    run = copied(frozen_run, tmp_path)
     text = (run.folder / "study.toml").read_text()
     (run.folder / "study.toml").write_text(text.replace("width = 4", "width = 5"))
     with pytest.raises(OnlmError, match=r"does not fit the model 'fused' that its study.toml describes"):

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from onlm_lab import steps
 from onlm_lab.errors import OnlmError
 from onlm_lab.steps import Step, digest, file_digest, folder_digest, locked, write_text
 
@@ -76,3 +77,22 @@ def test_a_link_to_nowhere_is_no_obstacle_to_a_folders_digest(tmp_path):
     (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
     (tmp_path / "circle").symlink_to(tmp_path)
     assert folder_digest(tmp_path) != before
+
+
+def test_another_fault_of_the_disk_is_named_and_a_fault_of_ours_is_not_hidden(tmp_path):
+    with (
+        pytest.raises(OnlmError, match=r"'a' could not be written: Permission denied"),
+        steps.whole_or_not(tmp_path / "a"),
+    ):
+        raise PermissionError(13, "Permission denied")
+    with pytest.raises(ZeroDivisionError), steps.whole_or_not(tmp_path / "a") as half:
+        half.write_text("begun")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_parts_is_kept_for_the_same_inputs_and_emptied_for_others(tmp_path):
+    folder = steps.folder_for(tmp_path / "parts", inputs="a")
+    (folder / "part").write_text("done")
+    assert (steps.folder_for(folder, inputs="a") / "part").is_file()
+    assert not (steps.folder_for(folder, inputs="b") / "part").exists()

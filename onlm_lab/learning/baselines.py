@@ -39,7 +39,7 @@ from onlm_lab.learning.classical import (
 )
 from onlm_lab.learning.clinical import ClinicalEncoder, Input
 from onlm_lab.learning.published import PublishedScore
-from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, mahalanobis
+from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, unlikeness
 from onlm_lab.study import BASELINES, Study
 from onlm_lab.study.limits import nearest
 
@@ -157,10 +157,8 @@ class Seen:
 
     def unlikeness(self) -> np.ndarray:
         """Mahalanobis distance to the training rows, as the share of held-out training rows that lie nearer: (m,)."""
-        codes, fits = torch.from_numpy(self.values), torch.from_numpy(self.fits)
-        known = torch.cat([mahalanobis(c[~f], fit=c[f]) for c, f in zip(codes, fits, strict=True)])
-        distance = mahalanobis(torch.from_numpy(self.other_values), fit=codes[-1])  # (m,)
-        return (known[None] <= distance[:, None]).double().mean(dim=1).numpy()
+        fits, others = torch.from_numpy(self.fits), torch.from_numpy(self.other_values)
+        return unlikeness(torch.from_numpy(self.values), fits=fits, watches=~fits, others=others)
 
 
 def _tables(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from onlm_lab.errors import OnlmError
+from onlm_lab.steps import whole_or_not
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], *, fabric: Fabric) -> None:
@@ -53,28 +51,6 @@ def load_checkpoint(path: Path, *, fabric: Fabric) -> dict[str, Any] | None:
     if isinstance(found, str):
         raise OnlmError(found)
     return found
-
-
-@contextlib.contextmanager
-def whole_or_not(path: Path) -> Iterator[Path]:
-    """A name to write under; the file takes its own name when all is on the disk, and nothing is left where it failed.
-
-    Raises:
-        OnlmError: the disk is full or cannot be written.
-    """
-    half = path.with_name(f"{path.name}.half")
-    try:
-        yield half
-        half.replace(path)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        why = "no space is left on the disk" if full else (error.strerror or type(error).__name__)
-        raise OnlmError(
-            f"'{path.name}' could not be written: {why}. Make room where the study lies (or let it be written), then "
-            "start the run again: it goes on after the last epoch that was kept."
-        ) from error
-    finally:
-        half.unlink(missing_ok=True)
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:

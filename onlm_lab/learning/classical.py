@@ -24,7 +24,7 @@ def balanced_weights(n_models: int, n: int, *, seed: int) -> np.ndarray:
     """How much each patient weighs in each model: (S,n), mean 1 over models; one model weighs all alike.
 
     Exponential draws (the Bayesian bootstrap: Rubin 1981, doi:10.1214/aos/1176345338), balanced (Davison, Hinkley and
-    Schechtman 1986, doi:10.1093/biomet/73.3.555), as in `heads.fit_heads`.
+    Schechtman 1986, doi:10.1093/biomet/73.3.555): chance moves the mean of a few models less.
     """
     drawn = np.random.default_rng(seed).exponential(size=(n_models, n))
     return drawn / drawn.mean(axis=0)

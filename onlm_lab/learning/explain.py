@@ -11,7 +11,6 @@ Only the final model is there to be looked at. It has learnt from the labelled p
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +29,8 @@ from onlm_lab.learning.features import BATCH_PATIENTS, backbone_features
 from onlm_lab.learning.pictured import backbone_of, explain_patients
 from onlm_lab.learning.saliency import KINDS, WINDOW_FRACTION, find_map
 from onlm_lab.learning.saved import SavedModel, open_backbone, open_saved, saved_models
-from onlm_lab.learning.train import repeatable
-from onlm_lab.patches import PatchCache, file_name, open_cache
+from onlm_lab.learning.train import open_patches, repeatable
+from onlm_lab.patches import PatchCache, file_name
 from onlm_lab.runs import Run
 
 OCCLUDED = 24  # patients: fifty times the work of a Grad-CAM
@@ -67,7 +66,7 @@ def explain_run(
             saved = open_saved(run, "clinical")
             parts.append(_effects(saved, patients, taught=taught, codes=saved.codes(patients)))
         if shown is not None:
-            patches = _patches(cache, patients=patients)
+            patches = open_patches(cache, patients=patients, study=run.study)
             backbone = open_backbone(run)
             saved = open_saved(run, shown, backbone=backbone)
             features = None
@@ -94,21 +93,6 @@ def _effects(saved: SavedModel, patients: pd.DataFrame, *, taught: pd.DataFrame,
     for name, why in left_out(saved.columns).items():
         sys.stderr.write(f"  left out of {EFFECTS}: {name} in {saved.model_id} ({why})\n")
     return effects(saved, patients, taught=taught, codes=codes)
-
-
-def _patches(cache: Path | None, *, patients: pd.DataFrame) -> PatchCache:
-    if cache is None or not Path(cache).is_dir():
-        raise OnlmError(
-            "This run's model sees the CT, and there are no image patches. Run `onlm prepare STUDY`, then try again."
-        )
-    opened = open_cache(cache)
-    lost = sorted(set(patients["patient_id"]) - set(opened.patient_ids))
-    if lost:
-        raise OnlmError(
-            f"{len(lost)} of {len(patients)} patients of the run have no image patch ({', '.join(lost[:5])}). "
-            "Run `onlm prepare STUDY` again."
-        )
-    return opened
 
 
 def _codes(
@@ -166,15 +150,11 @@ def _draw_all(
 
 def _folder(run: Run, *, patches: PatchCache, model_id: str) -> Path:
     """saliency/, emptied where it was made from something else, and without its index until all is done."""
-    folder, note = run.folder / FOLDER, run.folder / FOLDER / "inputs.txt"
     inputs = steps.digest(
         run.study.digest("patch", "model"), run.folder / "weights.safetensors", run.folder / "patients.csv",
         patches.digest, model_id, WINDOW_FRACTION, torch.__version__,
     )  # fmt: skip
-    if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == inputs):
-        shutil.rmtree(folder)
-    folder.mkdir(exist_ok=True)
-    steps.write_text(note, inputs)
+    folder = steps.folder_for(run.folder / FOLDER, inputs=inputs)
     (folder / INDEX).unlink(missing_ok=True)
     return folder
 

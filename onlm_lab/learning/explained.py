@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from onlm_lab import runs, schema
+from onlm_lab import runs, schema, steps
 from onlm_lab.errors import OnlmError
 from onlm_lab.patches import file_name
 from onlm_lab.runs import Run
@@ -94,12 +94,10 @@ def write_explained(folder: Path, shown: Explained) -> Path:
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     path = folder / f"{file_name(shown.patient_id)}.npz"
-    half = path.with_name(f".{path.name}.half")
-    with half.open("wb") as file:
+    with steps.whole_or_not(path) as half, half.open("wb") as file:
         file.write(stream.getvalue())
         file.flush()
         os.fsync(file.fileno())
-    half.replace(path)
     return path
 
 

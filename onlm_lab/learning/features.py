@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
-from onlm_lab.learning.checkpoint import whole_or_not
 from onlm_lab.learning.dataset import Layout, cut_planes
 from onlm_lab.learning.weights import Backbone
 from onlm_lab.patches import PatchCache
@@ -163,5 +162,5 @@ class Projection:
 
 def write_array(path: Path, values: np.ndarray) -> None:
     """An .npy file, whole or not at all."""
-    with whole_or_not(path) as half, half.open("wb") as stream:
+    with steps.whole_or_not(path) as half, half.open("wb") as stream:
         np.save(stream, values, allow_pickle=False)

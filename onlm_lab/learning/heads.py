@@ -17,6 +17,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from onlm_lab.learning.calibrate import auc
+from onlm_lab.learning.classical import balanced_weights
 from onlm_lab.learning.model import Batch, OnlmModel
 
 
@@ -63,10 +64,8 @@ def fit_heads(
 ) -> Heads:
     """Trains G x S heads at once; those of all rows then judge `others` (m patients, encoded like the last group).
 
-    Each seed has its own first weights, its own dropout, and its own weights of patients, drawn from an exponential
-    distribution (the Bayesian bootstrap: Rubin 1981, doi:10.1214/aos/1176345338), so that the spread of the seeds tells
-    how much the risk hangs on which patients were there to learn from. The draws are balanced (Davison, Hinkley and
-    Schechtman 1986, doi:10.1093/biomet/73.3.555): chance moves the mean of a few seeds less.
+    Each seed has its own first weights, its own dropout, and its own weights of patients (`balanced_weights`), so that
+    the spread of the seeds tells how much the risk hangs on which patients were there to learn from.
     """
     n_groups, n = stack.fits.shape
     with torch.random.fork_rng(devices=[]):
@@ -74,8 +73,7 @@ def fit_heads(
         models = [make() for _ in range(n_seeds)]
         params, _ = stack_module_state(models * n_groups)  # name -> (G*S,...)
         params = {k: v.detach().clone().requires_grad_() for k, v in params.items()}
-        drawn = -torch.rand(n_seeds, n).clamp_min(1e-7).log()  # (S,n)
-        drawn = drawn / drawn.mean(dim=0)  # balanced: over all seeds, every patient weighs the same
+        drawn = torch.from_numpy(balanced_weights(n_seeds, n, seed=seed)).float()  # (S,n)
         weight = (drawn * stack.fits[:, None]).flatten(0, 1)  # (G*S,n)
         weight = weight / weight.sum(dim=1, keepdim=True)
         share = (weight * stack.onlm).sum(dim=1).clamp(1e-3, 1 - 1e-3)

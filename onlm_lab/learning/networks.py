@@ -18,7 +18,7 @@ from onlm_lab.learning.model import OnlmModel
 from onlm_lab.learning.partial import Partial
 from onlm_lab.learning.prior_shift import undo_loss
 from onlm_lab.learning.shape import build_network
-from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, mahalanobis, without_others
+from onlm_lab.learning.validate import Fitted, Material, Task, inner_folds, unlikeness, without_others
 from onlm_lab.learning.weights import Backbone
 from onlm_lab.study import Study, Training
 
@@ -56,8 +56,10 @@ def fit_finetuned(
         network = replace(network, logit=odds, history=[{"seed": s, **row} for row in network.history])
         networks.append(network)
         logit[s, watch] = network.logit[watch].numpy()
-        distance = mahalanobis(network.code, fit=network.code[learn]).numpy()
-        nearer[s] = (distance[watch][None] <= distance[task.apply][:, None]).mean(axis=1)
+        watches = torch.from_numpy(held)[None]
+        nearer[s] = unlikeness(
+            network.code[task.learn][None], fits=~watches, watches=watches, others=network.code[task.apply]
+        )
     return _gather(networks, encoders, logit=logit, nearer=nearer, task=task)
 
 

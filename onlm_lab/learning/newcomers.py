@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def open_newcomers(out: Path, *, run: Run, cache: Path | None) -> Newcomers:
         path, *(run.folder / name for name in OF_THE_RUN), opened.digest if opened else "", torch.__version__,
     )  # fmt: skip
     shape = PatchSpec(size_mm=run.study.patch.size_mm, spacing_mm=run.study.patch.spacing_mm).shape
-    return Newcomers(patients, known, opened, _parts_folder(out / "partial", inputs=inputs), shape)
+    return Newcomers(patients, known, opened, steps.folder_for(out / "partial", inputs=inputs), shape)
 
 
 def taught_again(patients: pd.DataFrame, *, new: Newcomers, cache: Path | None) -> Newcomers | None:
@@ -113,13 +112,3 @@ def taught_again(patients: pd.DataFrame, *, new: Newcomers, cache: Path | None) 
     folder = new.folder / "training patients"
     folder.mkdir(exist_ok=True)
     return Newcomers(patients, np.ones(len(patients), dtype=bool), opened, folder, new.shape)
-
-
-def _parts_folder(folder: Path, *, inputs: str) -> Path:
-    """The folder of finished parts, emptied where it belongs to other inputs."""
-    note = folder / "inputs.txt"
-    if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == inputs):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    steps.write_text(note, inputs)
-    return folder

@@ -6,7 +6,6 @@ A run that is started again reads these files and goes on; files made from other
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save
 
 from onlm_lab import steps
-from onlm_lab.learning.checkpoint import whole_or_not
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.learning.validate import Fitted, Task
 
@@ -35,12 +33,7 @@ class Partial:
     @classmethod
     def open(cls, folder: Path, *, inputs: str) -> Partial:
         """The folder, emptied where it belongs to other inputs."""
-        note = folder / "inputs.txt"
-        if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == inputs):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        steps.write_text(note, inputs)
-        return cls(folder)
+        return cls(steps.folder_for(folder, inputs=inputs))
 
     def has(self, task: Task) -> bool:
         return self._path(task).is_file()
@@ -56,7 +49,7 @@ class Partial:
             "history": fitted.history,
             "encoders": [encoder.to_dict() for encoder in fitted.encoders],
         }
-        with whole_or_not(self._path(task)) as half:
+        with steps.whole_or_not(self._path(task)) as half:
             half.write_bytes(save(tensors, metadata={"said": json.dumps(said)}))
         for path in self.folder.glob(f"{task.name}-s*.ckpt"):
             path.unlink()

@@ -13,11 +13,10 @@ from safetensors.torch import save
 
 from onlm_lab import schema, steps
 from onlm_lab.learning import predict, validate
-from onlm_lab.learning.checkpoint import whole_or_not
 from onlm_lab.learning.coefficients import clinical_coefficients
 from onlm_lab.learning.features import write_array
 from onlm_lab.learning.ranges import training_ranges
-from onlm_lab.learning.unlike import FEWEST, KINDS, RESOLUTION, combine_unlikeness, unlikeness_of_quality
+from onlm_lab.learning.unlike import with_quality
 from onlm_lab.learning.validate import FINAL, Fitted, Material, Task
 from onlm_lab.learning.weights import Backbone
 from onlm_lab.study import MODELS, Study
@@ -90,13 +89,9 @@ def _calibration(said: dict[str, Any], material: Material, backbone: Backbone | 
 
 def _unlike(fitted: Fitted, *, task: Task, material: Material) -> np.ndarray:
     """How unlike the training patients: by what the model sees, and for one that sees the CT by its quality too."""
-    if task.model not in SEEING or material.facts is None or len(task.apply) == 0:
+    if task.model not in SEEING or material.facts is None:
         return fitted.ood
-    learn, apply = material.facts.iloc[task.learn], material.facts.iloc[task.apply]
-    told = [name for name in (*RESOLUTION, *KINDS) if name in learn]
-    if learn[told].notna().any(axis=1).sum() < FEWEST:  # a cache that says too little of its scans
-        return fitted.ood
-    return combine_unlikeness(fitted.ood, unlikeness_of_quality(learn, apply))
+    return with_quality(fitted.ood, material.facts.iloc[task.learn], material.facts.iloc[task.apply])
 
 
 def _write_coefficients(
@@ -119,7 +114,7 @@ def _write_weights(folder: Path, final: dict[str, Fitted], *, study: Study) -> N
     tensors = {f"{m}/{name}": v.contiguous() for m, fitted in final.items() for name, v in fitted.states.items()}
     encoders = {m: [encoder.to_dict() for encoder in fitted.encoders] for m, fitted in final.items()}
     said = {"mode": study.model.mode, "backbone": study.model.backbone, "encoders": encoders}
-    with whole_or_not(folder / "weights.safetensors") as half:
+    with steps.whole_or_not(folder / "weights.safetensors") as half:
         half.write_bytes(save(tensors, metadata={"onlm_lab": json.dumps(said)}))
 
 

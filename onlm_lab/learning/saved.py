@@ -31,7 +31,7 @@ from onlm_lab.learning.features import BATCH_PATIENTS, FrozenFeatures, Projectio
 from onlm_lab.learning.model import Batch
 from onlm_lab.learning.prior_shift import undo_loss
 from onlm_lab.learning.shape import FrozenNetwork, build_network
-from onlm_lab.learning.weights import Backbone, load_backbone
+from onlm_lab.learning.weights import Backbone, load_backbone, pixel_scale
 from onlm_lab.runs import Run
 from onlm_lab.study import MODELS, Study
 
@@ -78,7 +78,7 @@ class SavedModel:
         return list(dict.fromkeys(item.column for encoder in self.encoders for item in encoder.inputs))
 
     def encoder(self, seed: int) -> ClinicalEncoder | None:
-        return self.encoders[min(seed, len(self.encoders) - 1)] if self.encoders else None
+        return _encoder_of(self.encoders, seed)
 
     def n_table(self, seed: int) -> int:
         """How many numbers of a code come from the table: values, and what is missing."""
@@ -298,7 +298,7 @@ def _on_features(
     extractor = None if projection is None else FrozenFeatures(backbone.module).eval().requires_grad_(False)
     networks: list[nn.Module] = []
     for s in range(len(heads["bias"])):
-        encoder = encoders[min(s, len(encoders) - 1)] if encoders else None
+        encoder = _encoder_of(encoders, s)
         head = build_network(
             study.model, n_clinical=len(encoder.inputs) if encoder else 0,
             n_features=0 if projection is None else projection.basis.shape[1],
@@ -319,7 +319,7 @@ def _finetuned(
     numbers = sorted({int(name.split(".", 1)[0].removeprefix("seed")) for name in states})
     networks = []
     for s in numbers:
-        encoder = encoders[min(s, len(encoders) - 1)] if encoders else None
+        encoder = _encoder_of(encoders, s)
         network = build_network(
             study.model, n_clinical=len(encoder.inputs) if encoder else 0, n_features=backbone.n_features,
             backbone=copy.deepcopy(backbone.module).to(memory_format=torch.channels_last),
@@ -330,10 +330,9 @@ def _finetuned(
     return tuple(networks)
 
 
-def pixel_scale(module: nn.Module, *, pretrained: bool) -> tuple[float, float]:
-    """Mean and spread of pixel values that a timm backbone wants, over its channels, as `load_backbone` takes them."""
-    cfg = module.pretrained_cfg
-    return tuple(sum(cfg[name]) / len(cfg[name]) if pretrained else 0.5 for name in ("mean", "std"))
+def _encoder_of(encoders: Sequence[ClinicalEncoder], seed: int) -> ClinicalEncoder | None:
+    """The encoder of a seed: its own, or the one that all share."""
+    return encoders[min(seed, len(encoders) - 1)] if encoders else None
 
 
 def _chunks(n: int) -> Iterator[slice]:

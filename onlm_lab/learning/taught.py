@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 
 from onlm_lab import runs
-from onlm_lab.errors import OnlmError
 from onlm_lab.learning.features import Projection
-from onlm_lab.learning.saved import FrozenNetwork, SavedModel
-from onlm_lab.learning.unlike import FEWEST, combine_unlikeness, unlikeness_of_quality
-from onlm_lab.learning.validate import FINAL, Material, Task, build_stack, inner_folds, mahalanobis
+from onlm_lab.learning.saved import SavedModel
+from onlm_lab.learning.shape import FrozenNetwork
+from onlm_lab.learning.unlike import with_quality
+from onlm_lab.learning.validate import FINAL, Material, Task, build_stack, inner_folds, side_by_side, unlikeness
 from onlm_lab.runs import Run
 from onlm_lab.study import MODELS, Study
 
@@ -99,8 +99,8 @@ class Taught:
         new = Material(patients=patients, onlm=np.full(len(patients), np.nan), features=seen)
         others = lens.see(new, rows=np.arange(len(patients)))
         return _shares(
-            side_by_side(stack.clinical, stack.image), others=side_by_side(others.clinical, others.image),
-            fits=stack.fits, watches=stack.watches, n_table=stack.clinical.shape[-1],
+            side_by_side(stack), others=side_by_side(others), fits=stack.fits,
+            watches=stack.watches, n_table=stack.clinical.shape[-1],
         )  # fmt: skip
 
     def with_codes(self, saved: SavedModel, codes: Sequence[np.ndarray]) -> Taught:
@@ -126,18 +126,7 @@ class Taught:
 
     def unlikeness_with_quality(self, ood: np.ndarray, *, facts: pd.DataFrame | None) -> np.ndarray:
         """The score with the CT's quality beside what the model sees of it; `facts` are aligned with `ood`."""
-        own = self.material.facts
-        if facts is None or own is None or len(own) < FEWEST:
-            return ood
-        try:
-            return combine_unlikeness(ood, unlikeness_of_quality(own, facts))
-        except OnlmError:  # no fact of quality is known of both
-            return ood
-
-
-def side_by_side(clinical: torch.Tensor, image: torch.Tensor | None) -> torch.Tensor:
-    """Table and image (views by their mean) as one row of numbers a patient: (...,n,K), (...,n,V,D) -> (...,n,K+D)."""
-    return torch.cat([clinical] + ([] if image is None else [image.mean(dim=-2)]), dim=-1)
+        return ood if facts is None else with_quality(ood, self.material.facts, facts)
 
 
 def donors_codes(saved: SavedModel, *, taught: Taught) -> np.ndarray | None:
@@ -168,9 +157,8 @@ def _shares(
     for rows, width in ((whole, codes.shape[-1]), (~whole, n_table)):
         if not rows.any() or not width:
             continue
-        known = [mahalanobis(c[w, :width], fit=c[f, :width]) for c, f, w in zip(codes, fits, watches, strict=True)]
-        distance = mahalanobis(others[rows, :width], fit=codes[-1][fits[-1], :width])
-        share[rows.numpy()] = (torch.cat(known)[None] <= distance[:, None]).double().mean(dim=1).numpy()
+        part = codes[..., :width]
+        share[rows.numpy()] = unlikeness(part, fits=fits, watches=watches, others=others[rows, :width])
     return share
 
 

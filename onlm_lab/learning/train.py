@@ -60,7 +60,7 @@ def train_run(folder: Path, *, cache: Path | None, progress: bool = True, fabric
         surrogate=study.label.surrogate,
     )
     check_scores(study.scores, patients=patients, columns=study.columns, surrogate=study.label.surrogate)
-    patches = _patches(cache, patients=patients, study=study)
+    patches = open_patches(cache, patients=patients, study=study)
     fabric = fabric or make_fabric(precision=study.training.precision)
     progress = progress and fabric.is_global_zero
     with repeatable():
@@ -141,7 +141,12 @@ def _models(material: Material, *, study: Study, aloud: bool) -> tuple[str, ...]
     return (*said.models, *kept)
 
 
-def _patches(cache: Path | None, *, patients: pd.DataFrame, study: Study) -> PatchCache | None:
+def open_patches(cache: Path | None, *, patients: pd.DataFrame, study: Study) -> PatchCache | None:
+    """The patches of a run's patients; None where no model of the study looks at images.
+
+    Raises:
+        OnlmError: there are none, a patient has none, or they were cut otherwise than the study says.
+    """
     wanted = [m for m in study.training.models if m != "clinical"]
     if not wanted:
         return None

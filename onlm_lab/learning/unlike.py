@@ -62,6 +62,22 @@ def unlikeness_of_quality(facts_train: pd.DataFrame, facts_new: pd.DataFrame) ->
     return np.where(facts_new[columns].notna().any(axis=1), share, np.nan)
 
 
+def with_quality(ood: np.ndarray, facts_train: pd.DataFrame | None, facts_new: pd.DataFrame) -> np.ndarray:
+    """A score of unlikeness with the CT's quality beside it; as it was where the training CTs tell too little.
+
+    Args:
+        ood: (m,).
+        facts_train: a row a training patient; None: nothing is known.
+        facts_new: a row a new patient, aligned with `ood`.
+    """
+    if facts_train is None or not len(ood):
+        return ood
+    told = [name for name in (*RESOLUTION, *KINDS) if name in facts_train and name in facts_new]
+    if facts_train[told].notna().any(axis=1).sum() < FEWEST:
+        return ood
+    return combine_unlikeness(ood, unlikeness_of_quality(facts_train, facts_new))
+
+
 def combine_unlikeness(features: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """The larger of two scores of each patient; the known one where the other is NaN."""
     return np.fmax(np.asarray(features, dtype=np.float64), np.asarray(quality, dtype=np.float64))

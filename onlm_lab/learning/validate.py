@@ -163,10 +163,10 @@ def fit_frozen(task: Task, *, material: Material, study: Study) -> Fitted:
     return Fitted(
         inner_logit=heads.inner_logit.mean(dim=0).double().numpy(),
         apply_logit=heads.apply_logit.double().numpy(),
-        ood=_unlikeness(_codes(stack), fits=stack.fits, watches=stack.watches, others=_codes(others)),
+        ood=unlikeness(side_by_side(stack), fits=stack.fits, watches=stack.watches, others=side_by_side(others)),
         epoch=heads.epoch,
         history=heads.history,
-        code=_codes(lens.see(material, rows=np.arange(len(material.onlm)))).numpy(),
+        code=side_by_side(lens.see(material, rows=np.arange(len(material.onlm)))).numpy(),
         states=states,
         encoders=(lens.encoder,) if lens.encoder else (),
     )
@@ -240,16 +240,22 @@ def calibrated(
     return calibrator, threshold_for(calibrator.apply(logit), truth, sensitivity=sensitivity)
 
 
-def _codes(seen: Stack | Batch) -> Tensor:
+def side_by_side(seen: Stack | Batch) -> Tensor:
     """What is seen of each patient, as one row of numbers (of views, the mean): (...,n,K+D)."""
     parts = [seen.clinical] + ([] if seen.image is None else [seen.image.mean(dim=-2)])
     return torch.cat(parts, dim=-1)
 
 
-def _unlikeness(code: Tensor, *, fits: Tensor, watches: Tensor, others: Tensor) -> np.ndarray:
-    """Mahalanobis distance to the training rows, as the share of held-out training rows that lie nearer: 0 to 1."""
-    known = [mahalanobis(c[w], fit=c[f]) for c, f, w in zip(code, fits, watches, strict=True)]
-    distance = mahalanobis(others, fit=code[-1])  # (m,)
+def unlikeness(codes: Tensor, *, fits: Tensor, watches: Tensor, others: Tensor) -> np.ndarray:
+    """Mahalanobis distance to the training rows, as the share of held-out training rows that lie nearer: 0 to 1, (m,).
+
+    Args:
+        codes: (G,n,C) training rows as each group's training rows see them; the last group judges the others.
+        fits, watches: (G,n) bool: rows that a group measures from, and rows that it measures.
+        others: (m,C).
+    """
+    known = [mahalanobis(c[w], fit=c[f]) for c, f, w in zip(codes, fits, watches, strict=True)]
+    distance = mahalanobis(others, fit=codes[-1][fits[-1]])  # (m,)
     return (torch.cat(known)[None] <= distance[:, None]).double().mean(dim=1).numpy()
 
 

@@ -64,14 +64,17 @@ def load_backbone(
     if weights not in ("none", "timm"):
         state, source = _read_weights(weights, backbone=name, folder=folder)
         _load_into(module, state, source=source, name=name)
-    cfg = module.pretrained_cfg
-    pretrained = weights != "none"
-    mean = sum(cfg["mean"]) / len(cfg["mean"]) if pretrained else 0.5
-    std = sum(cfg["std"]) / len(cfg["std"]) if pretrained else 0.5
+    mean, std = pixel_scale(module, pretrained=weights != "none")
     n_features = _count_features(module, name=name, in_channels=in_channels, image_px=image_px)
     return Backbone(
         module=module, n_features=n_features, mean=mean, std=std, source=source, sha256=checksum(module)
     )  # fmt: skip
+
+
+def pixel_scale(module: nn.Module, *, pretrained: bool) -> tuple[float, float]:
+    """Mean and spread of pixel values that a timm backbone wants, over its channels."""
+    cfg = module.pretrained_cfg
+    return tuple(sum(cfg[name]) / len(cfg[name]) if pretrained else 0.5 for name in ("mean", "std"))
 
 
 def checksum(module: nn.Module) -> str:
