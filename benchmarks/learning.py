@@ -110,18 +110,15 @@ def trained(study: Study, *, name: str, cache: Path | None = None, shuffle: int 
     run = Run(study.folder / "runs" / name)
     if run.finished:
         return run
-    dealt = dealing.deal(
-        study, cohort=_work(study, "cohort.csv"), status=_work(study, "status.csv"),
-        prepared=_work(study, "prepared.csv"),
-    )  # fmt: skip
-    table = dealt.patients
-    if shuffle is not None:
-        known = np.flatnonzero(table["role"] == "labelled")
-        table = table.copy()
-        onlm = table["onlm"].to_numpy(dtype=float)
+    cohort, status, prepared = (_work(study, name) for name in ("cohort.csv", "status.csv", "prepared.csv"))
+    if shuffle is not None:  # before the folds are dealt, which spread the labels evenly
+        in_run = cohort["patient_id"].isin(prepared["patient_id"]) & (cohort["arm"] != "sbrt")
+        known = np.flatnonzero(in_run & cohort["onlm"].notna())
+        onlm = cohort["onlm"].to_numpy(dtype=float, copy=True)
         onlm[known] = np.random.default_rng(shuffle).permutation(onlm[known])
-        table["onlm"] = onlm
-    schema.write_table(table, run.folder / "patients.csv")
+        cohort["onlm"] = onlm
+    dealt = dealing.deal(study, cohort=cohort, status=status, prepared=prepared)
+    schema.write_table(dealt.patients, run.folder / "patients.csv")
     split_files.write_split(run.folder, folds=dealt.folds, parts=dealt.parts, facts=dealt.facts)
     pipeline.write_study(study, run.folder)
     said = (study.folder / "runs" / "main" / part for part in ("features.npy", "features.json"))

@@ -95,7 +95,8 @@ seen
 
 # %% [markdown]
 # ## Does the risk separate N+ from N0?
-# Every risk here is out-of-fold: the models that gave it never saw the patient. Clinical data, CT, and both.
+# Every risk here is out-of-fold: the models that gave it never saw the patient. Clinical data, CT, and both, and beside
+# them three baselines that need no network.
 
 # %%
 from onlm_lab.panels import performance as panels
