@@ -10,7 +10,7 @@ export PYTHONWARNINGS ?= default
 .PHONY: help setup demo test test-all lint bench browser clean
 
 help:
-	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 4 minutes)"
+	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 5 minutes)"
 	@echo "make test      all quick checks (under 15 minutes)    make test-all   everything (under 60)"
 	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
 

@@ -122,7 +122,7 @@ def _run(words: argparse.Namespace) -> None:
 def _demo(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline, virtual
 
-    say(f"onlm demo: a made-up trial of {words.patients} patients in '{words.folder}'; about four minutes on two cores")
+    say(f"onlm demo: a made-up trial of {words.patients} patients in '{words.folder}'; about five minutes on two cores")
     virtual.write_trial(
         words.folder, n_patients=words.patients, n_centres=words.centres, seed=words.seed, progress=True
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,24 @@ def test_a_study_of_real_data_does_not_say_made_up(tmp_path):
     real = app.performance(write_run(tmp_path / "run", made_up=False, name="A real table", n_surgery=80, n_sbrt=20))
     assert "MADE-UP DATA" not in _html(real) and "Research use only" in _html(real)
     assert all("MADE-UP" not in json.dumps(f) for f in _figures(real).values())
+
+
+def test_three_models_are_drawn_at_first_and_a_baseline_when_it_is_chosen(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.folder, copy)
+    rows = pd.read_csv(copy / "predictions.csv", dtype={"patient_id": str})
+    more = [rows[rows["model_id"] == "clinical"].assign(model_id=name) for name in ("logistic", "boosting")]
+    pd.concat([rows, *more]).to_csv(copy / "predictions.csv", index=False)
+    page = app.performance(copy)
+
+    def curves():
+        return {t["name"].split(":")[0] for t in _figures(page)["roc"]["data"] if "AUC" in (t.get("name") or "")}
+
+    assert curves() == {"fused", "clinical", "image"}
+    chosen = _named(page, widgets.SelectMultiple, "Models in the figures")
+    assert [label for label, _ in chosen.options] == ["fused", "clinical", "image", "logistic", "boosting"]
+    chosen.value = ("fused", "boosting")
+    assert curves() == {"fused", "boosting"}
 
 
 def test_a_tab_is_built_when_it_is_first_opened(page):

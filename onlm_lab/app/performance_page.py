@@ -29,6 +29,7 @@ PAGE = "Performance of the model"
 TABS = ("Performance", "Subgroups", "Outcomes")
 HORIZONS = {"1 year": 365, "2 years": 730, "3 years": 1095, "5 years": 1826}
 N_THRESHOLDS = 39
+N_COMPARED = 3  # drawn at first: more curves, each with its band, hide one another; the rest are one click away
 
 
 class View(NamedTuple):
@@ -119,7 +120,7 @@ def _choose_defaults(view: View) -> None:
         patients.tested(rows)  # raises, saying what is wanted
     endpoints = outcomes.endpoints_of(rows, wanted=plan.endpoints)
     with state.hold_trait_notifications():
-        state.model, state.compared, state.split = models[0], models, splits[0]
+        state.model, state.compared, state.split = models[0], models[:N_COMPARED], splits[0]
         state.columns = subgroups.columns_of(rows, wanted=plan.subgroups)
         state.endpoint = "regional" if "regional" in endpoints else endpoints[0] if endpoints else ""
         state.horizon_days = plan.horizon_days
