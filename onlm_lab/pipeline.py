@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -58,7 +57,7 @@ def run(
                 say(f"[{number}/{len(STEPS)}] {name}: nothing changed, kept")
                 continue
             say(f"[{number}/{len(STEPS)}] {name} ...")
-            command = [sys.executable, "-m", "onlm_lab.cli", name, str(study.folder), "--step"]
+            command = processes.module_command("onlm_lab.cli", name, str(study.folder), "--step")
             if name == "prepare":
                 command += ["--cluster", cluster] if cluster else []
                 command += ["--workers", str(workers)] if workers else []
@@ -238,7 +237,7 @@ def train(
 
 def _run_learning(words: Sequence[str], *, study: Study, run: Run) -> None:
     """A module of `learning` on a run, with its options."""
-    command = [sys.executable, "-m", f"onlm_lab.learning.{words[0]}", str(run.folder), *words[1:]]
+    command = processes.module_command(f"onlm_lab.learning.{words[0]}", str(run.folder), *words[1:])
     if readiness.with_images(study):
         from onlm_lab import preparation
 

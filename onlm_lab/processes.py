@@ -31,6 +31,12 @@ def run_child(command: Sequence[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
+def module_command(name: str, *words: str) -> list[str]:
+    """The command that runs a module. What lies in the current folder is never taken for a library (-P): a user's
+    `random.py` beside the study would end the step."""
+    return [sys.executable, "-P", "-m", name, *words]
+
+
 def begin_worker(parent: int) -> None:
     """What a process of a pool does first: leave Ctrl-C to its parent, whose number is given, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from onlm_lab.processes import run_child
+from onlm_lab.processes import module_command, run_child
 
 # A shell's background job hands its children a SIGINT that is ignored; this one is to hear it.
 START = """
@@ -56,3 +56,10 @@ def _alive(pid: int) -> bool:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_users_own_file_is_never_taken_for_a_library(tmp_path, monkeypatch):
+    (tmp_path / "argparse.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert run_child([sys.executable, "-m", "onlm_lab.cli", "study", "--help"]) == 9
+    assert run_child(module_command("onlm_lab.cli", "study", "--help")) == 0

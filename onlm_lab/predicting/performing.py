@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -177,7 +176,7 @@ def _kept(folder: Path, *, inputs: str) -> bool:
 
 def _start(run: Run, *, folder: Path, cache: Path | None) -> None:
     """The models, in a process of their own."""
-    command = [sys.executable, "-m", "onlm_lab.learning.apply", str(run.folder), str(folder)]
+    command = processes.module_command("onlm_lab.learning.apply", str(run.folder), str(folder))
     command += ["--cache", str(cache)] if cache else []
     before = _train_cache(run)
     command += ["--train-cache", str(before)] if before else []
