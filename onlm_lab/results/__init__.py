@@ -1,0 +1,55 @@
+"""The frozen types that a statistic hands to a figure, a report or a dashboard.
+
+Every result says how many patients it rests on (`n`), how many had the event (`n_events`), who was left out and why
+(`n_excluded`, reason -> count) and what the reader must know (`notes`). Tables inside a result are copied on access,
+so that nobody downstream can change a number that somebody else reads. Two results are the same when their `digest`
+is the same.
+"""
+
+from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.results.planning import SampleSize, TestingSampleSize
+from onlm_lab.results.prediction import (
+    AbstentionCurve,
+    AucComparison,
+    Calibration,
+    CentreTable,
+    DecisionCurve,
+    OperatingPoint,
+    Recalibration,
+    Reclassification,
+    Roc,
+    SubgroupTable,
+)
+from onlm_lab.results.time_to_event import (
+    FollowUp,
+    HazardModel,
+    IncidenceCurves,
+    Interaction,
+    LogRank,
+    Rmst,
+    SurvivalCurves,
+)
+
+__all__ = [
+    "AbstentionCurve",
+    "AucComparison",
+    "Calibration",
+    "CentreTable",
+    "DecisionCurve",
+    "Estimate",
+    "FollowUp",
+    "HazardModel",
+    "IncidenceCurves",
+    "Interaction",
+    "LogRank",
+    "OperatingPoint",
+    "Recalibration",
+    "Reclassification",
+    "Rmst",
+    "Roc",
+    "SampleSize",
+    "SubgroupTable",
+    "SurvivalCurves",
+    "TestingSampleSize",
+    "result",
+]
