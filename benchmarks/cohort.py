@@ -6,7 +6,6 @@ The steps run in a process of their own, so that the memory is theirs alone. The
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.memory import peak_gb
 from onlm_lab import virtual
 from onlm_lab.cohort import accrual, load_cohort, missingness, screen, table_one
 from onlm_lab.schema import columns, declared, read_table
@@ -77,8 +77,7 @@ def steps(folder: Path) -> None:
 
     def told(name: str) -> None:
         nonlocal began
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform != "darwin" else 1e9)
-        print(json.dumps([name, time.perf_counter() - began, memory]), flush=True)
+        print(json.dumps([name, time.perf_counter() - began, peak_gb()]), flush=True)
         began = time.perf_counter()
 
     cohort = load_cohort(folder)

@@ -266,27 +266,24 @@ def _header(*, series: int, number: int, z: float, rows: int, columns: int) -> D
 
 
 MEASURED = """
-import json, resource, sys
-import numpy as np
-from benchmarks import imaging as bench
-from onlm_lab import imaging
+import json, sys
 from pathlib import Path
-unit = 1e6 if sys.platform == "darwin" else 1e3
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from benchmarks import imaging as bench
+from benchmarks.memory import peak_gb
+from onlm_lab import imaging
+before = peak_gb()
 folder = Path(sys.argv[2])
 if sys.argv[1] == "ours":
     imaging.cut_patch(folder, bench.TUMOUR_MM, bench.SPEC)
 else:
     bench.cropped(bench.series_files(folder))
-print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit))
+print(json.dumps(1000 * (peak_gb() - before)))
 """
-# A process begins with the peak of the one that started it, so one that holds nothing stands between.
-BETWEEN = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', *sys.argv[1:]]))"
 
 
 def memory_mb(whose: str, folder: Path) -> float:
     """How far a fresh process grows, beyond what its imports take, for one patch cut cold."""
-    command = [sys.executable, "-c", BETWEEN, MEASURED, whose, str(folder)]
+    command = [sys.executable, "-c", MEASURED, whose, str(folder)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

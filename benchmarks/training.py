@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional as F
 
+from benchmarks.memory import peak_gb
 from onlm_lab.learning.dataset import Layout
 from onlm_lab.learning.fabric import make_fabric
 from onlm_lab.learning.feeding import Rows
@@ -116,7 +116,7 @@ def measure(what: str) -> None:
     rows = make_rows(N_PREDICTED if what == "predict" else N_BATCHES * TRAINING.batch_size)
     fabric = make_fabric(accelerator="cpu", precision="32")
     learner = Learner.begin(make_model(), training=TRAINING, fabric=fabric)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_gb()
     began = time.perf_counter()
     if what == "predict":
         apply_to_all(learner.model.eval(), rows=rows, fabric=fabric)
@@ -125,8 +125,7 @@ def measure(what: str) -> None:
         learn = np.arange(len(rows.onlm))
         train_epoch(net, learner, rows=rows, learn=learn, epoch=0, seed=1, loss=Loss(), training=TRAINING)
     seconds = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([seconds, before / 1e6, after / 1e6]))
+    print(json.dumps([seconds, before, peak_gb()]))
 
 
 def report() -> None:
