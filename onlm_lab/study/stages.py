@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -205,11 +206,24 @@ class Analysis:
     endpoints: tuple[str, ...] = ("os", "rfs", "recurrence", "regional")
     horizon_days: int = 1095
     bootstrap: int = 500
+    prevalence: float | None = None  # share of N+ where the model is to be used: for PPV, NPV and counts per 1,000
+    risk_cuts: tuple[float, ...] = ()  # limits of risk categories, for net reclassification; none without them
+    fairness: tuple[str, ...] = ("sex", "age_years", "smoking", "centre")  # whose levels are held against each other
+    min_nodes: tuple[int, ...] = ()  # once more with N0 of at least so many examined nodes only
+    markers: tuple[str, ...] = ()  # molecular and pathological findings that the risk is held against
+    confounders: tuple[str, ...] = ()  # what those associations are adjusted for
 
     def __post_init__(self) -> None:
         low, high = self.threshold_range
         if not 0 < low < high < 1:
             raise StudyError(f"[analysis] threshold_range is {list(self.threshold_range)}; wanted 0 < low < high < 1.")
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise StudyError(f"[analysis] prevalence is {self.prevalence}; wanted between 0 and 1 (0.12, not 12).")
+        cuts = (0.0, *self.risk_cuts, 1.0)
+        if any(a >= b for a, b in pairwise(cuts)):
+            raise StudyError(f"[analysis] risk_cuts is {list(self.risk_cuts)}; wanted rising, each between 0 and 1.")
+        if any(least < 1 for least in self.min_nodes):
+            raise StudyError(f"[analysis] min_nodes is {list(self.min_nodes)}; wanted each at least 1.")
         require_positive("[analysis]", horizon_days=self.horizon_days, bootstrap=self.bootstrap)
 
 
