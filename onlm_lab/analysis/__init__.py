@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.recalibration import recalibrate as recalibrate
     from onlm_lab.analysis.restricted_mean import rmst as rmst
     from onlm_lab.analysis.reverse_product_limit import follow_up as follow_up
+    from onlm_lab.analysis.rows import labelled as labelled
     from onlm_lab.analysis.sample_size import sample_size_binary as sample_size_binary
     from onlm_lab.analysis.sample_size import sample_size_survival as sample_size_survival
     from onlm_lab.analysis.subdistribution import fine_gray as fine_gray
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 # A module must not bear the name of a call: importing it would put the module where the call is looked for.
 _HOME = {
+    "labelled": "rows",
     "roc": "discrimination",
     "compare_aucs": "discrimination",
     "choose_threshold": "thresholds",

@@ -56,8 +56,10 @@ class Labelled:
         return f"all {self.n} patients are {'N+' if self.n_events else 'N0'}: both classes are needed"
 
 
-def require_columns(rows: pd.DataFrame, columns: Iterable[str]) -> None:
+def require_columns(rows: pd.DataFrame | Labelled, columns: Iterable[str]) -> None:
     """Stop with one sentence that names every column that is missing, and the nearest that is present."""
+    if isinstance(rows, Labelled):
+        rows = rows.frame
     if not isinstance(rows, pd.DataFrame):
         raise OnlmError(f"rows must be a pandas DataFrame with a row a patient, got {type(rows).__name__}.")
     columns, present = list(columns), [str(c) for c in rows.columns]
@@ -123,12 +125,16 @@ def one_row_a_patient(rows: pd.DataFrame, *, model: str | None = None) -> tuple[
     return rows, (model if model is not None else models[0])
 
 
-def labelled(rows: pd.DataFrame, *, model: str | None = None, risk: bool = True) -> Labelled:
+def labelled(rows: pd.DataFrame | Labelled, *, model: str | None = None, risk: bool = True) -> Labelled:
     """The patients whose label is known, with their risks; the others are counted with the reason.
+
+    Every call about one model's labelled patients (roc, operating_point, assess_calibration, by_subgroup, by_centre)
+    takes what this returns in place of rows and does not check it again: a page that asks the same patients about many
+    thresholds opens the door once.
 
     Args:
         rows: a row a patient: patient_id, onlm (1, 0 or missing), risk in [0, 1]; model_id where there are several;
-            onlm_missing_reason, where present, says why a label is missing.
+            onlm_missing_reason, where present, says why a label is missing. Or what this call returned.
         model: which model_id; None where the table holds one only.
         risk: whether the risk is needed and checked.
 
@@ -136,6 +142,12 @@ def labelled(rows: pd.DataFrame, *, model: str | None = None, risk: bool = True)
         OnlmError: a missing column, more than one row a patient, a label other than 1, 0 or missing, a risk that is
             missing or outside [0, 1], or no patient with a label.
     """
+    if isinstance(rows, Labelled):
+        if model not in (None, rows.model_id):
+            raise OnlmError(f"rows: these are the patients of model '{rows.model_id}'; '{model}' was asked for.")
+        if risk and np.isnan(rows.risk).any():
+            _risks(rows.frame)  # raises, naming them
+        return rows
     require_columns(rows, ["patient_id", "onlm", *(["risk"] if risk else [])])
     chosen, model_id = one_row_a_patient(rows, model=model)
     label = _labels(chosen)

@@ -20,6 +20,7 @@ from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.figures.subgroup import MEASURES
 from onlm_lab.panels import outcomes, patients, subgroups
 from onlm_lab.panels import performance as panels
+from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.panel import Panel
 from onlm_lab.runs import Run, open_run
 from onlm_lab.study import Study
@@ -38,14 +39,18 @@ class View(NamedTuple):
     study: Study
     rows: pd.DataFrame
     state: ViewState
+    by_split: dict[str, Judged]  # what was computed so far
 
     @property
     def mark(self) -> str:
         return theme.MADE_UP if self.study.made_up else ""
 
     @property
-    def tested(self) -> pd.DataFrame:
-        return patients.tested(self.rows, split=self.state.split)
+    def tested(self) -> Judged:
+        split = self.state.split
+        if split not in self.by_split:
+            self.by_split[split] = Judged(patients.tested(self.rows, split=split))
+        return self.by_split[split]
 
 
 def performance(run: Run | str | Path | None = None) -> widgets.Widget:
@@ -77,7 +82,7 @@ def _open(run: Run | str | Path | None) -> Run:
 
 
 def _page(run: Run) -> widgets.Widget:
-    view = View(run.study, run.rows(), ViewState())
+    view = View(run.study, run.rows(), ViewState(), {})
     _choose_defaults(view)
     tiles = widgets.HTML()
     tiles.add_class("onlm-tiles-box")
@@ -135,7 +140,7 @@ def _sides(view: View) -> dict[str, widgets.Widget]:
     if len(splits) > 1:
         names = {"oof": "Out of fold", "test": "Internal test", "external": "External test", "temporal": "Later years"}
         always.append(
-            controls.choice(state, name="split", label="Tested on", options={names[s]: s for s in splits})
+            controls.choice(state, name="split", label="Judged on", options={names[s]: s for s in splits})
         )  # fmt: skip
     own = rows.loc[rows["model_id"] == state.model, "threshold"].median() if "threshold" in rows else np.nan
     top = max(0.6, plan.threshold_range[1])
@@ -249,8 +254,8 @@ def _key(state: ViewState, *names: str) -> Callable[[], object]:
 def _tiles_html(view: View) -> str:
     state = view.state
     try:
-        rows = view.tested
-        shown = panels.tiles(rows, model=state.model, threshold=state.threshold)
+        tested = view.tested
+        shown = panels.tiles(tested, model=state.model, threshold=state.threshold)
     except OnlmError as error:
         return shell.sentence_html(str(error))
     tiles = "".join(
@@ -259,7 +264,7 @@ def _tiles_html(view: View) -> str:
         f"<div class='interval'>{html.escape(t.interval)}</div><div class='note'>{html.escape(t.note)}</div></div>"
         for t in shown
     )
-    one = rows[rows["model_id"] == state.model]
+    one = tested.patients(state.model).frame
     basis = (
         f"Model {state.model} at {patients.threshold_words(one, threshold=state.threshold)}; "
         f"{patients.TESTED[state.split]}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -79,45 +79,58 @@ def blank(*, title: str, subtitle: str = "", height: int = 420, mark: str = "") 
         height: pixels.
         mark: words laid across the figure, such as "MADE-UP DATA"; nothing when empty.
     """
-    figure = go.Figure()
-    dress(figure, title=title, subtitle=subtitle, height=height, mark=mark)
-    return figure
+    layout = _layout(title=title, subtitle=subtitle, height=height)
+    if mark:
+        layout["annotations"] = [_mark(mark)]
+    return go.Figure(
+        layout=layout | {"xaxis": _AXIS, "yaxis": _AXIS}
+    )  # at once: updates one by one take 20 times longer
 
 
 def dress(figure: go.Figure, *, title: str, subtitle: str = "", height: int = 420, mark: str = "") -> None:
     """Give a figure that was just built its title, fonts, grid, legend and mark."""
-    axis = {
-        "gridcolor": GRID, "linecolor": QUIET, "zeroline": False, "ticks": "outside", "tickcolor": GRID,
-        "automargin": True, "title": {"font": {"size": 13}, "standoff": 8},
-    }  # fmt: skip
-    figure.update_layout(
-        template="none",
-        height=height,
-        autosize=True,
-        font={"family": FONT, "size": 12, "color": INK},
-        paper_bgcolor=SURFACE,
-        plot_bgcolor=SURFACE,
-        title={
+    figure.update_layout(**_layout(title=title, subtitle=subtitle, height=height))
+    figure.update_xaxes(**_AXIS)
+    figure.update_yaxes(**_AXIS)
+    if mark:
+        figure.add_annotation(**_mark(mark))
+
+
+_AXIS = {
+    "gridcolor": GRID, "linecolor": QUIET, "zeroline": False, "ticks": "outside", "tickcolor": GRID,
+    "automargin": True, "title": {"font": {"size": 13}, "standoff": 8},
+}  # fmt: skip
+
+
+def _layout(*, title: str, subtitle: str, height: int) -> dict[str, Any]:
+    return {
+        "template": "none",
+        "height": height,
+        "autosize": True,
+        "font": {"family": FONT, "size": 12, "color": INK},
+        "paper_bgcolor": SURFACE,
+        "plot_bgcolor": SURFACE,
+        "title": {
             "text": title, "x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container",
             "yanchor": "top", "pad": {"l": 12, "t": 12}, "font": {"size": 15, "color": INK, "weight": 600},
             "subtitle": {"text": subtitle, "font": {"size": 12, "color": QUIET}},
         },
-        margin={"l": 56, "r": 20, "t": 74, "b": 56},
-        legend={
+        "margin": {"l": 56, "r": 20, "t": 74, "b": 56},
+        "legend": {
             "orientation": "h", "x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "container",
             "yanchor": "bottom", "font": {"size": 12}, "tracegroupgap": 0,
         },
-        hovermode="closest",
-        hoverlabel={"font": {"family": FONT}},
-        dragmode=False,
-    )  # fmt: skip
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
-    if mark:
-        figure.add_annotation(
-            text=mark, name="mark", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False, textangle=-20,
-            font={"size": 34, "color": "rgba(213,94,0,0.20)"},
-        )  # fmt: skip
+        "hovermode": "closest",
+        "hoverlabel": {"font": {"family": FONT}},
+        "dragmode": False,
+    }  # fmt: skip
+
+
+def _mark(mark: str) -> dict[str, Any]:
+    return {
+        "text": mark, "name": "mark", "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False,
+        "textangle": -20, "font": {"size": 34, "color": "rgba(213,94,0,0.20)"},
+    }  # fmt: skip
 
 
 def safe(text: str) -> str:

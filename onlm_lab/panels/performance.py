@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from onlm_lab import analysis, figures
+from onlm_lab import figures
 from onlm_lab.figures import theme
 from onlm_lab.figures.decision import REFERENCES
+from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.panel import Panel, notes_of
-from onlm_lab.panels.patients import models_of, of_model, threshold_words
+from onlm_lab.panels.patients import models_of, threshold_words
 from onlm_lab.results import Estimate
 
 _TIE = 1e-9  # net benefits closer than this are equal
@@ -29,7 +29,7 @@ class Tile(NamedTuple):
     note: str
 
 
-def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> tuple[Tile, ...]:
+def tiles(rows: pd.DataFrame | Judged, *, model: str, threshold: float | None = None) -> tuple[Tile, ...]:
     """AUC, sensitivity, specificity, NPV and what happens to 1,000 patients, each with interval and n.
 
     Args:
@@ -37,9 +37,8 @@ def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> 
         model: whose numbers.
         threshold: positive if risk >= threshold; None: each row's own.
     """
-    one = of_model(rows, model=model)
-    roc = analysis.roc(one)
-    point = analysis.operating_point(one, threshold=threshold)
+    judged = Judged.of(rows)
+    roc, point = judged.roc(model), judged.point(model, threshold=threshold)
     per_1000 = figures.per_thousand(point).set_index("outcome")
 
     def of_1000(name: str) -> Tile:
@@ -63,12 +62,13 @@ def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> 
 
 
 def roc_panel(
-    rows: pd.DataFrame, *, models: Sequence[str] | None = None, threshold: float | None = None, mark: str = ""
+    rows: pd.DataFrame | Judged, *, models: Sequence[str] | None = None, threshold: float | None = None, mark: str = ""
 ) -> Panel:
     """ROC curves of the models with their operating points."""
-    models = list(models or models_of(rows))
-    rocs = [analysis.roc(rows, model=m) for m in models]
-    points = [analysis.operating_point(rows, threshold=threshold, model=m) for m in models]
+    judged = Judged.of(rows)
+    models = list(models or models_of(judged.rows))
+    rocs = [judged.roc(m) for m in models]
+    points = [judged.point(m, threshold=threshold) for m in models]
     table = pd.DataFrame(
         {
             "model_id": r.model_id, "n": r.n, "n_positive": r.n_events, "auc": r.auc.value,
@@ -79,7 +79,7 @@ def roc_panel(
         }
         for r, p in zip(rocs, points, strict=True)
     )  # fmt: skip
-    first, own = rocs[0], of_model(rows, model=models[0])
+    first, own = rocs[0], judged.patients(models[0]).frame
     auc = figures.preferred_auc(first)
     sentence = (
         f"{first.model_id}: of a random N+ and a random N0 patient, the N+ patient has the higher risk in "
@@ -91,11 +91,12 @@ def roc_panel(
 
 
 def comparison_panel(
-    rows: pd.DataFrame, *, model: str, others: Sequence[str] | None = None, mark: str = ""
+    rows: pd.DataFrame | Judged, *, model: str, others: Sequence[str] | None = None, mark: str = ""
 ) -> Panel:  # fmt: skip
     """AUC of `model` minus that of each other model in the same patients (paired DeLong)."""
-    others = [m for m in (others or models_of(rows)) if m != model]
-    found = [analysis.compare_aucs(rows, model_a=model, model_b=other) for other in others]
+    judged = Judged.of(rows)
+    others = [m for m in (others or models_of(judged.rows)) if m != model]
+    found = [judged.comparison(model, other) for other in others]
     table = pd.DataFrame(
         {
             "model_a": c.model_a, "model_b": c.model_b, "n": c.n, "n_positive": c.n_events,
@@ -113,9 +114,10 @@ def comparison_panel(
                  figures.plot_auc_differences(found, mark=mark), table, sentence, notes_of(*found))  # fmt: skip
 
 
-def calibration_panel(rows: pd.DataFrame, *, models: Sequence[str] | None = None, mark: str = "") -> Panel:
+def calibration_panel(rows: pd.DataFrame | Judged, *, models: Sequence[str] | None = None, mark: str = "") -> Panel:
     """Calibration curves of the models; the first one's tenths of risk as points."""
-    found = [analysis.assess_calibration(rows, model=m) for m in (models or models_of(rows))]
+    judged = Judged.of(rows)
+    found = [judged.calibration(m) for m in (models or models_of(judged.rows))]
     table = pd.DataFrame(
         {
             "model_id": c.model_id, "n": c.n, "n_positive": c.n_events, **_spread("intercept", c.intercept),
@@ -135,15 +137,13 @@ def calibration_panel(rows: pd.DataFrame, *, models: Sequence[str] | None = None
 
 
 def decision_panel(
-    rows: pd.DataFrame, *, thresholds: Sequence[float], models: Sequence[str] | None = None,
+    rows: pd.DataFrame | Judged, *, thresholds: Sequence[float], models: Sequence[str] | None = None,
     threshold: float | None = None, n_bootstrap: int = 500, seed: int = 0, mark: str = "",
 ) -> Panel:  # fmt: skip
     """Decision curves of the models with treat-all and treat-none."""
-    models = list(models or models_of(rows))
-    curve = analysis.net_benefit(
-        rows[rows["model_id"].isin(models)], thresholds=np.asarray(thresholds, float), n_bootstrap=n_bootstrap,
-        generator=np.random.default_rng(seed),
-    )  # fmt: skip
+    judged = Judged.of(rows)
+    models = list(models or models_of(judged.rows))
+    curve = judged.decision(models, thresholds=thresholds, n_bootstrap=n_bootstrap, seed=seed)
     order = {name: i for i, name in enumerate([*models, *REFERENCES])}
     table = curve.table.sort_values("model_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
     curve = replace(curve, table=table)
@@ -163,10 +163,12 @@ def decision_panel(
                  notes_of(curve))  # fmt: skip
 
 
-def operating_panel(rows: pd.DataFrame, *, model: str, threshold: float | None = None, mark: str = "") -> Panel:
+def operating_panel(
+    rows: pd.DataFrame | Judged, *, model: str, threshold: float | None = None, mark: str = ""
+) -> Panel:
     """What the threshold does to 1,000 patients."""
-    one = of_model(rows, model=model)
-    point = analysis.operating_point(one, threshold=threshold)
+    judged = Judged.of(rows)
+    one, point = judged.patients(model).frame, judged.point(model, threshold=threshold)
     table = figures.per_thousand(point)
     by = table.set_index("outcome")["patients"]
     sentence = (

@@ -9,8 +9,9 @@ import pandas as pd
 from onlm_lab import analysis, figures
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
+from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.panel import Panel, notes_of
-from onlm_lab.panels.patients import at_threshold, of_model
+from onlm_lab.panels.patients import of_model
 from onlm_lab.results import Estimate
 
 
@@ -20,8 +21,9 @@ def columns_of(rows: pd.DataFrame, *, wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def subgroup_panel(
-    rows: pd.DataFrame, *, model: str, columns: Sequence[str], bins: Mapping[str, Sequence[float]] | None = None,
-    measure: str = "auc", threshold: float | None = None, mark: str = "",
+    rows: pd.DataFrame | Judged, *, model: str, columns: Sequence[str],
+    bins: Mapping[str, Sequence[float]] | None = None, measure: str = "auc", threshold: float | None = None,
+    mark: str = "",
 ) -> Panel:  # fmt: skip
     """A forest of one measure over the levels of each column, with the interaction tests.
 
@@ -39,10 +41,10 @@ def subgroup_panel(
     """
     if not columns:
         raise OnlmError("Choose at least one column to divide the patients by.")
-    one = at_threshold(of_model(rows, model=model), threshold=threshold)
+    judged = Judged.of(rows)
     used = {k: list(v) for k, v in (bins or {}).items() if k in columns}
-    found = analysis.by_subgroup(one, columns=list(columns), bins=used)
-    overall = _overall(one, measure=measure)
+    found = analysis.by_subgroup(judged.patients(model), columns=list(columns), bins=used, threshold=threshold)
+    overall = _overall(judged, model=model, measure=measure, threshold=threshold)
     figure = figures.plot_subgroups(found, measure=measure, reference=overall, mark=mark)
     tests = found.interaction
     told = tests.dropna(subset=["p_holm"])
@@ -74,9 +76,9 @@ def interaction_table(panel_rows: pd.DataFrame, *, model: str, columns: Sequence
     return analysis.by_subgroup(of_model(panel_rows, model=model), columns=list(columns), bins=used).interaction
 
 
-def _overall(rows: pd.DataFrame, *, measure: str) -> Estimate | None:
+def _overall(judged: Judged, *, model: str, measure: str, threshold: float | None) -> Estimate | None:
     if measure == "auc":
-        return analysis.roc(rows).auc
+        return judged.roc(model).auc
     if measure in ("sensitivity", "specificity"):
-        return getattr(analysis.operating_point(rows), measure)
+        return getattr(judged.point(model, threshold=threshold), measure)
     return None
