@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import cohort, imaging, statistics, training
+from benchmarks import cohort, imaging, pages, statistics, training
 
 ROUNDS = 5
 ENOUGH_S = 30.0  # of one contestant; what takes longer runs fewer rounds
@@ -24,7 +24,7 @@ def best_of(work: Callable[[], object], *, rounds: int = ROUNDS) -> float:
 
 
 def rows() -> Iterator[tuple[str, str, float, float]]:
-    for room in (statistics, cohort, imaging, training):
+    for room in (statistics, pages, cohort, imaging, training):
         for name, peer, ours, theirs in room.races():
             seconds = best_of(ours)
             yield name, peer, best_of(theirs) / seconds, seconds
