@@ -10,6 +10,7 @@ from scipy.special import ndtr
 
 from onlm_lab.analysis.intervals import normal_quantile, wald
 from onlm_lab.analysis.rows import Labelled, labelled, paired
+from onlm_lab.analysis.tally import tabulate
 from onlm_lab.results import AucComparison, Estimate, Roc
 
 FEW_EVENTS = 50  # below this, or above HIGH_AUC, the logit interval covers better (simulated: docs, statistics)
@@ -111,16 +112,6 @@ def compare_aucs(rows: pd.DataFrame, *, model_a: str, model_b: str, level: float
         difference=estimate, auc_a=areas[0], auc_b=areas[1], z=statistic, p_value=float(2 * ndtr(-abs(statistic))),
         model_a=model_a, model_b=model_b, n=a.n, n_events=a.n_events, n_excluded=n_excluded, notes=notes,
     )  # fmt: skip
-
-
-def tabulate(onlm: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distinct risks in rising order, with the number of N+ and of N0 patients at each."""
-    order = np.argsort(risk)
-    ordered, event = risk[order], onlm[order].astype(np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    n_events = np.add.reduceat(event, starts)
-    n_all = np.diff(np.append(starts, len(ordered)))
-    return ordered[starts], n_events, n_all - n_events
 
 
 def area_under_curve(given: Labelled) -> tuple[float, float]:
