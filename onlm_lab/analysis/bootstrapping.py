@@ -199,7 +199,8 @@ def _area_without_one(given: Labelled) -> list[tuple[np.ndarray, np.ndarray]]:
     groups = []
     for placed in placements(given):
         n = len(placed)
-        groups.append(((n * placed.mean() - placed) / (n - 1), np.ones(n)))
+        without = (n * placed.mean() - placed) / (n - 1) if n > 1 else np.full(n, math.nan)
+        groups.append((without, np.ones(n)))
     return groups
 
 
@@ -208,6 +209,8 @@ def _without_one(of: _Named) -> list[tuple[np.ndarray, np.ndarray]]:
     for is_event in (True, False):
         counts = counted.n_events if is_event else counted.n_nonevents
         places, values = np.flatnonzero(counts), []
+        if not len(places):
+            continue
         for size, start in _pieces(len(places), width=len(counts)):
             events, nonevents = (np.repeat(c[None], size, axis=0) for c in (counted.n_events, counted.n_nonevents))
             (events if is_event else nonevents)[np.arange(size), places[start : start + size]] -= 1
@@ -233,8 +236,9 @@ def _drawn_patients(
 
 def _drawn_clusters(cluster: np.ndarray, n_resamples: int, *, generator: np.random.Generator) -> Iterator[np.ndarray]:
     members = [np.flatnonzero(cluster == k) for k in range(int(cluster.max()) + 1)]
-    for _ in range(n_resamples):
-        yield np.concatenate([members[k] for k in generator.integers(0, len(members), size=len(members))])
+    for size in chunks(n_resamples, width=len(cluster)):
+        for drawn in generator.integers(0, len(members), size=(size, len(members))):
+            yield np.concatenate([members[k] for k in drawn])
 
 
 def _clusters(given: Labelled, column: str) -> tuple[np.ndarray, int]:

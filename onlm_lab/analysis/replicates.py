@@ -14,6 +14,7 @@ from scipy.special import expit, logit
 
 from onlm_lab.analysis.resampling import drawn_counts
 from onlm_lab.analysis.tally import tabulate
+from onlm_lab.errors import OnlmError
 
 _CHUNK_CELLS = 50_000  # patients drawn at a time: what a processor keeps at hand (measured)
 _CLIP = 1e-6  # as calibration: what a risk of exactly 0 or 1 is taken for under a logit
@@ -169,7 +170,9 @@ def replicate_clusters(
 
 
 def chunks(n_resamples: int, *, width: int) -> Iterator[int]:
-    """How many samples at a time, so that their counts stay in the cache."""
+    """How many samples at a time, so that their counts stay in the cache; refuses to draw none."""
+    if n_resamples < 1:
+        raise OnlmError(f"bootstrap: n_resamples must be at least 1, got {n_resamples}.")
     step = max(1, _CHUNK_CELLS // max(1, width))
     for start in range(0, n_resamples, step):
         yield min(step, n_resamples - start)

@@ -51,7 +51,7 @@ patients <- t(replicate(5000, {i <- sample(n, replace = TRUE); y <- asah$y[i]; p
 two <- function(x) list(ci = as.numeric(quantile(x, c(.025, .975))), sd = sd(x))
 
 fit <- lrm(y ~ age + gender + s100b + wfns, data = asah, x = TRUE, y = TRUE, eps = 1e-10)
-v <- validate(fit, B = 2000)
+v <- rms::validate(fit, B = 2000)
 out <- list(
   made_with = list(R = R.version.string, pROC = as.character(packageVersion("pROC")), rms = as.character(packageVersion("rms"))),
   band = list(asah_s100b = band(asah$y, asah$s100b), asah_p1 = band(asah$y, asah$p1), tiny25_score = band(tiny$y, tiny$score)),
