@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from binary_reference import scored
 from resampled_reference import R, asah, centres
 
 from onlm_lab.analysis import compare_aucs_between, roc

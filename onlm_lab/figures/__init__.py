@@ -22,6 +22,6 @@ from onlm_lab.figures.what_if import plot_what_if
 __all__ = [
     "flow_counts", "label_of", "of_centres", "per_thousand", "plot_abstention", "plot_auc_differences",
     "plot_calibration", "plot_decision_curve", "plot_flow", "plot_hazard_ratios", "plot_incidence", "plot_missing",
-    "plot_operating_point", "plot_patch", "plot_precision_recall", "plot_roc", "plot_subgroups", "plot_survival", "plot_what_if",
-    "preferred_auc", "unit_words",
+    "plot_operating_point", "plot_patch", "plot_precision_recall", "plot_roc", "plot_subgroups", "plot_survival",
+    "plot_what_if", "preferred_auc", "unit_words",
 ]  # fmt: skip
