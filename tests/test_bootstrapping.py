@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from onlm_lab.analysis import bootstrap, roc
 from onlm_lab.analysis.bootstrapping import _area_without_one, _Named, _without_one
-from onlm_lab.analysis.replicates import STATISTICS, replicate, runs, tally_of
+from onlm_lab.analysis.replicates import STATISTICS, replicate, runs, tally_of, value_of
 from onlm_lab.analysis.resampling import drawn_counts
 from onlm_lab.analysis.rows import labelled
 from onlm_lab.errors import OnlmError
@@ -104,12 +104,12 @@ def test_many_patients_are_drawn_and_counted_rightly_beyond_16_bits():
     assert (got == 0).mean() == pytest.approx(math.exp(-1), abs=0.01)
 
 
-def test_counting_neighbours_of_one_class_together_changes_no_area():
+@pytest.mark.parametrize("name", ["auc", "average_precision"])
+def test_counting_neighbours_of_one_class_together_changes_no_area(name):
     counted = tally_of(made()["onlm"].to_numpy() == 1, made()["risk"].to_numpy())
-    short = runs(counted)
+    short = runs(counted, of_events=name == "auc")
     assert len(short.value) < len(counted.value) and short.n == counted.n
-    a, b = (STATISTICS["auc"](c.n_events[None], c.n_nonevents[None], c.value)[0] for c in (counted, short))
-    assert a == pytest.approx(b, abs=1e-15)
+    assert value_of(STATISTICS[name], short) == pytest.approx(value_of(STATISTICS[name], counted), abs=1e-15)
 
 
 @pytest.mark.parametrize(("key", "score"), [("asah_p1", "p1"), ("asah_s100b", "s100b")])

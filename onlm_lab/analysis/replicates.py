@@ -115,11 +115,16 @@ STATISTICS: dict[str, Statistic] = {
 OF_ALL_PATIENTS = frozenset({"average_precision", "brier", "oe_ratio"})
 
 
-def runs(counted: Tally) -> Tally:
-    """The same patients with neighbours of one class counted together: the ROC curve keeps its shape and its area."""
+def runs(counted: Tally, *, of_events: bool = True) -> Tally:
+    """The same patients with neighbours of one class counted together: the ROC curve keeps its shape and its area.
+
+    Args:
+        counted: the patients by distinct risk.
+        of_events: whether N+ neighbours are joined too; if not, the precision at each of them is kept as well.
+    """
     event, nonevent = counted.n_events > 0, counted.n_nonevents > 0
-    mixed = event & nonevent
-    starts = np.flatnonzero(np.concatenate(([True], mixed[1:] | mixed[:-1] | (event[1:] != event[:-1]))))
+    alone = event & nonevent if of_events else event
+    starts = np.flatnonzero(np.concatenate(([True], alone[1:] | alone[:-1] | (event[1:] != event[:-1]))))
     return Tally(
         counted.value[starts],
         np.add.reduceat(counted.n_events, starts),
@@ -144,7 +149,8 @@ def replicate(
         stratified: drawn within N+ and within N0, so that each sample has the events of the data; else from all.
         generator: the source of chance.
     """
-    counted = runs(counted) if statistic is auc else counted
+    if statistic in (auc, average_precision):  # of ranks only
+        counted = runs(counted, of_events=statistic is auc)
     parts = [
         statistic(*_draw(counted, size=size, stratified=stratified, generator=generator), counted.value)
         for size in chunks(n_resamples, width=counted.n)
