@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 from lifelines import AalenJohansenFitter, CoxPHFitter
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from onlm_lab import analysis
+
+RESAMPLES = 2_000
 
 Race = tuple[str, str, Callable[[], object], Callable[[], object]]
 
@@ -26,6 +28,28 @@ def races() -> Iterator[Race]:
         "scikit-learn roc_auc_score (no CI)",
         lambda: analysis.roc(rows),
         lambda: roc_auc_score(rows["onlm"], rows["risk"]),
+    )
+    n = 1_000_000
+    risk = chance.uniform(size=n)
+    many = pd.DataFrame({"patient_id": np.arange(n).astype(str), "risk": risk, "onlm": chance.binomial(1, risk)})
+    yield (
+        f"AUC with DeLong interval and curve, n = {n:,}",
+        "scikit-learn roc_auc_score (no CI)",
+        lambda: analysis.roc(many),
+        lambda: roc_auc_score(many["onlm"], many["risk"]),
+    )
+    few = rows.head(2_000).assign(onlm=chance.binomial(1, 0.3 * rows["risk"].head(2_000)))
+    yield (
+        f"{RESAMPLES:,} stratified bootstrap AUCs, n = {len(few):,}",
+        "scikit-learn roc_auc_score, a loop",
+        lambda: analysis.bootstrap(few, n_resamples=RESAMPLES),
+        lambda: _loop(few["onlm"].to_numpy(), few["risk"].to_numpy(), roc_auc_score),
+    )
+    yield (
+        f"{RESAMPLES:,} bootstrap average precisions, n = {len(few):,}",
+        "scikit-learn average_precision_score, a loop",
+        lambda: analysis.precision_recall(few, n_resamples=RESAMPLES),
+        lambda: _loop(few["onlm"].to_numpy(), few["risk"].to_numpy(), average_precision_score),
     )
     n = 5_000
     days = np.ceil(chance.exponential(1500, n))
@@ -46,6 +70,16 @@ def races() -> Iterator[Race]:
         lambda: analysis.cox(timed, endpoint="os", covariates=["risk"]),
         lambda: CoxPHFitter().fit(timed[["os_days", "os_event", "risk"]], "os_days", "os_event"),
     )
+
+
+def _loop(onlm: np.ndarray, risk: np.ndarray, score: Callable[..., float]) -> list[float]:
+    chance = np.random.default_rng(1)
+    members = [np.flatnonzero(onlm == label) for label in (0, 1)]
+    found = []
+    for _ in range(RESAMPLES):
+        drawn = np.concatenate([chance.choice(m, len(m)) for m in members])
+        found.append(score(onlm[drawn], risk[drawn]))
+    return found
 
 
 def _aalen_johansen(days: np.ndarray, state: np.ndarray) -> object:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onlm_lab.analysis.abstaining import abstention as abstention
+    from onlm_lab.analysis.bands import roc_band as roc_band
+    from onlm_lab.analysis.bootstrapping import bootstrap as bootstrap
     from onlm_lab.analysis.calibration import assess_calibration as assess_calibration
     from onlm_lab.analysis.centres import by_centre as by_centre
     from onlm_lab.analysis.competing_risks import cumulative_incidence as cumulative_incidence
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.hazard import cox as cox
     from onlm_lab.analysis.leakage import suspicion as suspicion
     from onlm_lab.analysis.net_reclassification import reclassification as reclassification
+    from onlm_lab.analysis.optimism import optimism_corrected as optimism_corrected
+    from onlm_lab.analysis.partial_area import partial_auc as partial_auc
+    from onlm_lab.analysis.precision import precision_recall as precision_recall
     from onlm_lab.analysis.prognostic_accuracy import time_dependent_auc as time_dependent_auc
     from onlm_lab.analysis.prognostic_accuracy import uno_c as uno_c
     from onlm_lab.analysis.recalibration import apply_recalibration as apply_recalibration
@@ -36,12 +41,19 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.testing_sample_size import sample_size_external as sample_size_external
     from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
     from onlm_lab.analysis.thresholds import operating_point as operating_point
+    from onlm_lab.analysis.unpaired import compare_aucs_between as compare_aucs_between
 
 # A module must not bear the name of a call: importing it would put the module where the call is looked for.
 _HOME = {
     "labelled": "rows",
     "roc": "discrimination",
     "compare_aucs": "discrimination",
+    "bootstrap": "bootstrapping",
+    "optimism_corrected": "optimism",
+    "precision_recall": "precision",
+    "roc_band": "bands",
+    "compare_aucs_between": "unpaired",
+    "partial_auc": "partial_area",
     "choose_threshold": "thresholds",
     "operating_point": "thresholds",
     "assess_calibration": "calibration",

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 
 from onlm_lab.analysis.intervals import normal_quantile, wald
 from onlm_lab.analysis.rows import Labelled, labelled, paired
+from onlm_lab.analysis.tally import tabulate
 from onlm_lab.results import AucComparison, Estimate, Roc
 
 FEW_EVENTS = 50  # below this, or above HIGH_AUC, the logit interval covers better (simulated: docs, statistics)
@@ -113,16 +114,6 @@ def compare_aucs(rows: pd.DataFrame, *, model_a: str, model_b: str, level: float
     )  # fmt: skip
 
 
-def tabulate(onlm: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distinct risks in rising order, with the number of N+ and of N0 patients at each."""
-    order = np.argsort(risk)
-    ordered, event = risk[order], onlm[order].astype(np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    n_events = np.add.reduceat(event, starts)
-    n_all = np.diff(np.append(starts, len(ordered)))
-    return ordered[starts], n_events, n_all - n_events
-
-
 def area_under_curve(given: Labelled) -> tuple[float, float]:
     """AUC and its DeLong variance (NaN where a class is missing, or has one patient only)."""
     _, n_events, n_nonevents = tabulate(given.onlm, given.risk)
@@ -167,13 +158,14 @@ def _area(n_events: np.ndarray, n_nonevents: np.ndarray) -> tuple[float, float]:
     m, n = int(n_events.sum()), int(n_nonevents.sum())
     if m == 0 or n == 0:
         return math.nan, math.nan
-    placed_event = (np.cumsum(n_nonevents) - 0.5 * n_nonevents) / n
-    placed_nonevent = (m - np.cumsum(n_events) + 0.5 * n_events) / m
-    auc = float(n_events @ placed_event) / m
+    twice_below = 2 * np.cumsum(n_nonevents) - n_nonevents  # whole numbers, so that the area is exact
+    twice_above = 2 * (m - np.cumsum(n_events)) + n_events
+    auc = int((n_events * twice_below).sum()) / (2 * m * n)
     if m == 1 or n == 1:
         return auc, math.nan
-    spread_event = float(n_events @ (placed_event - auc) ** 2) / (m - 1)
-    spread_nonevent = float(n_nonevents @ (placed_nonevent - auc) ** 2) / (n - 1)
+    # sums, not dot products: on a busy machine BLAS waits for its threads longer than the sum takes
+    spread_event = float((n_events * (twice_below / (2 * n) - auc) ** 2).sum()) / (m - 1)
+    spread_nonevent = float((n_nonevents * (twice_above / (2 * m) - auc) ** 2).sum()) / (n - 1)
     return auc, spread_event / m + spread_nonevent / n
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from onlm_lab.errors import OnlmError
 
 _CHUNK_CELLS = 4_000_000  # row numbers drawn at a time: 16 MB as int32
+_CLASS_COST = 10  # patients that are drawn and counted in the time of one class of a multinomial draw (measured)
 
 
 def resampled_rows(strata: np.ndarray, *, n_resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
@@ -50,6 +51,31 @@ def resampled_counts(counts: np.ndarray, *, n_resamples: int, generator: np.rand
     n = int(counts.sum())
     _check(n, n_resamples)
     return generator.multinomial(n, counts / n, size=n_resamples)
+
+
+def drawn_counts(counts: np.ndarray, *, n_resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """As `resampled_counts`, the same distribution, made the faster way: (samples, classes).
+
+    Where the classes are many (distinct risks), patients are drawn and counted; where they are few, the counts.
+
+    Args:
+        counts: (classes,) how many patients of the stratum lie in each class.
+        n_resamples: how many samples.
+        generator: the source of chance.
+    """
+    counts = np.asarray(counts, dtype=np.int64)
+    n, classes = int(counts.sum()), len(counts)
+    occupied = np.flatnonzero(counts)
+    if _CLASS_COST * len(occupied) < n:
+        drawn = np.zeros((n_resamples, classes), dtype=np.int64)
+        drawn[:, occupied] = resampled_counts(counts[occupied], n_resamples=n_resamples, generator=generator)
+        return drawn
+    _check(n, n_resamples)
+    narrow = np.uint16 if n <= np.iinfo(np.uint16).max else np.uint32 if n <= np.iinfo(np.uint32).max else np.int64
+    patient = generator.integers(0, n, size=(n_resamples, n), dtype=narrow)
+    place = np.repeat(np.arange(classes), counts).take(patient)
+    place += classes * np.arange(n_resamples)[:, None]
+    return np.bincount(place.ravel(), minlength=n_resamples * classes).reshape(n_resamples, classes)
 
 
 def percentile_interval(replicates: np.ndarray, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

@@ -204,9 +204,9 @@ def paired(rows: pd.DataFrame, *, models: list[str]) -> tuple[list[Labelled], di
 
 
 def _refuse_repeats(rows: pd.DataFrame) -> None:
-    again = rows["patient_id"].duplicated(keep=False)
-    if not again.any():
+    if not rows["patient_id"].duplicated().any():
         return
+    again = rows["patient_id"].duplicated(keep=False)
     there, hints = [], []
     for name in ("split", "repeat"):
         if name in rows.columns and rows[name].nunique() > 1:

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from onlm_lab.figures import theme
-from onlm_lab.results import AucComparison, Estimate, OperatingPoint, Roc
+from onlm_lab.results import AucComparison, Estimate, OperatingPoint, Roc, RocBand
 
 
 def preferred_auc(roc: Roc) -> Estimate:
@@ -16,23 +16,34 @@ def preferred_auc(roc: Roc) -> Estimate:
     return roc.auc_logit if roc.prefer_logit else roc.auc
 
 
-def plot_roc(roc: Roc | Sequence[Roc], *, points: Sequence[OperatingPoint] = (), mark: str = "") -> go.Figure:
+def plot_roc(
+    roc: Roc | Sequence[Roc],
+    *,
+    points: Sequence[OperatingPoint] = (),
+    band: RocBand | Sequence[RocBand] = (),
+    mark: str = "",
+) -> go.Figure:
     """ROC curves of one or several models, with the operating points and their intervals as crosses.
 
     Args:
         roc: one result, or one a model.
         points: operating points to draw on the curves, matched by model_id.
+        band: pointwise bands of the sensitivity, drawn faintly behind the curves, matched by model_id.
         mark: words laid across the figure.
     """
+    bands = [band] if isinstance(band, RocBand) else list(band)
     rocs = [roc] if isinstance(roc, Roc) else list(roc)
     styles = theme.styles_of([r.model_id for r in rocs])
     figure = theme.blank(
-        title="How well does the risk tell N+ from N0?", subtitle=_who(rocs), height=470, mark=mark
+        title="How well does the risk tell N+ from N0?", height=470, mark=mark,
+        subtitle=_who(rocs) + (f"; band: {theme.percent(bands[0].level)} at each specificity" if bands else ""),
     )  # fmt: skip
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="no better than chance", hoverinfo="skip", showlegend=False,
         line={"color": theme.QUIET, "width": 1, "dash": "dot"},
     )  # fmt: skip
+    for one in bands:
+        _add_band(figure, one, style=styles.get(one.model_id, theme.STYLES[0]))
     for one in rocs:
         curve, style, name = one.curve, styles[one.model_id], theme.safe(one.model_id)
         figure.add_scatter(
@@ -142,6 +153,16 @@ def _bars(value: float, *, low: float, high: float, colour: str) -> dict[str, ob
         "type": "data", "symmetric": False, "array": [high - value], "arrayminus": [value - low], "color": colour,
         "thickness": 1.2, "width": 4,
     }  # fmt: skip
+
+
+def _add_band(figure: go.Figure, one: RocBand, *, style: theme.Style) -> None:
+    name, band = theme.safe(one.model_id), one.band.dropna(subset=["low", "high"])
+    if not len(band):
+        return
+    shared = {"mode": "lines", "legendgroup": name, "showlegend": False, "hoverinfo": "skip", "line": {"width": 0}}
+    figure.add_scatter(x=1 - band["specificity"], y=band["low"], name=f"{name}, lower limit", **shared)
+    figure.add_scatter(x=1 - band["specificity"], y=band["high"], name=f"{name}, upper limit", fill="tonexty",
+                       fillcolor=theme.faint(style.colour, alpha=0.10), **shared)  # fmt: skip
 
 
 def _who(rocs: Sequence[Roc]) -> str:

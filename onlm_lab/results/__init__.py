@@ -20,6 +20,14 @@ from onlm_lab.results.prediction import (
     Roc,
     SubgroupTable,
 )
+from onlm_lab.results.resampled import (
+    AucBetweenGroups,
+    Bootstrap,
+    OptimismCorrected,
+    PartialAuc,
+    PrecisionRecall,
+    RocBand,
+)
 from onlm_lab.results.time_to_event import (
     FollowUp,
     HazardModel,
@@ -32,7 +40,9 @@ from onlm_lab.results.time_to_event import (
 
 __all__ = [
     "AbstentionCurve",
+    "AucBetweenGroups",
     "AucComparison",
+    "Bootstrap",
     "Calibration",
     "CentreTable",
     "DecisionCurve",
@@ -43,10 +53,14 @@ __all__ = [
     "Interaction",
     "LogRank",
     "OperatingPoint",
+    "OptimismCorrected",
+    "PartialAuc",
+    "PrecisionRecall",
     "Recalibration",
     "Reclassification",
     "Rmst",
     "Roc",
+    "RocBand",
     "SampleSize",
     "SubgroupTable",
     "SurvivalCurves",

@@ -1,0 +1,26 @@
+"""Patients counted by their risk: all that a statistic of ranks and squares needs to know of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def tabulate(onlm: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The distinct risks in rising order, with the number of N+ and of N0 patients at each.
+
+    The label rides along in the last bit of the risk's own bits, whose order is that of the risks: values are sorted
+    instead of places, which takes a third of the time.
+
+    Args:
+        onlm: (n,) bool, True where the nodes held cancer.
+        risk: (n,) float in [0, 1], none missing.
+    """
+    bits = np.ascontiguousarray(risk, dtype=np.float64).view(np.int64)
+    keys = (bits << 1) | np.asarray(onlm, dtype=bool)  # the sign, 0 for a risk, makes room
+    keys.sort()
+    ordered, event = (keys >> 1).view(np.float64), keys & 1
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    if len(starts) == len(ordered):
+        return ordered, event, 1 - event
+    n_events = np.add.reduceat(event, starts)
+    return ordered[starts], n_events, np.diff(np.append(starts, len(ordered))) - n_events
