@@ -40,7 +40,7 @@ def tiles(rows: pd.DataFrame, *, model: str, threshold: float | None = None) -> 
     one = of_model(rows, model=model)
     roc = analysis.roc(one)
     point = analysis.operating_point(one, threshold=threshold)
-    per_1000 = figures.per_thousand(point).set_index("outcome")
+    per_1000 = analysis.per_1000(one, threshold=threshold).table.set_index("outcome")
 
     def of_1000(name: str) -> Tile:
         row = per_1000.loc[name]
@@ -166,8 +166,8 @@ def decision_panel(
 def operating_panel(rows: pd.DataFrame, *, model: str, threshold: float | None = None, mark: str = "") -> Panel:
     """What the threshold does to 1,000 patients."""
     one = of_model(rows, model=model)
-    point = analysis.operating_point(one, threshold=threshold)
-    table = figures.per_thousand(point)
+    per_1000 = analysis.per_1000(one, threshold=threshold)
+    table = per_1000.table
     by = table.set_index("outcome")["patients"]
     sentence = (
         f"At {threshold_words(one, threshold=threshold)}, of 1,000 such patients {by['N+ found']:.0f} N+ would be "
@@ -177,7 +177,7 @@ def operating_panel(rows: pd.DataFrame, *, model: str, threshold: float | None =
     if threshold is not None:
         sentence += " A threshold that was picked for how these numbers look is optimistic."
     return Panel("operating_point", "What would this threshold do to 1,000 such patients?",
-                 figures.plot_operating_point(point, mark=mark), table, sentence, notes_of(point))  # fmt: skip
+                 figures.plot_operating_point(per_1000, mark=mark), table, sentence, notes_of(per_1000))  # fmt: skip
 
 
 def _from_to(low: float, high: float) -> str:

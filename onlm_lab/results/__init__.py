@@ -7,6 +7,7 @@ is the same.
 """
 
 from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.results.operating import NetBenefitDifference, OperatingComparison, OperatingTable, PerThousand
 from onlm_lab.results.planning import SampleSize, TestingSampleSize
 from onlm_lab.results.prediction import (
     AbstentionCurve,
@@ -42,7 +43,11 @@ __all__ = [
     "IncidenceCurves",
     "Interaction",
     "LogRank",
+    "NetBenefitDifference",
+    "OperatingComparison",
     "OperatingPoint",
+    "OperatingTable",
+    "PerThousand",
     "Recalibration",
     "Reclassification",
     "Rmst",
