@@ -1,4 +1,4 @@
-"""Tables and R's numbers for the binary-outcome tests (made by reference/make_binary.R)."""
+"""Tables and R's numbers for the binary-outcome tests (made by reference/make_binary.R and make_operating.R)."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 FOLDER = Path(__file__).parent / "reference"
+OPERATING = json.loads((FOLDER / "operating.json").read_text(encoding="utf-8"))
 R = json.loads((FOLDER / "binary.json").read_text(encoding="utf-8"))
 SCALE = {"s100b": 0.1, "wfns": 0.1}  # scores above 1 brought into [0, 1]; areas do not change
 

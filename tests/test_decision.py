@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from binary_reference import R, scored, two_models
+from binary_reference import OPERATING, R, scored, two_models
 
 from onlm_lab.analysis import net_benefit
 from onlm_lab.errors import OnlmError
@@ -42,15 +42,41 @@ def test_the_same_state_of_chance_gives_the_same_band_and_another_a_close_one():
     np.testing.assert_allclose(first.table["low"].dropna(), other["low"].dropna(), atol=0.05)
 
 
-def test_the_band_holds_the_value_and_equals_a_bootstrap_of_patients():
-    rows = scored("asah", "p2")
-    got = net_benefit(rows, thresholds=[0.2], n_bootstrap=20_000).table.iloc[0]
-    assert got["low"] <= got["net_benefit"] <= got["high"]
-    rng, onlm, positive = np.random.default_rng(0), rows["onlm"].to_numpy() == 1, rows["risk"].to_numpy() >= 0.2
-    draws = [
-        (rng.choice(positive[onlm], 41).sum() - rng.choice(positive[~onlm], 72).sum() * 0.25) / 113 for _ in range(4000)
-    ]
-    assert [got["low"], got["high"]] == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.01)
+@pytest.mark.parametrize(("key", "hold"), [("cohort", False), ("by_design", True)])
+def test_the_bands_equal_a_bootstrap_of_patients_in_r(key, hold):
+    want = OPERATING["boot"][key]
+    table = net_benefit(scored("asah", "p1"), thresholds=[0.2], n_bootstrap=20_000, hold_prevalence=hold).table
+    own, everybody = table.iloc[0], table.iloc[1]
+    assert own["low"] <= own["net_benefit"] <= own["high"]
+    assert [own["low"], own["high"]] == pytest.approx(want["model"], abs=0.005)
+    if not hold:
+        assert [everybody["low"], everybody["high"]] == pytest.approx(want["all"], abs=0.012)  # steps of 0.011
+
+
+def test_the_band_has_the_width_of_the_normal_one_in_a_large_cohort():
+    rng = np.random.default_rng(3)
+    risk = rng.beta(1.5, 8, size=20_000)
+    rows = pd.DataFrame({"patient_id": np.arange(20_000).astype(str), "risk": risk, "onlm": rng.binomial(1, risk)})
+    table = net_benefit(rows, thresholds=[0.15], n_bootstrap=4000).table.set_index("model_id")
+    w, positive = 0.15 / 0.85, rows["risk"] >= 0.15
+    worth = {"model": positive * (rows["onlm"] - w * (1 - rows["onlm"])), "treat_all": rows["onlm"] * (1 + w) - w}
+    for name, each in worth.items():
+        half = (table.loc[name, "high"] - table.loc[name, "low"]) / 2
+        assert half == pytest.approx(1.96 * each.std() / math.sqrt(20_000), rel=0.05), name
+    avoided = 100 * ((1 - positive) * ((1 - rows["onlm"]) - rows["onlm"] / w))
+    half = (table.loc["model", "avoided_high"] - table.loc["model", "avoided_low"]) / 2
+    assert half == pytest.approx(1.96 * avoided.std() / math.sqrt(20_000), rel=0.05)
+
+
+def test_interventions_avoided_have_limits_that_follow_from_the_strategies():
+    table = net_benefit(scored("asah", "p1"), thresholds=GRID).table
+    own, none = (table[table["model_id"] == m].reset_index(drop=True) for m in ("model", "treat_none"))
+    everybody = table[table["model_id"] == "treat_all"].reset_index(drop=True)
+    assert (own["avoided_low"] <= own["interventions_avoided"]).all()
+    assert (own["interventions_avoided"] <= own["avoided_high"]).all()
+    odds = none["threshold"] / (1 - none["threshold"])
+    np.testing.assert_allclose(none["avoided_low"], -100 * everybody["high"] / odds)
+    assert everybody["avoided_low"].isna().all() and none["low"].isna().all()
 
 
 def test_perfect_risks_are_worth_the_prevalence_and_reversed_ones_less_than_nothing():
@@ -79,6 +105,10 @@ def test_bad_requests_are_one_sentence():
         net_benefit(rows, model=[])
 
 
-def test_treating_all_has_no_band_as_the_prevalence_is_held():
-    table = net_benefit(pd.concat([scored("asah", "p1")]), thresholds=GRID).table
-    assert all(math.isnan(v) for v in table.loc[table["model_id"] == "treat_all", "low"])
+def test_treating_all_has_a_band_in_a_cohort_and_none_where_the_prevalence_is_held():
+    rows = scored("asah", "p1")
+    for hold in (False, True):
+        table = net_benefit(rows, thresholds=GRID, hold_prevalence=hold).table
+        assert table.loc[table["model_id"] == "treat_all", "low"].isna().all() == hold
+    free, held = (net_benefit(rows, thresholds=[0.2], hold_prevalence=h).table.iloc[0] for h in (False, True))
+    assert held["high"] - held["low"] < free["high"] - free["low"]

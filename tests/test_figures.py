@@ -23,6 +23,7 @@ from onlm_lab.results import (
     IncidenceCurves,
     LogRank,
     OperatingPoint,
+    PerThousand,
     Roc,
     SubgroupTable,
     SurvivalCurves,
@@ -45,6 +46,14 @@ def _point(model: str = "fused", threshold: float = 0.1) -> OperatingPoint:
         ppv=Estimate(0.3, 0.2, 0.4), npv=Estimate(0.98, 0.94, 0.99), lr_positive=ratio, lr_negative=ratio,
         n_tp=48, n_fp=126, n_tn=126, n_fn=2, model_id=model, n=302, n_events=50,
     )  # fmt: skip
+
+
+def _thousand(model: str = "fused") -> PerThousand:
+    table = pd.DataFrame({"outcome": ["N+ found", "N+ missed", "N0 spared", "N0 called positive"],
+                          "patients": [159.0, 7.0, 417.0, 417.0], "low": [120.0, 2.0, 360.0, 361.0],
+                          "high": [205.0, 24.0, 474.0, 475.0]})  # fmt: skip
+    return PerThousand(table=table, threshold=0.1, prevalence=50 / 302, at_target=False, level=0.95, model_id=model,
+                       n=302, n_events=50)  # fmt: skip
 
 
 def _calibration(model: str = "fused") -> Calibration:
@@ -135,7 +144,7 @@ def _flow() -> pd.DataFrame:
 ALL = {
     "roc": lambda mark: figures.plot_roc([_roc(), _roc("clinical")], points=[_point()], mark=mark),
     "auc_differences": lambda mark: figures.plot_auc_differences([_comparison()], mark=mark),
-    "operating_point": lambda mark: figures.plot_operating_point(_point(), mark=mark),
+    "operating_point": lambda mark: figures.plot_operating_point(_thousand(), mark=mark),
     "calibration": lambda mark: figures.plot_calibration([_calibration(), _calibration("clinical")], mark=mark),
     "decision": lambda mark: figures.plot_decision_curve(_decision(), threshold=0.1, mark=mark),
     "subgroups": lambda mark: figures.plot_subgroups(_subgroups(), mark=mark),
@@ -199,12 +208,11 @@ def test_models_differ_by_dash_as_well_as_by_colour():
     assert len({t.line.color for t in drawn}) == 3 and len({t.line.dash for t in drawn}) == 3
 
 
-def test_a_thousand_patients_are_the_four_counts_scaled():
-    table = figures.per_thousand(_point()).set_index("outcome")["patients"]
-    assert table.sum() == pytest.approx(1000)
-    assert table["N+ found"] == pytest.approx(1000 * 50 / 302 * 0.96)
-    bars = figures.plot_operating_point(_point()).data[0]
-    assert list(bars.x) == pytest.approx(list(table))
+def test_a_thousand_patients_are_drawn_as_they_were_counted_with_their_intervals():
+    bars, table = figures.plot_operating_point(_thousand()).data[0], _thousand().table
+    assert list(bars.x) == list(table["patients"]) and list(bars.y) == list(table["outcome"])
+    assert list(bars.error_x.array) == pytest.approx(list(table["high"] - table["patients"]))
+    assert list(bars.error_x.arrayminus) == pytest.approx(list(table["patients"] - table["low"]))
 
 
 def test_calibration_draws_curve_band_and_tenths():
@@ -332,7 +340,7 @@ def test_names_from_data_are_text_and_not_tags():
     nasty = "<img src=x>"
     drawn = [
         figures.plot_roc(_roc(nasty), points=[_point(nasty)]), figures.plot_subgroups(_subgroups(nasty)),
-        figures.plot_calibration(_calibration(nasty)), figures.plot_operating_point(_point(nasty)),
+        figures.plot_calibration(_calibration(nasty)), figures.plot_operating_point(_thousand(nasty)),
     ]  # fmt: skip
     for figure in drawn:
         texts = json.dumps(json.loads(figure.to_json()))  # plotly's own JSON hides the sign as \\u003c

@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 import pytest
-from binary_reference import SCALE, R, number, scored
+from binary_reference import OPERATING, SCALE, R, number, scored
 
 from onlm_lab.analysis import choose_threshold, operating_point
+from onlm_lab.analysis.target_prevalence import predictive_values
 from onlm_lab.errors import OnlmError
 
 RULES = {
@@ -102,6 +103,43 @@ def test_bad_requests_are_one_sentence():
         choose_threshold(rows.assign(onlm=1))
     with pytest.raises(OnlmError, match="threshold is NaN"):
         operating_point(rows, threshold=math.nan)
+
+
+PREDICTIVE = OPERATING["predictive"]
+
+
+@pytest.mark.parametrize("name", PREDICTIVE)
+def test_predictive_values_at_a_prevalence_equal_r(name):
+    n_tp, n_fp, n_tn, n_fn = PREDICTIVE[name]["counts"]
+    for want in PREDICTIVE[name]["at"]:
+        got = predictive_values(n_tp=n_tp, n_fp=n_fp, n_tn=n_tn, n_fn=n_fn, prevalence=want["prevalence"])
+        for estimate, key in zip(got, ("ppv", "npv"), strict=True):
+            assert [estimate.value, estimate.low, estimate.high] == pytest.approx(want[key], abs=1e-10), key
+            assert ("adjusted" in estimate.method) == (min(PREDICTIVE[name]["counts"]) == 0)
+
+
+def test_at_the_patients_own_prevalence_bayes_gives_back_the_observed_values():
+    got = operating_point(scored("asah", "p1"), threshold=0.3, prevalence=41 / 113)
+    assert got.ppv_at_prevalence.value == pytest.approx(got.ppv.value, abs=1e-12)
+    assert got.npv_at_prevalence.value == pytest.approx(got.npv.value, abs=1e-12)
+    assert got.prevalence == 41 / 113
+    without = operating_point(scored("asah", "p1"), threshold=0.3)
+    assert math.isnan(without.prevalence) and math.isnan(without.ppv_at_prevalence.value)
+
+
+def test_where_more_patients_are_positive_a_positive_call_is_surer_and_a_negative_one_less_sure():
+    points = [operating_point(scored("asah", "p1"), threshold=0.3, prevalence=p) for p in (0.05, 0.15, 0.4)]
+    ppv, npv = ([getattr(p, f"{m}_at_prevalence").value for p in points] for m in ("ppv", "npv"))
+    assert ppv == sorted(ppv) and npv == sorted(npv, reverse=True) and ppv[0] < ppv[2]
+
+
+def test_predictive_values_without_a_class_or_without_a_call_are_nan_with_a_note():
+    one = operating_point(scored("asah", "p1").assign(onlm=0), threshold=0.3, prevalence=0.2)
+    assert math.isnan(one.ppv_at_prevalence.value) and "no N+ patients" in one.ppv_at_prevalence.note
+    nobody = operating_point(scored("asah", "p1"), threshold=math.inf, prevalence=0.2)
+    assert math.isnan(nobody.ppv_at_prevalence.value) and nobody.npv_at_prevalence.value == pytest.approx(0.8)
+    with pytest.raises(OnlmError, match=r"between 0 and 1 \(0.15, not 15\), got 15"):
+        operating_point(scored("asah", "p1"), threshold=0.3, prevalence=15)
 
 
 def test_apparent_is_carried_to_the_result():

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.competing_risks import cumulative_incidence as cumulative_incidence
     from onlm_lab.analysis.continuous_sample_size import sample_size_continuous as sample_size_continuous
     from onlm_lab.analysis.decision import net_benefit as net_benefit
+    from onlm_lab.analysis.decision_difference import compare_net_benefit as compare_net_benefit
     from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
     from onlm_lab.analysis.discrimination import roc as roc
     from onlm_lab.analysis.effect_modification import interaction as interaction
     from onlm_lab.analysis.hazard import cox as cox
     from onlm_lab.analysis.leakage import suspicion as suspicion
     from onlm_lab.analysis.net_reclassification import reclassification as reclassification
+    from onlm_lab.analysis.operating_table import operating_points as operating_points
     from onlm_lab.analysis.optimism import optimism_corrected as optimism_corrected
+    from onlm_lab.analysis.paired_thresholds import compare_operating_points as compare_operating_points
     from onlm_lab.analysis.partial_area import partial_auc as partial_auc
     from onlm_lab.analysis.precision import precision_recall as precision_recall
     from onlm_lab.analysis.prognostic_accuracy import time_dependent_auc as time_dependent_auc
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.subgroup import by_subgroup as by_subgroup
     from onlm_lab.analysis.survival import kaplan_meier as kaplan_meier
     from onlm_lab.analysis.testing_sample_size import sample_size_external as sample_size_external
+    from onlm_lab.analysis.thousand_patients import per_1000 as per_1000
     from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
     from onlm_lab.analysis.thresholds import operating_point as operating_point
     from onlm_lab.analysis.unpaired import compare_aucs_between as compare_aucs_between
@@ -56,10 +60,14 @@ _HOME = {
     "partial_auc": "partial_area",
     "choose_threshold": "thresholds",
     "operating_point": "thresholds",
+    "operating_points": "operating_table",
+    "per_1000": "thousand_patients",
+    "compare_operating_points": "paired_thresholds",
     "assess_calibration": "calibration",
     "recalibrate": "recalibration",
     "apply_recalibration": "recalibration",
     "net_benefit": "decision",
+    "compare_net_benefit": "decision_difference",
     "by_subgroup": "subgroup",
     "by_centre": "centres",
     "reclassification": "net_reclassification",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from onlm_lab.analysis.intervals import normal_quantile, proportion
 from onlm_lab.analysis.rows import Labelled, labelled, require_columns
+from onlm_lab.analysis.target_prevalence import checked_prevalence, predictive_values
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Estimate, OperatingPoint
 
@@ -80,6 +81,7 @@ def operating_point(
     *,
     threshold: float | None = None,
     model: str | None = None,
+    prevalence: float | None = None,
     level: float = 0.95,
     apparent: bool = False,
 ) -> OperatingPoint:
@@ -87,24 +89,28 @@ def operating_point(
 
     Proportions have Wilson's interval (Wilson 1927, doi:10.1080/01621459.1927.10502953), likelihood ratios the log
     method (Simel et al. 1991, doi:10.1016/0895-4356(91)90128-V). Predictive values hold at these patients'
-    prevalence of N+.
+    prevalence of N+; at another one they follow by Bayes' rule, with intervals on the logit scale (Mercaldo, Lau and
+    Zhou 2007, doi:10.1002/sim.2677).
 
     Args:
         rows: a row a patient: patient_id, onlm, risk; predicted_positive (0/1) where no threshold is given.
         threshold: positive if risk >= threshold; None takes each row's own predicted_positive, which came from a
             threshold fixed without that patient.
         model: which model_id; None where the table holds one only.
+        prevalence: the share of N+ patients where the model is to be used, 0 < prevalence < 1, for ppv_at_prevalence
+            and npv_at_prevalence; None leaves them NaN.
         level: coverage of the intervals.
         apparent: True where the threshold was chosen on these very patients; carried into the result. A threshold from
             `choose_threshold` knows it by itself.
 
     Raises:
-        OnlmError: a threshold that is NaN, or predicted_positive absent, missing or not 0/1.
+        OnlmError: a threshold that is NaN, a prevalence outside (0, 1), or predicted_positive absent, missing or not
+            0/1.
     """
+    target = checked_prevalence(prevalence, call="operating_point")
     given = labelled(rows, model=model)
     positive = predicted_positive(given, threshold=threshold)
-    if isinstance(threshold, ChosenThreshold):
-        apparent = apparent or not threshold.chosen_on.isdisjoint(_who(given))
+    apparent = apparent or chosen_on_these(given, threshold=threshold)
     n_tp = int(np.count_nonzero(positive & given.onlm))
     n_fp = int(np.count_nonzero(positive)) - n_tp
     n_fn = given.n_events - n_tp
@@ -113,6 +119,9 @@ def operating_point(
     notes = given.notes
     if given.one_class:
         notes = (*notes, given.one_class)
+    at_target = Estimate(math.nan), Estimate(math.nan)
+    if prevalence is not None:
+        at_target = predictive_values(n_tp=n_tp, n_fp=n_fp, n_tn=n_tn, n_fn=n_fn, prevalence=target, level=level)
     return OperatingPoint(
         threshold=math.nan if threshold is None else float(threshold),
         sensitivity=proportion(n_tp, n_tp + n_fn, level=level, of="N+ patients"),
@@ -121,7 +130,7 @@ def operating_point(
         npv=proportion(n_tn, n_tn + n_fn, level=level, of="negative patients"),
         lr_positive=lr_positive, lr_negative=lr_negative, n_tp=n_tp, n_fp=n_fp, n_tn=n_tn, n_fn=n_fn,
         model_id=given.model_id, n=given.n, n_events=given.n_events, n_excluded=given.n_excluded, apparent=apparent,
-        notes=notes,
+        notes=notes, prevalence=target, ppv_at_prevalence=at_target[0], npv_at_prevalence=at_target[1],
     )  # fmt: skip
 
 
@@ -142,6 +151,11 @@ def predicted_positive(given: Labelled, *, threshold: float | None) -> np.ndarra
             f"({ids}). Pass threshold=... to decide by the risk."
         )
     return own == 1
+
+
+def chosen_on_these(given: Labelled, *, threshold: float | None) -> bool:
+    """Whether a threshold was chosen on some of these very patients, so that what it does to them is apparent."""
+    return isinstance(threshold, ChosenThreshold) and not threshold.chosen_on.isdisjoint(_who(given))
 
 
 def _who(given: Labelled) -> frozenset[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from onlm_lab.figures import theme
@@ -23,8 +24,8 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
     styles = theme.styles_of(names)
     figure = theme.blank(
         title="Would acting on the risk do more good than harm?",
-        subtitle=f"{theme.counts(curve.n, curve.n_events)}; band: 95 % interval"
-        + (" · apparent" if curve.apparent else ""),
+        subtitle=f"{theme.counts(curve.n, curve.n_events)}; band: 95 % interval; "
+        f"thresholds {range_words(table['threshold'])}" + (" · apparent" if curve.apparent else ""),
         height=470, mark=mark,
     )  # fmt: skip
     for name in names:
@@ -32,8 +33,9 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
     for name, (label, dash) in REFERENCES.items():
         rows = table[table["model_id"] == name]
         if len(rows):
+            add_band(figure, rows, name=label, colour=theme.QUIET, group=label)
             figure.add_scatter(
-                x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=label,
+                x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=label, legendgroup=label,
                 line={"color": theme.QUIET, "width": 1.5, "dash": dash},
                 hovertemplate=f"{label}: %{{y:.3f}} at %{{x:.0%}}<extra></extra>",
             )  # fmt: skip
@@ -49,17 +51,29 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
     return figure
 
 
-def _add_model(figure: go.Figure, rows: object, *, name: str, style: theme.Style) -> None:
+def _add_model(figure: go.Figure, rows: pd.DataFrame, *, name: str, style: theme.Style) -> None:
     name = theme.safe(name)
-    band = rows.dropna(subset=["low", "high"])
-    if len(band):
-        shared = {"mode": "lines", "legendgroup": name, "showlegend": False, "hoverinfo": "skip", "line": {"width": 0}}
-        figure.add_scatter(x=band["threshold"], y=band["low"], name=f"{name}, lower limit", **shared)
-        figure.add_scatter(x=band["threshold"], y=band["high"], name=f"{name}, upper limit", fill="tonexty",
-                           fillcolor=theme.faint(style.colour, alpha=0.10), **shared)  # fmt: skip
+    add_band(figure, rows, name=name, colour=style.colour, group=name)
     figure.add_scatter(
         x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=name, legendgroup=name,
         customdata=rows["interventions_avoided"], line={"color": style.colour, "width": 2.2, "dash": style.dash},
         hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.0%}}<br>%{{customdata:.0f}} work-ups avoided per 100"
                       "<extra></extra>",
     )  # fmt: skip
+
+
+def add_band(figure: go.Figure, rows: pd.DataFrame, *, name: str, colour: str, group: str) -> None:
+    """The band between `low` and `high` over the thresholds; nothing where there is none."""
+    band = rows.dropna(subset=["low", "high"])
+    if not len(band):
+        return
+    shared = {"mode": "lines", "legendgroup": group, "showlegend": False, "hoverinfo": "skip", "line": {"width": 0}}
+    figure.add_scatter(x=band["threshold"], y=band["low"], name=f"{name}, lower limit", **shared)
+    figure.add_scatter(x=band["threshold"], y=band["high"], name=f"{name}, upper limit", fill="tonexty",
+                       fillcolor=theme.faint(colour, alpha=0.10), **shared)  # fmt: skip
+
+
+def range_words(thresholds: pd.Series) -> str:
+    """'2 % to 40 %': the range of thresholds that is drawn, which the study states."""
+    low, high = float(thresholds.min()), float(thresholds.max())
+    return f"{100 * low:.3g}{theme.PERCENT} to {100 * high:.3g}{theme.PERCENT}"

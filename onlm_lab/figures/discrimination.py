@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from onlm_lab.figures import theme
-from onlm_lab.results import AucComparison, Estimate, OperatingPoint, Roc, RocBand
+from onlm_lab.results import AucComparison, Estimate, OperatingPoint, PerThousand, Roc, RocBand
 
 
 def preferred_auc(roc: Roc) -> Estimate:
@@ -102,33 +102,19 @@ def plot_auc_differences(comparison: AucComparison | Sequence[AucComparison], *,
     return figure
 
 
-def per_thousand(point: OperatingPoint) -> pd.DataFrame:
-    """What the threshold does to 1,000 patients such as these: outcome, patients, low, high.
-
-    The interval is that of sensitivity or specificity; the share of N+ is taken as seen in these patients.
-    """
-    positive, negative = 1000 * point.n_events / point.n, 1000 * (point.n - point.n_events) / point.n
-    sens, spec = point.sensitivity, point.specificity
-    rows = [
-        ("N+ found", positive * sens.value, positive * sens.low, positive * sens.high),
-        ("N+ missed", positive * (1 - sens.value), positive * (1 - sens.high), positive * (1 - sens.low)),
-        ("N0 spared", negative * spec.value, negative * spec.low, negative * spec.high),
-        ("N0 called positive", negative * (1 - spec.value), negative * (1 - spec.high), negative * (1 - spec.low)),
-    ]
-    return pd.DataFrame(rows, columns=["outcome", "patients", "low", "high"])
-
-
-def plot_operating_point(point: OperatingPoint, *, mark: str = "") -> go.Figure:
+def plot_operating_point(per_1000: PerThousand, *, mark: str = "") -> go.Figure:
     """Per 1,000 patients: N+ found and missed, N0 spared and called positive at the threshold, with intervals."""
-    table = per_thousand(point)
+    table = per_1000.table
     colours = [theme.STYLES[i].colour for i in (2, 3, 0, 1)]
     patterns = ["", "/", "", "/"]
-    where = "each fold's own threshold" if pd.isna(point.threshold) else f"risk ≥ {point.threshold:.3f}"
-    warn = " · apparent: the threshold was chosen on these patients" if point.apparent else ""
+    where = "each fold's own threshold" if pd.isna(per_1000.threshold) else f"risk ≥ {per_1000.threshold:.3f}"
+    share = f"; at {theme.percent(per_1000.prevalence)} N+ as named" if per_1000.at_target else ""
+    warn = " · apparent: the threshold was chosen on these patients" if per_1000.apparent else ""
     figure = theme.blank(
         title="What would this threshold do to 1,000 such patients?",
-        subtitle=f"{theme.safe(point.model_id)}, {where}; {theme.counts(point.n, point.n_events)}{warn}", height=340,
-        mark=mark,
+        subtitle=f"{theme.safe(per_1000.model_id)}, {where}; {theme.counts(per_1000.n, per_1000.n_events)}"
+        f"{share}{warn}",
+        height=340, mark=mark,
     )  # fmt: skip
     figure.add_bar(
         x=table["patients"], y=table["outcome"], orientation="h", showlegend=False, name="per 1,000",
@@ -140,10 +126,11 @@ def plot_operating_point(point: OperatingPoint, *, mark: str = "") -> go.Figure:
     for row in table.itertuples():
         figure.add_annotation(
             x=1, xref="paper", xanchor="left", xshift=8, y=row.outcome, showarrow=False, align="left",
-            text=f"<b>{row.patients:.0f}</b> ({row.low:.0f} to {row.high:.0f})", font={"size": 12},
+            text="not estimated" if pd.isna(row.patients)
+            else f"<b>{row.patients:.0f}</b> ({row.low:.0f} to {row.high:.0f})", font={"size": 12},
         )  # fmt: skip
     figure.update_layout(margin={"r": 120})
-    figure.update_xaxes(title_text="Patients of 1,000 (95 % interval)", range=[0, 1000])
+    figure.update_xaxes(title_text=f"Patients of 1,000 ({100 * per_1000.level:.0f} % interval)", range=[0, 1000])
     figure.update_yaxes(autorange="reversed", ticks="")
     return figure
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from onlm_lab import analysis
 from onlm_lab.analysis.rows import Labelled
-from onlm_lab.results import AucComparison, Calibration, DecisionCurve, OperatingPoint, Roc
+from onlm_lab.results import AucComparison, Calibration, DecisionCurve, OperatingPoint, PerThousand, Roc
 
 
 class Judged:
@@ -51,6 +51,10 @@ class Judged:
     def point(self, model: str, *, threshold: float | None) -> OperatingPoint:
         """What a threshold does; None: each row's own. Not kept: it is quick, and thresholds are many."""
         return analysis.operating_point(self.patients(model), threshold=threshold)
+
+    def per_1000(self, model: str, *, threshold: float | None) -> PerThousand:
+        """The same of 1,000 such patients."""
+        return analysis.per_1000(self.patients(model), threshold=threshold)
 
     def decision(
         self, models: Sequence[str], *, thresholds: Sequence[float], n_bootstrap: int, seed: int

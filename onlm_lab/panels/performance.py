@@ -39,7 +39,7 @@ def tiles(rows: pd.DataFrame | Judged, *, model: str, threshold: float | None = 
     """
     judged = Judged.of(rows)
     roc, point = judged.roc(model), judged.point(model, threshold=threshold)
-    per_1000 = figures.per_thousand(point).set_index("outcome")
+    per_1000 = judged.per_1000(model, threshold=threshold).table.set_index("outcome")
 
     def of_1000(name: str) -> Tile:
         row = per_1000.loc[name]
@@ -168,8 +168,8 @@ def operating_panel(
 ) -> Panel:
     """What the threshold does to 1,000 patients."""
     judged = Judged.of(rows)
-    one, point = judged.patients(model).frame, judged.point(model, threshold=threshold)
-    table = figures.per_thousand(point)
+    one, per_1000 = judged.patients(model).frame, judged.per_1000(model, threshold=threshold)
+    table = per_1000.table
     by = table.set_index("outcome")["patients"]
     sentence = (
         f"At {threshold_words(one, threshold=threshold)}, of 1,000 such patients {by['N+ found']:.0f} N+ would be "
@@ -179,7 +179,7 @@ def operating_panel(
     if threshold is not None:
         sentence += " A threshold that was picked for how these numbers look is optimistic."
     return Panel("operating_point", "What would this threshold do to 1,000 such patients?",
-                 figures.plot_operating_point(point, mark=mark), table, sentence, notes_of(point))  # fmt: skip
+                 figures.plot_operating_point(per_1000, mark=mark), table, sentence, notes_of(per_1000))  # fmt: skip
 
 
 def _from_to(low: float, high: float) -> str:

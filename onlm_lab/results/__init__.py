@@ -7,6 +7,7 @@ is the same.
 """
 
 from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.results.operating import NetBenefitDifference, OperatingComparison, OperatingTable, PerThousand
 from onlm_lab.results.planning import SampleSize, TestingSampleSize
 from onlm_lab.results.prediction import (
     AbstentionCurve,
@@ -52,9 +53,13 @@ __all__ = [
     "IncidenceCurves",
     "Interaction",
     "LogRank",
+    "NetBenefitDifference",
+    "OperatingComparison",
     "OperatingPoint",
+    "OperatingTable",
     "OptimismCorrected",
     "PartialAuc",
+    "PerThousand",
     "PrecisionRecall",
     "Recalibration",
     "Reclassification",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 
 import pandas as pd
@@ -49,7 +50,11 @@ class AucComparison:
 
 @result
 class OperatingPoint:
-    """What a threshold does: positive if risk >= threshold. `threshold` is NaN when each row carried its own."""
+    """What a threshold does: positive if risk >= threshold. `threshold` is NaN when each row carried its own.
+
+    `ppv`, `npv` hold at these patients' share of N+; `ppv_at_prevalence`, `npv_at_prevalence` at the share
+    `prevalence`, where one was named.
+    """
 
     threshold: float
     sensitivity: Estimate
@@ -68,6 +73,9 @@ class OperatingPoint:
     n_excluded: dict[str, int] = field(default_factory=dict)
     apparent: bool = False
     notes: tuple[str, ...] = ()
+    prevalence: float = math.nan
+    ppv_at_prevalence: Estimate = Estimate(math.nan)
+    npv_at_prevalence: Estimate = Estimate(math.nan)
 
 
 @result
@@ -101,7 +109,7 @@ class Calibration:
 @result
 class DecisionCurve:
     """Net benefit against the threshold: model_id (incl. treat_all, treat_none), threshold, net_benefit, low, high,
-    interventions_avoided (per 100 patients)."""
+    interventions_avoided (per 100 patients), avoided_low, avoided_high."""
 
     table: pd.DataFrame
     n: int
