@@ -7,6 +7,7 @@ is the same.
 """
 
 from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.results.mechanisms import Associations, PenalisedModel
 from onlm_lab.results.planning import SampleSize, TestingSampleSize
 from onlm_lab.results.prediction import (
     AbstentionCurve,
@@ -20,6 +21,7 @@ from onlm_lab.results.prediction import (
     Roc,
     SubgroupTable,
 )
+from onlm_lab.results.sensitivity import ConfidentMistakes, LabelSensitivity, MissingDataSensitivity
 from onlm_lab.results.time_to_event import (
     FollowUp,
     HazardModel,
@@ -32,17 +34,22 @@ from onlm_lab.results.time_to_event import (
 
 __all__ = [
     "AbstentionCurve",
+    "Associations",
     "AucComparison",
     "Calibration",
     "CentreTable",
+    "ConfidentMistakes",
     "DecisionCurve",
     "Estimate",
     "FollowUp",
     "HazardModel",
     "IncidenceCurves",
     "Interaction",
+    "LabelSensitivity",
     "LogRank",
+    "MissingDataSensitivity",
     "OperatingPoint",
+    "PenalisedModel",
     "Recalibration",
     "Reclassification",
     "Rmst",
