@@ -21,7 +21,8 @@ BESIDE = ("centre", "risk_low", "risk_high", "ood_score")
 # What a reader of a case asks first, where it is in the table; known before treatment, then what pathology found.
 FACTS = (
     "age_years", "sex", "smoking", "pack_years", "histology", "lobe", "central_location", "nodule_type",
-    "total_diameter_mm", "solid_diameter_mm", "ctr", "cea_ng_ml", "suv_max", "ct_volume_ml", "ct_quality",
+    "total_diameter_mm", "solid_diameter_mm", "ctr", "cea_ng_ml", "suv_max", "ct_volume_ml", "ct_longest_axial_mm",
+    "ct_solid_axial_mm", "ct_ctr", "ct_mean_hu", "ct_distance_to_pleura_mm", "ct_quality",
     "pathological_n", "nodes_examined", "n2_stations_examined", "lvi", "grade", "treatment",
 )  # fmt: skip
 MOST_LEVELS = 30
