@@ -288,8 +288,8 @@ def _notes(given: _Patients) -> list[str]:
     low, high = (float(q) for q in np.quantile(given.risk, [0.05, 0.95]))
     if 0 < high - low < NARROW_RISKS:
         notes.append(
-            f"90 % of the risks lie between {low:.3f} and {high:.3f}: so close together that an SD of their log odds "
-            "is next to nothing in risk, and may be chance of the folds; look at the risk before calibration too"
+            f"90 % of the risks lie between {low:.3f} and {high:.3f}: close together, so that an SD of their log "
+            "odds is little in risk; calibrated risks that lie so close may differ by chance of the folds alone"
         )
     lost = int((~given.has_confounders).sum())
     if lost:

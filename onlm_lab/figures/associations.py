@@ -26,10 +26,13 @@ def plot_associations(associations: Associations, *, names: dict[str, str] | Non
     names = names or {}
     both = bool(associations.adjusted_for)
     effects, tests = associations.effects, associations.tests
-    lines = []
+    lines: list[Line] = []
+    told: set[object] = set()  # of a category with several levels there is one P, told once
     for (marker, _), rows in effects.groupby(["marker", "contrast"], sort=False):
         test = tests[tests["marker"] == marker].set_index("adjusted")
-        points = [_point(rows[rows["adjusted"] == which], test, adjusted=which) for which in (False, True)[: 1 + both]]
+        points = [_point(rows[rows["adjusted"] == which], math.nan if marker in told else test.loc[which, "p_bh"])
+                  for which in (False, True)[: 1 + both]]  # fmt: skip
+        told.add(marker)
         label = f"<b>{theme.safe(names.get(str(marker), label_of(str(marker))))}</b><br>{_counts(rows.iloc[0])}"
         lines.append(Line(label, points))
     figure = theme.blank(
@@ -39,7 +42,7 @@ def plot_associations(associations: Associations, *, names: dict[str, str] | Non
         f"{_adjusted(associations)}association, not mechanism",
         height=210 + 44 * max(len(lines), 1), mark=mark,
     )  # fmt: skip
-    draw_forest(figure, lines, series=("unadjusted", "adjusted")[: 1 + both])
+    draw_forest(figure, lines, series=("unadjusted", "adjusted")[: 1 + both], right=210)
     figure.add_vline(x=0, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text=EFFECT)
     figure.update_layout(margin={"t": 92, "b": 84})
@@ -95,14 +98,14 @@ def _counts(row: pd.Series) -> str:
     return f"{theme.safe(str(row['contrast']) or 'one level')}{sides or ', n = ' + str(int(row['n']))}{missing}"
 
 
-def _point(rows: pd.DataFrame, test: pd.DataFrame, *, adjusted: bool) -> Point | None:
+def _point(rows: pd.DataFrame, p_value: float) -> Point | None:
     if not len(rows):  # a level that only the other model has
         return None
     row = rows.iloc[0]
     if math.isnan(row["effect"]):
         return Point(math.nan, math.nan, math.nan, "too few" if "fewer" in row["note"] else "not estimated")
     said = theme.with_interval(Estimate(row["effect"], row["low"], row["high"]))
-    p = theme.p_value(float(test.loc[adjusted, "p_bh"]))
+    p = theme.p_value(float(p_value))
     return Point(row["effect"], row["low"], row["high"], f"{said}{', ' + p if p else ''}")
 
 

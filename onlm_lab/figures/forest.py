@@ -28,7 +28,9 @@ class Line:
     points: Sequence[Point | None] = ()
 
 
-def draw_forest(figure: go.Figure, lines: Sequence[Line], *, series: Sequence[str], digits: int = 2) -> None:
+def draw_forest(
+    figure: go.Figure, lines: Sequence[Line], *, series: Sequence[str], digits: int = 2, right: int = 150
+) -> None:
     """Points with intervals, the first line at the top; the series of a line stand a little apart.
 
     Args:
@@ -36,6 +38,7 @@ def draw_forest(figure: go.Figure, lines: Sequence[Line], *, series: Sequence[st
         lines: from the top.
         series: a name a point of each line; one name draws no legend.
         digits: decimals on hover.
+        right: pixels for the numbers in words.
     """
     apart = 0.3 if len(series) > 1 else 0.0
     for k, name in enumerate(series):
@@ -61,4 +64,4 @@ def draw_forest(figure: go.Figure, lines: Sequence[Line], *, series: Sequence[st
         if said:
             figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=8, y=i, text=said, showarrow=False,
                                   align="left", font={"size": 11})  # fmt: skip
-    figure.update_layout(margin={"r": 150})
+    figure.update_layout(margin={"r": right})

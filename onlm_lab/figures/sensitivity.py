@@ -33,7 +33,8 @@ def plot_label_sensitivity(sensitivity: LabelSensitivity, *, measure: str = "auc
     for row in sensitivity.table.to_dict("records"):
         said = "All labelled" if not row["column"] else f"At least {int(row['minimum'])} {_SAID[row['column']]}"
         gone = row["n_left_out"] + row["n_unknown"]
-        left = f"<br>{gone} N0 left out, {row['n_unknown']} of them unknown" if gone else ""
+        unknown = f", {row['n_unknown']} of them unknown" if row["n_unknown"] else ""
+        left = f"<br>{gone} N0 left out{unknown}" if gone else ""
         lines.append(Line(f"<b>{said}</b>  {row['n_positive']}/{row['n']}{left}", [_point(row, measure)]))
     figure = theme.blank(
         title="Does the performance hold where N0 can be trusted?",
@@ -82,7 +83,7 @@ def plot_mistakes(mistakes: ConfidentMistakes, *, mark: str = "") -> go.Figure:
         mistakes: the result.
         mark: words laid across the figure.
     """
-    compared = mistakes.compared
+    compared = _telling(mistakes.compared)
     kinds = list(dict.fromkeys(compared["comparison"]))
     lines = []
     for (column, level), rows in compared.groupby(["column", "level"], sort=False):
@@ -116,8 +117,19 @@ def _point(row: dict, measure: str) -> Point:
 
 
 def _difference(row: pd.Series) -> Point:
-    said = theme.with_interval(Estimate(row["smd"], row["low"], row["high"]))
+    said = row["note"] or theme.with_interval(Estimate(row["smd"], row["low"], row["high"]))
     return Point(row["smd"], row["low"], row["high"], "too few" if math.isnan(row["smd"]) else said)
+
+
+def _telling(compared: pd.DataFrame) -> pd.DataFrame:
+    """Without levels that differ in nobody, and without the first of two levels, which mirrors the second."""
+    alike = (
+        compared["note"].eq("the same in everybody").groupby([compared["column"], compared["level"]]).transform("all")
+    )
+    shown = compared[~alike]
+    levels = shown.groupby("column")["level"].transform("nunique")
+    first = shown["level"] == shown.groupby("column")["level"].transform("first")
+    return shown[~((levels == 2) & first)]
 
 
 def _limits(table: pd.DataFrame, measure: str) -> list[float]:
