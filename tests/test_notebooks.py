@@ -106,12 +106,34 @@ def test_the_real_tables_notebook_shows_its_counts_its_licence_and_its_limits(sh
     assert '<td class="short">17 of 93 (18 %)</td><td class="short">9 of 23 (39 %)</td>' in page
 
 
-def test_without_the_table_the_notebook_says_where_to_get_it(tmp_path, monkeypatch):
+def test_the_associations_notebook_counts_its_tests_and_says_what_they_are_not(shared_data, tmp_path, monkeypatch):
+    table = next(shared_data(TABLE).glob("*.csv"))
+    monkeypatch.setenv("ONLM_RADIOGENOMICS", str(table))
+    monkeypatch.setenv("ONLM_RADIOGENOMICS_STUDY", "study")
+    cells = executed("10_associations.py", folder=tmp_path)
+    text = said(cells)
+    assert "116 patients, 23 N+" in text and "CC BY 3.0" in text
+    assert "0 of 5 markers go with the score at a false discovery rate of 5 %" in text
+    assert "fewer than 5 patients in a level" in text and "associations, not mechanisms" in text
+    lvi = re.search(r"Lymphovascular invasion: odds ratio of N\+ (\S+) \((\S+) to .*; 111 patients, 22 N\+", text)
+    assert float(lvi[1]) == pytest.approx((8.5 * 83.5) / (14.5 * 6.5), abs=0.05) and float(lvi[2]) > 1
+    effects, odds = drawn(cells)
+    assert "With which markers" in effects["layout"]["title"]["text"] and odds["layout"]["xaxis"]["type"] == "log"
+    labels = " ".join(effects["layout"]["yaxis"]["ticktext"])
+    assert [
+        word for word in ("19 : 70, 27 missing", "21 : 66", "2 : 85", "14 : 97", "25 : 90") if word not in labels
+    ] == []
+    words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert [w for w in ("Surrogate", "Partly post-operative", "Exploratory", "not mechanism") if w not in words] == []
+
+
+@pytest.mark.parametrize("notebook", ["02_real_table.py", "10_associations.py"])
+def test_without_the_table_the_notebook_says_where_to_get_it(notebook, tmp_path, monkeypatch):
     from nbclient.exceptions import CellExecutionError
 
     monkeypatch.setenv("ONLM_RADIOGENOMICS", str(tmp_path / "elsewhere.csv"))
     with pytest.raises(
         CellExecutionError, match=r"elsewhere\.csv is not here.*doi\.org/10\.7937/K9/TCIA\.2017\.7hs46erv"
     ):
-        executed("02_real_table.py", folder=tmp_path)
+        executed(notebook, folder=tmp_path)
     assert not shutil.os.listdir(tmp_path)

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
     from onlm_lab.analysis.discrimination import roc as roc
     from onlm_lab.analysis.effect_modification import interaction as interaction
+    from onlm_lab.analysis.firth_regression import firth as firth
     from onlm_lab.analysis.hazard import cox as cox
+    from onlm_lab.analysis.label_quality import label_sensitivity as label_sensitivity
     from onlm_lab.analysis.leakage import suspicion as suspicion
+    from onlm_lab.analysis.marker_associations import associations as associations
+    from onlm_lab.analysis.missing_predictors import missing_data_sensitivity as missing_data_sensitivity
+    from onlm_lab.analysis.mistakes import confident_mistakes as confident_mistakes
     from onlm_lab.analysis.net_reclassification import reclassification as reclassification
     from onlm_lab.analysis.operating_table import operating_points as operating_points
     from onlm_lab.analysis.optimism import optimism_corrected as optimism_corrected
@@ -86,6 +91,11 @@ _HOME = {
     "sample_size_survival": "sample_size",
     "sample_size_continuous": "continuous_sample_size",
     "sample_size_external": "testing_sample_size",
+    "missing_data_sensitivity": "missing_predictors",
+    "label_sensitivity": "label_quality",
+    "firth": "firth_regression",
+    "confident_mistakes": "mistakes",
+    "associations": "marker_associations",
 }
 
 __all__ = sorted(_HOME)

@@ -169,6 +169,28 @@ def labelled(rows: pd.DataFrame | Labelled, *, model: str | None = None, risk: b
     return Labelled(frame, label[known] == 1, values, model_id, n_excluded, notes)
 
 
+def predicted(rows: pd.DataFrame, *, model: str | None = None) -> tuple[pd.DataFrame, np.ndarray, str, dict[str, int]]:
+    """Every patient with a risk, whether or not the label is known: rows, risks, model, and who was left out and why.
+
+    For what the risk goes with, not for how well it predicts.
+
+    Args:
+        rows: a row a patient: patient_id, risk in [0, 1]; model_id where there are several.
+        model: which model_id; None where the table holds one only.
+
+    Raises:
+        OnlmError: a missing column, more than one row a patient, a risk outside [0, 1], or nobody with a risk.
+    """
+    require_columns(rows, ["patient_id", "risk"])
+    chosen, model_id = one_row_a_patient(rows, model=model)
+    known = chosen["risk"].notna().to_numpy()
+    if not known.any():
+        raise OnlmError(f"rows: none of the {len(chosen)} patients has a risk. Predict them first.")
+    frame = chosen[known].reset_index(drop=True)
+    n_excluded = {} if known.all() else {"no risk": int((~known).sum())}
+    return frame, _risks(frame, of="patients"), model_id, n_excluded
+
+
 def paired(rows: pd.DataFrame, *, models: list[str]) -> tuple[list[Labelled], dict[str, int]]:
     """The same labelled patients under several models, in the same order, and how many were left out and why."""
     if "model_id" not in rows.columns:
@@ -238,20 +260,20 @@ def _labels(rows: pd.DataFrame) -> np.ndarray:
     return number
 
 
-def _risks(frame: pd.DataFrame) -> np.ndarray:
+def _risks(frame: pd.DataFrame, *, of: str = "labelled patients") -> np.ndarray:
     raw = frame["risk"]
     risk = pd.to_numeric(raw, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     missing = np.isnan(risk)
     if missing.any():
         raise OnlmError(
-            f"rows: risk is missing or no number for {int(missing.sum())} of {len(frame)} labelled patients "
+            f"rows: risk is missing or no number for {int(missing.sum())} of {len(frame)} {of} "
             f"({_some(frame['patient_id'][missing])}). Predict them, or leave them out before the call and say so."
         )
     outside = (risk < 0) | (risk > 1)
     if outside.any():
         raise OnlmError(
             f"rows: risk must lie in [0, 1] (a probability, not percent or a logit); {int(outside.sum())} of "
-            f"{len(frame)} labelled patients lie outside, from {risk.min():g} to {risk.max():g} "
+            f"{len(frame)} {of} lie outside, from {risk.min():g} to {risk.max():g} "
             f"({_some(frame['patient_id'][outside])})."
         )
     return risk

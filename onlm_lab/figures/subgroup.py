@@ -33,7 +33,7 @@ _LABELS = {
     "pet_ct_done": "PET/CT done", "onlm": "Occult nodal metastasis",
 }  # fmt: skip
 _UNITS = {"_mm": "mm", "_years": "years", "_ng_ml": "ng/mL", "_ml": "mL", "_hu": "HU", "_days": "days"}
-_CAPITALS = ("kps", "ecog", "nsclc", "ct", "pet", "lvi", "os", "rfs", "t", "n", "m", "n2")
+_CAPITALS = ("kps", "ecog", "nsclc", "ct", "pet", "lvi", "egfr", "kras", "alk", "os", "rfs", "t", "n", "m", "n2")
 _SHORT = {word: word.upper() for word in _CAPITALS} | {"followup": "follow-up"}
 
 

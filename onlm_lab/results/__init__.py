@@ -7,6 +7,7 @@ is the same.
 """
 
 from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.results.mechanisms import Associations, PenalisedModel
 from onlm_lab.results.operating import NetBenefitDifference, OperatingComparison, OperatingTable, PerThousand
 from onlm_lab.results.planning import SampleSize, TestingSampleSize
 from onlm_lab.results.prediction import (
@@ -29,6 +30,7 @@ from onlm_lab.results.resampled import (
     PrecisionRecall,
     RocBand,
 )
+from onlm_lab.results.sensitivity import ConfidentMistakes, LabelSensitivity, MissingDataSensitivity
 from onlm_lab.results.time_to_event import (
     FollowUp,
     HazardModel,
@@ -41,24 +43,29 @@ from onlm_lab.results.time_to_event import (
 
 __all__ = [
     "AbstentionCurve",
+    "Associations",
     "AucBetweenGroups",
     "AucComparison",
     "Bootstrap",
     "Calibration",
     "CentreTable",
+    "ConfidentMistakes",
     "DecisionCurve",
     "Estimate",
     "FollowUp",
     "HazardModel",
     "IncidenceCurves",
     "Interaction",
+    "LabelSensitivity",
     "LogRank",
+    "MissingDataSensitivity",
     "NetBenefitDifference",
     "OperatingComparison",
     "OperatingPoint",
     "OperatingTable",
     "OptimismCorrected",
     "PartialAuc",
+    "PenalisedModel",
     "PerThousand",
     "PrecisionRecall",
     "Recalibration",
