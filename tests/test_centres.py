@@ -8,7 +8,7 @@ import pytest
 from binary_reference import FOLDER, R
 
 from onlm_lab.analysis import by_centre
-from onlm_lab.analysis.centres import random_effects
+from onlm_lab.analysis.random_effects_model import random_effects
 from onlm_lab.errors import OnlmError
 
 WANT = R["centres"]

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.bands import roc_band as roc_band
     from onlm_lab.analysis.bootstrapping import bootstrap as bootstrap
     from onlm_lab.analysis.calibration import assess_calibration as assess_calibration
+    from onlm_lab.analysis.calibration_groups import calibration_by as calibration_by
     from onlm_lab.analysis.centres import by_centre as by_centre
+    from onlm_lab.analysis.centres import leave_one_out as leave_one_out
     from onlm_lab.analysis.competing_risks import cumulative_incidence as cumulative_incidence
     from onlm_lab.analysis.continuous_sample_size import sample_size_continuous as sample_size_continuous
     from onlm_lab.analysis.decision import net_benefit as net_benefit
@@ -75,6 +77,8 @@ _HOME = {
     "compare_net_benefit": "decision_difference",
     "by_subgroup": "subgroup",
     "by_centre": "centres",
+    "leave_one_out": "centres",
+    "calibration_by": "calibration_groups",
     "reclassification": "net_reclassification",
     "abstention": "abstaining",
     "suspicion": "leakage",

@@ -54,10 +54,10 @@ def assess_calibration(
     if np.isnan(fitted).any():
         notes.append(f"no smooth curve: {span:.0%} of the patients or more share one risk")
     distance = np.abs(fitted - data.value)[place]
-    intercept, joint, slope, extreme = _recalibration(given, level=level)
+    intercept, joint, slope, extreme = recalibration_line(given, level=level)
     if extreme:
         notes.append(f"{extreme} of {given.n} risks were exactly 0 or 1; taken as {CLIP:g} from it for the logit")
-    brier, scaled = _brier(given, level=level)
+    brier, scaled = brier_score(given, level=level)
     return Calibration(
         intercept=intercept,
         intercept_joint=joint,
@@ -78,6 +78,12 @@ def assess_calibration(
         apparent=apparent,
         notes=tuple(notes),
     )
+
+
+def smooth_distance(given: Labelled, *, span: float = 0.75) -> np.ndarray:
+    """How far each patient's risk lies from the smooth curve; NaN where there is no curve. (n,)"""
+    data, place = _tabulated(given)
+    return np.abs(fit_at_values(data, span=span) - data.value)[place]
 
 
 def observed_to_expected(given: Labelled, *, level: float = 0.95) -> Estimate:
@@ -106,7 +112,8 @@ def separated(x: np.ndarray, onlm: np.ndarray) -> bool:
     return bool(nonevent.max() <= event.min() or event.max() <= nonevent.min())
 
 
-def _recalibration(given: Labelled, *, level: float) -> tuple[Estimate, Estimate, Estimate, int]:
+def recalibration_line(given: Labelled, *, level: float) -> tuple[Estimate, Estimate, Estimate, int]:
+    """Calibration in the large, joint intercept, slope, and how many risks were exactly 0 or 1."""
     extreme = int(np.count_nonzero((given.risk == 0) | (given.risk == 1)))
     if given.one_class:
         nothing = Estimate(math.nan, level=level, method=_WALD, note=given.one_class)
@@ -135,7 +142,8 @@ def _estimate(value: float, se: float, *, level: float, note: str) -> Estimate:
     return wald(value, se, level=level, method=_WALD)
 
 
-def _brier(given: Labelled, *, level: float) -> tuple[Estimate, float]:
+def brier_score(given: Labelled, *, level: float) -> tuple[Estimate, float]:
+    """The Brier score, and 1 less its share of what the prevalence alone would have."""
     error = (given.risk - given.onlm) ** 2
     score, share = float(error.mean()), given.n_events / given.n
     scaled = math.nan if given.one_class else 1 - score / (share * (1 - share))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,13 +13,12 @@ from scipy.special import chdtrc
 from onlm_lab.analysis.calibration import log_odds, observed_to_expected, separated
 from onlm_lab.analysis.discrimination import area_under_curve, auc_intervals, prefers_logit
 from onlm_lab.analysis.intervals import normal_quantile, proportion
+from onlm_lab.analysis.levels import MISSING, levels_of
 from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled, labelled, require_columns
 from onlm_lab.analysis.thresholds import predicted_positive
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Estimate, SubgroupTable
-
-MISSING = "missing"
 
 
 def by_subgroup(
@@ -74,7 +72,7 @@ def by_subgroup(
         notes.append("no threshold and no predicted_positive: no sensitivity or specificity")
     table, tests = [], []
     for name in names:
-        levels, code = _levels(given.frame[name], name=name, edges=declared.get(name))
+        levels, code = levels_of(given.frame[name], name=name, edges=declared.get(name))
         parts = [_part(given, code == k) for k in range(len(levels))]
         for k, label in enumerate(levels):
             own = None if positive is None else positive[code == k]
@@ -106,44 +104,6 @@ def adjust_p_values(p_values: np.ndarray, *, method: str) -> np.ndarray:
     else:
         raise OnlmError(f"adjust_p_values: method must be holm or bh, got '{method}'.")
     return out
-
-
-def _levels(column: pd.Series, *, name: str, edges: Sequence[float] | None) -> tuple[list[str], np.ndarray]:
-    """The names of the levels, and each patient's level; a last level 'missing' where values are missing."""
-    missing = column.isna().to_numpy()
-    if edges is not None:
-        levels, code = _binned(column, name=name, edges=edges)
-    elif isinstance(column.dtype, pd.CategoricalDtype):
-        levels, code = [str(c) for c in column.cat.categories], column.cat.codes.to_numpy().astype(int)
-    else:
-        values = column[~missing]
-        if pd.api.types.is_numeric_dtype(column) and not values.isin([0, 1]).all():
-            raise OnlmError(
-                f"by_subgroup: column '{name}' holds numbers ({values.nunique()} different). Declare its edges before "
-                f"looking, such as bins={{'{name}': [{float(values.median()):g}]}}."
-            )
-        if pd.api.types.is_numeric_dtype(column):
-            values = values.astype(float).astype(int)
-        words = values.astype(str)
-        levels = sorted(pd.unique(words))
-        code = np.full(len(column), -1)
-        code[~missing] = pd.Categorical(words, categories=levels).codes
-    code = np.where(missing, len(levels), code)
-    return ([*levels, MISSING] if missing.any() else levels), code
-
-
-def _binned(column: pd.Series, *, name: str, edges: Sequence[float]) -> tuple[list[str], np.ndarray]:
-    cut = np.asarray(list(edges), dtype=float)
-    if not len(cut) or not np.all(np.isfinite(cut)) or not np.all(np.diff(cut) > 0):
-        raise OnlmError(f"by_subgroup: bins for '{name}' must be rising finite edges, got {list(edges)}.")
-    number = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    wrong = np.isnan(number) & column.notna().to_numpy()
-    if wrong.any():
-        raise OnlmError(
-            f"by_subgroup: '{name}' has bins, but {int(wrong.sum())} of {len(column)} values are no number."
-        )
-    inner = [f"{a:g} to <{b:g}" for a, b in pairwise(cut)]
-    return [f"<{cut[0]:g}", *inner, f">={cut[-1]:g}"], np.searchsorted(cut, number, side="right")
 
 
 def _part(given: Labelled, inside: np.ndarray) -> Labelled:

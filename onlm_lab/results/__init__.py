@@ -7,6 +7,7 @@ is the same.
 """
 
 from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.results.groups import CalibrationByGroup, CentreInfluence
 from onlm_lab.results.mechanisms import Associations, PenalisedModel
 from onlm_lab.results.operating import NetBenefitDifference, OperatingComparison, OperatingTable, PerThousand
 from onlm_lab.results.planning import SampleSize, TestingSampleSize
@@ -48,6 +49,8 @@ __all__ = [
     "AucComparison",
     "Bootstrap",
     "Calibration",
+    "CalibrationByGroup",
+    "CentreInfluence",
     "CentreTable",
     "ConfidentMistakes",
     "DecisionCurve",

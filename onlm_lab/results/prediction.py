@@ -135,11 +135,14 @@ class SubgroupTable:
 
 @result
 class CentreTable:
-    """Does the model work in every centre? `table`: centre, n, n_positive, auc, low, high, method, is_pooled, note.
+    """Does the model work in every centre? `table`: centre, n, n_positive, auc, low, high, method, is_pooled, note, and
+    intercept (calibration in the large), slope and oe_ratio, each with _low and _high.
 
     `pooled`: random effects on the logit scale (REML) with Hartung-Knapp's interval; `pooled_conservative`: the same
     with the variance factor never below 1; `prediction_interval`: where the AUC of a new centre is expected (value:
     the pooled AUC). `tau2`: variance between centres on the logit scale; `i2`: its share of the total, 0 to 1.
+    `measures`: the same of auc, intercept, slope and oe_ratio (pooled on the log scale), a row each: measure, scale,
+    n_pooled, value, low, high, low_conservative, high_conservative, prediction_low, prediction_high, tau2, i2, note.
     """
 
     table: pd.DataFrame
@@ -154,6 +157,7 @@ class CentreTable:
     n: int
     n_events: int
     n_excluded: dict[str, int] = field(default_factory=dict)
+    measures: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
 
 

@@ -1,0 +1,91 @@
+"""Do risks mean what they say in every group? Calibration by level of a column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from onlm_lab.analysis.calibration import brier_score, observed_to_expected, recalibration_line, smooth_distance
+from onlm_lab.analysis.intervals import normal_quantile
+from onlm_lab.analysis.levels import levels_of
+from onlm_lab.analysis.rows import Labelled, labelled, require_columns
+from onlm_lab.results import CalibrationByGroup, Estimate
+
+LINE = ("intercept", "slope", "oe_ratio")
+
+
+def calibration_by(
+    rows: pd.DataFrame,
+    *,
+    column: str,
+    bins: Sequence[float] | None = None,
+    model: str | None = None,
+    min_patients: int = 10,
+    level: float = 0.95,
+) -> CalibrationByGroup:
+    """Calibration in the large, slope, O:E, ICI and Brier score in each level of a column, as `assess_calibration`.
+
+    A level with fewer than `min_patients` N+ or N0 has NaN and says why: the slope of few patients is mostly chance.
+
+    Args:
+        rows: a row a patient: patient_id, onlm, risk and the column.
+        column: what to group by: words, categories, 0/1; a column of numbers needs bins.
+        bins: the rising inner edges for a column of numbers, declared before looking.
+        model: which model_id; None where the table holds one only.
+        min_patients: the least number of N+, and of N0, that gives a number.
+        level: coverage of the intervals.
+
+    Raises:
+        OnlmError: an absent column, a column of numbers without bins, or edges that do not rise.
+    """
+    normal_quantile(level)
+    require_columns(rows, [column])
+    given = labelled(rows, model=model)
+    names, code = levels_of(given.frame[column], name=column, edges=bins, call="calibration_by")
+    table = []
+    for k, name in enumerate(names):
+        inside = code == k
+        part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
+        table.append({"level": name} | calibration_row(part, least=min_patients, level=level))
+    return CalibrationByGroup(
+        table=pd.DataFrame(table), column=column, model_id=given.model_id, n=given.n, n_events=given.n_events,
+        n_excluded=given.n_excluded, notes=given.notes,
+    )  # fmt: skip
+
+
+def calibration_row(part: Labelled, *, least: int, level: float) -> dict[str, object]:
+    """The numbers of one group: n, n_positive, each measure with _low and _high, note."""
+    row: dict[str, object] = {"n": part.n, "n_positive": part.n_events}
+    few = too_few(part, least=least)
+    nothing = Estimate(math.nan, level=level, note=few)
+    found = dict.fromkeys((*LINE, "brier"), nothing)
+    ici, note = math.nan, few
+    if not few:
+        large, _, slope, _ = recalibration_line(part, level=level)
+        brier, _ = brier_score(part, level=level)
+        found = {
+            "intercept": large,
+            "slope": slope,
+            "oe_ratio": observed_to_expected(part, level=level),
+            "brier": brier,
+        }
+        ici = float(np.mean(smooth_distance(part)))
+        note = "; ".join(dict.fromkeys(e.note for e in found.values() if e.note))
+    for name, estimate in found.items():
+        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return row | {"ici": ici, "note": note}
+
+
+def too_few(part: Labelled, *, least: int) -> str:
+    """Why a group gives no number; empty where it does."""
+    if part.n == 0:
+        return "no patients"
+    if part.n_events < least:
+        return f"fewer than {least} N+"
+    if part.n - part.n_events < least:
+        return f"fewer than {least} N0"
+    return ""
