@@ -20,8 +20,8 @@
 #   be N+ before surgery.
 # - **Partly post-operative**: histology, one of the predictors, comes from the resection.
 # - **Exploratory**: no hypothesis was registered, and the cohort is small. Nothing here confirms anything.
-# - **Association, not mechanism**: the risk is arithmetic on the predictors. A marker that goes with it may only go with
-#   smoking or histology, and says nothing of how cancer reaches a node.
+# - **Association, not mechanism**: the risk is arithmetic on the predictors. A marker that goes with it may only go
+#   with smoking or histology, and says nothing of how cancer reaches a node.
 #
 # Research use only.
 
@@ -30,8 +30,8 @@
 # Risk: out of fold, from models that did not see the patient. Effect: by how many SD the log odds of risk differ
 # with the marker; least squares with HC3 standard errors (MacKinnon and White 1985). Odds ratio of a marker per SD:
 # maximum likelihood, or Firth's penalty where fewer than ten patients a coefficient carry it. One P a marker, adjusted
-# over the markers by Benjamini and Hochberg (false discovery rate) and by Holm. A level of fewer than five patients gives
-# no number.
+# over the markers by Benjamini and Hochberg (false discovery rate) and by Holm. A level of fewer than five patients
+# gives no number.
 
 # %% [markdown]
 # ## Where is the table?
@@ -84,9 +84,9 @@ print(f"AUC of the score: {auc}, {auc.method}.")
 
 # %% [markdown]
 # ## Which markers does the table have, and in whom?
-# Mutations and translocation from resected tissue; invasion and grade from the pathologist. Grade in its five steps from
-# G1 to G3. Absent from the table: PD-L1, ROS1, spread through air spaces, Ki-67. The public TCGA table has EGFR, KRAS and
-# ALK only, with EGFR as "mutated or not known", and was not used here.
+# Mutations and translocation from resected tissue; invasion and grade from the pathologist. Grade in its five steps
+# from G1 to G3. Absent from the table: PD-L1, ROS1, spread through air spaces, Ki-67. The public TCGA table has EGFR,
+# KRAS and ALK only, with EGFR as "mutated or not known", and was not used here.
 
 # %%
 markers = ["egfr_mutated", "kras_mutated", "alk_translocated", "lvi", "pleural_invasion", "grade"]
@@ -135,33 +135,19 @@ kras = found.tests[(found.tests["marker"] == "kras_mutated") & ~found.tests["adj
 print(f"Unadjusted, KRAS has P = {kras['p_value']:.3f}, after Benjamini-Hochberg {kras['p_bh']:.2f}.")
 
 # %% [markdown]
-# Of five markers one nominal P below 0.05 is no surprise. Tumours of smokers carry KRAS mutations, smoking is a
-# predictor, and once smoking is adjusted for half the difference is gone. That is how an association without any
-# mechanism looks.
+# One nominal P below 0.05 among five markers is no surprise. Tumours of smokers carry KRAS mutations more often,
+# smoking is a predictor, and half the difference is gone once age, sex, smoking and the fold are adjusted for. That is
+# how an association without a mechanism may look.
 
 # %% [markdown]
 # **Table S1.** One test a marker; what could not be tested says why, and is not counted among the tests.
 
 # %%
-columns = [
-    "marker",
-    "kind",
-    "adjusted",
-    "n",
-    "n_missing",
-    "f",
-    "df",
-    "df_residual",
-    "p_value",
-    "p_holm",
-    "p_bh",
-    "note",
-]
-found.tests[columns].round(3)
+found.tests.round(3)
 
 # %% [markdown]
 # No association found is not the absence of one. The intervals are the result: differences of about half a SD remain
-# possible for most markers, of nearly a whole one for lymphovascular invasion.
+# possible for most markers, of nearly a whole one for lymphovascular invasion (grade: per step of five).
 
 # %%
 wide = found.effects[found.effects["adjusted"]].set_index("marker")[["effect", "low", "high"]]
@@ -174,7 +160,8 @@ wide.assign(half_width=(wide["high"] - wide["low"]) / 2).round(2)
 figures.plot_marker_odds(found, names=names)
 
 # %% [markdown]
-# **Table S2.** The method of each odds ratio, and the AUC of the score for the marker.
+# **Table S2.** The method of each odds ratio, and the AUC of the score for the marker. Intervals here are of one marker
+# at a time; their number is counted in Table S1 only.
 
 # %%
 found.binary.drop(columns="note").round(2)
@@ -202,16 +189,18 @@ print(
 )
 
 # %% [markdown]
-# Vessels invaded in the specimen and cancer in the nodes are two findings of one pathology report. That they go together
-# is known, and is no discovery of this table; it shows that the data can show an association where there is one. The
-# score, which knows nothing of the vessels, does not carry it.
+# Vessels invaded in the specimen and cancer in the nodes are two findings of one pathology report. That they go
+# together is known, and is no discovery of this table; it shows that the data can show an association where there is
+# one. The score, which knows nothing of the vessels, does not carry it.
 
 # %% [markdown]
 # ## What may be said
 # - In 116 patients with a surrogate label, the score of a clinical model that does not separate N+ from N0 went with no
-#   marker that the table has, once the number of tests was counted. A score without information does no other.
+#   marker that the table has, once the number of tests was counted. Of a score without information nothing else
+#   was to be expected.
 # - Markers are missing not at random; two patients have an ALK translocation, too few for a number.
-# - Adjustment cannot mend what was not measured, and adjusting for predictors of the score removes part of what it says.
+# - Adjustment cannot mend what was not measured, and adjusting for predictors of the score removes part of what it
+#   says.
 # - No mechanism was shown, and none can be shown this way. With a model that predicts, and images, the same three calls
 #   ask the question in earnest.
 

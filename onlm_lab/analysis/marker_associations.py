@@ -77,6 +77,11 @@ def associations(
 
     Raises:
         OnlmError: no marker, an absent column, a marker that is a confounder too, or a value that its order lacks.
+
+    Example:
+        >>> rows = pd.DataFrame({"patient_id": range(20), "risk": np.linspace(0.1, 0.5, 20), "lvi": [0.0, 1.0] * 10})
+        >>> bool(associations(rows, markers=["lvi"]).effects["effect"][0] > 0)
+        True
     """
     names, confounders = _names(markers, adjust, ordered)
     normal_quantile(level)
