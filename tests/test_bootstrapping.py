@@ -264,6 +264,8 @@ def test_wrong_arguments_are_said():
     rows = made(40)
     with pytest.raises(OnlmError, match=r"statistic must be one of auc, .* got 'roc'"):
         bootstrap(rows, statistic="roc")
+    with pytest.raises(OnlmError, match=r"or a call that takes rows, got \['auc'\]"):
+        bootstrap(rows, statistic=["auc"])
     with pytest.raises(OnlmError, match="interval must be 'percentile' or 'bca', got 'basic'"):
         bootstrap(rows, interval="basic")
     with pytest.raises(OnlmError, match="whole clusters cannot be drawn within"):

@@ -265,7 +265,7 @@ def _too_few(given: Labelled, value: float, *, within: bool, n_clusters: int | N
 
 
 def _refuse(statistic: object, interval: str, by_cluster: str | None, stratified: bool | None) -> None:
-    if not callable(statistic) and statistic not in STATISTICS:
+    if not callable(statistic) and (not isinstance(statistic, str) or statistic not in STATISTICS):
         raise OnlmError(
             f"bootstrap: statistic must be one of {', '.join(STATISTICS)}, or a call that takes rows, got "
             f"{statistic!r}."

@@ -53,7 +53,7 @@ def optimism_corrected(
         OnlmError: an unknown statistic, more than one row a patient, no label, or risks of another length or range.
     """
     z = normal_quantile(level)
-    if not callable(statistic) and statistic not in STATISTICS:
+    if not callable(statistic) and (not isinstance(statistic, str) or statistic not in STATISTICS):
         raise OnlmError(
             f"optimism_corrected: statistic must be one of {', '.join(STATISTICS)}, or a call that takes rows, got "
             f"{statistic!r}."

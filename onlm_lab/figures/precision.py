@@ -41,7 +41,7 @@ def plot_precision_recall(results: PrecisionRecall | Sequence[PrecisionRecall], 
         )  # fmt: skip
     figure.update_xaxes(title_text="Recall (sensitivity): N+ patients found (%)", range=[-0.01, 1.01],
                         tickformat=".0%", constrain="domain")  # fmt: skip
-    figure.update_yaxes(title_text="Precision (PPV): N+ among those called positive (%)", range=[-0.01, 1.02],
+    figure.update_yaxes(title_text="Precision (PPV): called who are N+ (%)", range=[-0.01, 1.02],
                         tickformat=".0%")  # fmt: skip
     return figure
 
