@@ -284,7 +284,10 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
     openings = handle.openings
     if handle.remembered and not openings:
         say("  the locked test set was opened to other predictions than these: it is closed to them")
-    results = battery.analyse(handle.rows(), plan=study.analysis, seed=study.seed, progress=True, openings=openings)
+    results = battery.analyse(
+        handle.rows(), plan=study.analysis, predictors=study.training.predictors, seed=study.seed, progress=True,
+        openings=openings,
+    )  # fmt: skip
     out = handle.folder / "results.json"
     battery.write_results(results, out)
     outputs = [out]

@@ -1,9 +1,11 @@
 """results.json holds each call's own result under its model, and says what was refused."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from onlm_lab import analysis
 from onlm_lab.analysis.battery import analyse, write_results
@@ -45,6 +47,49 @@ def test_an_operating_point_at_a_threshold_chosen_on_the_same_patients_is_appare
     assert analyse(rows, plan=PLAN)["a"]["operating_point"]["apparent"] is True
     decided = rows.assign(predicted_positive=(rows["risk"] > 0.2).astype(float))
     assert analyse(decided, plan=PLAN)["a"]["operating_point"]["apparent"] is False
+
+
+def test_models_are_compared_in_every_way_and_the_better_one_is_better_in_all():
+    chance = np.random.default_rng(8)
+    good = predictions()
+    onlm = good["onlm"].to_numpy()
+    risk = np.clip(0.15 + 0.4 * onlm + chance.normal(0, 0.15, len(onlm)), 0.01, 0.99)
+    good = good.assign(risk=risk, predicted_positive=(risk >= 0.3).astype(float))
+    poor = good.assign(model_id="b", risk=0.4, predicted_positive=1.0)
+    plan = dataclasses.replace(PLAN, risk_cuts=(0.2, 0.5))
+    found = analyse(pd.concat([good, poor]), plan=plan)["a"]
+    assert found["compare_operating_points"]["b"]["specificity"]["low"] > 0
+    assert found["compare_operating_points"]["b"]["sensitivity"]["value"] <= 0  # whom everybody calls, nobody misses
+    differences = [row["difference"] for row in found["compare_net_benefit"]["b"]["table"]]
+    assert len(differences) == 39 and max(differences) > 0
+    assert found["reclassification"]["b"]["nri"]["value"] > 0  # from b to a
+    assert "reclassification" not in analyse(pd.concat([good, poor]), plan=PLAN)["a"]
+
+
+def test_the_plan_says_prevalence_minimum_of_nodes_markers_and_predictors():
+    chance = np.random.default_rng(9)
+    rows = predictions(240)
+    rows = rows.assign(
+        predicted_positive=(rows["risk"] > 0.3).astype(float), nodes_examined=chance.integers(1, 30, len(rows)),
+        egfr=(chance.uniform(size=len(rows)) < rows["risk"]).astype(float), age_years=chance.normal(65, 8, len(rows)),
+        cea_ng_ml=np.where(chance.uniform(size=len(rows)) < 0.3, np.nan, 3.0),
+    )  # fmt: skip
+    plan = dataclasses.replace(PLAN, prevalence=0.1, min_nodes=(6, 10), markers=("egfr",), confounders=("age_years",))
+    found = analyse(rows, plan=plan, predictors=["cea_ng_ml", "age_years"])["a"]
+    assert found["not_done"] == {}
+    assert sum(row["patients"] for row in found["per_1000"]["table"][:2]) == pytest.approx(100)
+    assert found["operating_point"]["ppv_at_prevalence"]["value"] < found["operating_point"]["ppv"]["value"]
+    assert [row["minimum"] for row in found["label_sensitivity"]["table"]] == [None, 6, 10]
+    assert found["associations"]["adjusted_for"] == ["age_years"]
+    assert found["associations"]["tests"][0]["p_value"] < 0.05
+    assert {row["grouping"] for row in found["missing_data_sensitivity"]["table"]} >= {"completeness", "cea_ng_ml"}
+    assert "label_sensitivity" not in analyse(rows, plan=PLAN)["a"]
+
+
+def test_no_patients_row_is_in_the_results():
+    found = analyse(predictions(), plan=PLAN)["a"]
+    assert found["confident_mistakes"]["n_missed"] > 0 and found["confident_mistakes"]["compared"]
+    assert "patient_id" not in json.dumps(found) and '"P1"' not in json.dumps(found)
 
 
 def test_what_a_call_refuses_is_kept_in_its_own_words_and_the_rest_is_done():

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import analysis
+from onlm_lab.analysis.label_battery import GROUP, label_calls, thresholds
 from onlm_lab.errors import OnlmError
 from onlm_lab.study import Analysis
 
@@ -36,13 +37,10 @@ SAID_OF = {
     "test": "internal testing: the final model in patients who were set aside before anything was fitted",
 }
 ARMS = ("surgery", "sbrt")
-GROUP = "predicted_group"
-DOUBTS = {"log_odds_spread": ("risk_low", "risk_high"), "ood_score": ("ood_score",)}  # what a table must tell of them
-N_THRESHOLDS = 39
 
 
 def analyse(
-    rows: pd.DataFrame, *, plan: Analysis, seed: int = 0, progress: bool = False,
+    rows: pd.DataFrame, *, plan: Analysis, predictors: Sequence[str] = (), seed: int = 0, progress: bool = False,
     openings: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """All results by model.
@@ -50,7 +48,8 @@ def analyse(
     Args:
         rows: AnalysisRows: predictions of one or more models joined with the cohort.
         plan: the study's [analysis] stage.
-        seed: of the bootstrap bands.
+        predictors: the columns whose missing values are looked at; none without them.
+        seed: of the bootstraps.
         progress: show a bar on stderr.
         openings: of the locked test set (number, time_utc, purpose, ...), where it was opened to these predictions.
     """
@@ -67,7 +66,7 @@ def analyse(
     benefit = {n: functools.cache(lambda n=n: _net_benefit(sets[n], plan=plan, seed=seed)) for n in sets}
 
     def ask(name: str, *, model: str, outcome: pd.DataFrame) -> dict[str, Any]:
-        calls = _labelled_calls(sets[name], model=model, models=models, plan=plan)
+        calls = label_calls(sets[name], model=model, models=models, plan=plan, predictors=predictors, seed=seed)
         calls |= _outcome_calls(outcome, model=model, plan=plan) | {"net_benefit": benefit[name]}
         return _collect(calls)
 
@@ -163,45 +162,6 @@ def with_group(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     group = rows["predicted_positive"].map({1: "high", 0: "low"}).astype(object)
     return rows.assign(**{GROUP: group.where(rows["predicted_positive"].notna(), None)})
-
-
-def thresholds(plan: Analysis) -> np.ndarray:
-    """The grid of the decision curve, over the range that the study states."""
-    low, high = plan.threshold_range
-    return np.round(np.linspace(low, high, N_THRESHOLDS), 6)
-
-
-def _labelled_calls(
-    rows: pd.DataFrame, *, model: str, models: list[str], plan: Analysis
-) -> dict[str, Callable[[], dict[str, Any]]]:
-    """What needs the label."""
-    one = rows[rows["model_id"] == model]
-    columns = [c for c in plan.subgroups if c in rows.columns]
-    bins = {k: list(v) for k, v in plan.bins.items() if k in columns}
-    calls: dict[str, Callable[[], dict[str, Any]]] = {
-        "roc": lambda: analysis.roc(one).to_dict(),
-        "operating_point": lambda: _operating_point(one),
-        "assess_calibration": lambda: analysis.assess_calibration(one).to_dict(),
-        "by_subgroup": lambda: analysis.by_subgroup(one, columns=columns, bins=bins).to_dict(),
-        "by_centre": lambda: analysis.by_centre(one).to_dict(),
-    }
-    known = [by for by, columns in DOUBTS.items() if all(c in one and one[c].notna().any() for c in columns)]
-    if known:
-        calls["abstention"] = lambda: {by: analysis.abstention(one, by=by).to_dict() for by in known}
-    others = [m for m in models if m != model]
-    if others:
-        calls["compare_aucs"] = lambda: {
-            other: analysis.compare_aucs(rows, model_a=model, model_b=other).to_dict() for other in others
-        }
-    return calls
-
-
-def _operating_point(rows: pd.DataFrame) -> dict[str, Any]:
-    """At each row's own threshold; where none came with the predictions, at 95 % sensitivity, marked apparent."""
-    if GROUP in rows.columns:
-        return analysis.operating_point(rows).to_dict()
-    threshold = analysis.choose_threshold(rows, rule="sensitivity", target=0.95)
-    return analysis.operating_point(rows, threshold=threshold).to_dict()
 
 
 def _net_benefit(rows: pd.DataFrame, *, plan: Analysis, seed: int) -> dict[str, Any]:
