@@ -10,7 +10,15 @@ import pandas as pd
 
 from onlm_lab import analysis
 from onlm_lab.analysis.rows import Labelled
-from onlm_lab.results import AucComparison, Calibration, DecisionCurve, OperatingPoint, PerThousand, Roc
+from onlm_lab.results import (
+    AucComparison,
+    Calibration,
+    DecisionCurve,
+    OperatingPoint,
+    PerThousand,
+    PrecisionRecall,
+    Roc,
+)
 
 
 class Judged:
@@ -38,6 +46,10 @@ class Judged:
     def roc(self, model: str) -> Roc:
         """Its ROC curve and AUC."""
         return self._once(("roc", model), lambda: analysis.roc(self.patients(model)))
+
+    def precision(self, model: str) -> PrecisionRecall:
+        """Its precision-recall curve and average precision."""
+        return self._once(("precision", model), lambda: analysis.precision_recall(self.patients(model)))
 
     def calibration(self, model: str) -> Calibration:
         """How well its risks are calibrated."""

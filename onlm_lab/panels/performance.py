@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from onlm_lab import figures
+from onlm_lab import analysis, figures
 from onlm_lab.figures import theme
 from onlm_lab.figures.decision import REFERENCES
 from onlm_lab.panels.judged import Judged
@@ -161,6 +162,65 @@ def decision_panel(
     return Panel("decision_curve", "Would acting on the risk do more good than harm?",
                  figures.plot_decision_curve(curve, threshold=threshold, mark=mark), table, sentence,
                  notes_of(curve))  # fmt: skip
+
+
+def precision_panel(rows: pd.DataFrame | Judged, *, models: Sequence[str] | None = None, mark: str = "") -> Panel:
+    """Precision against recall of the models: of those called positive, how many are N+?"""
+    judged = Judged.of(rows)
+    found = [judged.precision(m) for m in (models or models_of(judged.rows))]
+    table = pd.DataFrame(
+        {
+            "model_id": r.model_id, "n": r.n, "n_positive": r.n_events,
+            **_spread("average_precision", r.average_precision), "prevalence": r.prevalence,
+        }
+        for r in found
+    )  # fmt: skip
+    first = found[0]
+    sentence = (
+        f"{first.model_id}: average precision {theme.with_interval(first.average_precision)}; a useless model has "
+        f"{first.prevalence:.2f}, the share of N+ ({first.n_events} N+ of {first.n})."
+    )
+    return Panel("precision_recall", "Of the patients called positive, how many are N+?",
+                 figures.plot_precision_recall(found, mark=mark), table, sentence, notes_of(*found))  # fmt: skip
+
+
+def benefit_difference_panel(
+    rows: pd.DataFrame | Judged, *, model: str, other: str, thresholds: Sequence[float], n_bootstrap: int = 500,
+    seed: int = 0, mark: str = "",
+) -> Panel:  # fmt: skip
+    """Net benefit of `model` minus that of another, in the same patients, over a range of thresholds."""
+    found = analysis.compare_net_benefit(
+        Judged.of(rows).rows, model_a=model, model_b=other, thresholds=thresholds, n_bootstrap=n_bootstrap,
+        generator=np.random.default_rng(seed),
+    )  # fmt: skip
+    table = found.table
+    clear = table.loc[table["low"] > 0, "threshold"]
+    where = (
+        f"its interval lies above 0 at {len(clear)} of {len(table)} thresholds, {_from_to(clear.min(), clear.max())}"
+        if len(clear)
+        else f"its interval includes 0 or lies below it at each of {len(table)} thresholds"
+    )
+    sentence = f"Net benefit of {model} minus that of {other}: {where} (n = {found.n}; pointwise intervals)."
+    return Panel("net_benefit_difference", "Is acting on the one model worth more than acting on the other?",
+                 figures.plot_net_benefit_difference(found, mark=mark), table, sentence, notes_of(found))  # fmt: skip
+
+
+def operating_differences_panel(rows: pd.DataFrame | Judged, *, model: str, other: str, mark: str = "") -> Panel:
+    """Sensitivity and specificity of `model` minus those of another, each at its own thresholds; the same patients."""
+    found = analysis.compare_operating_points(Judged.of(rows).rows, model_a=model, model_b=other)
+    said = "; ".join(
+        f"{name} {theme.with_interval(estimate, as_percent=True)}"
+        + (f", mid-{theme.p_value(p)}" if not math.isnan(p) else "")
+        for name, estimate, p in zip(
+            ("sensitivity", "specificity"), (found.sensitivity, found.specificity), found.table["p_mid"], strict=True
+        )
+    )
+    sentence = (
+        f"{model} minus {other} in the same patients, each at its own thresholds: {said} (McNemar; n = {found.n})."
+    )
+    return Panel("operating_differences", "Which model decides better, in the same patients?",
+                 figures.plot_operating_differences(found, mark=mark), found.table, sentence,
+                 notes_of(found))  # fmt: skip
 
 
 def operating_panel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from onlm_lab import runs
 from onlm_lab.figures import theme
+from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.patients import models_of, splits_of, tested
 from onlm_lab.runs import Run
 from onlm_lab.study import Study
@@ -59,6 +61,11 @@ class Material:
     oracle: dict[str, dict[str, Any]]
     reading: tuple[str, ...]
     mark: str
+
+    @cached_property
+    def judged(self) -> Judged:
+        """The tested rows, with what was computed of them so far."""
+        return Judged(self.tested)
 
     @property
     def primary(self) -> str:

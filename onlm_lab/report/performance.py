@@ -15,10 +15,13 @@ from onlm_lab.panels.doubt import DOUBTS, abstention_panel
 from onlm_lab.panels.panel import Panel
 from onlm_lab.panels.patients import TESTED, of_model
 from onlm_lab.panels.performance import (
+    benefit_difference_panel,
     calibration_panel,
     comparison_panel,
     decision_panel,
+    operating_differences_panel,
     operating_panel,
+    precision_panel,
     roc_panel,
 )
 from onlm_lab.panels.subgroups import columns_of, interaction_table, subgroup_panel
@@ -57,7 +60,7 @@ def discrimination(material: Material) -> Section:
 
 
 def _auc(material: Material) -> list[Block]:
-    panel = roc_panel(material.tested, models=material.models, mark=material.mark)
+    panel = roc_panel(material.judged, models=material.models, mark=material.mark)
     rows = [
         {
             "Model": row["model_id"], "AUC (95 % interval)": spread(row, "auc"),
@@ -83,7 +86,12 @@ def _auc(material: Material) -> list[Block]:
         blocks += attempt(lambda: _differences(material))
     else:
         blocks.append(Text("One model only: there is no difference of AUC to show."))
-    return blocks
+    return blocks + attempt(lambda: _precision(material))
+
+
+def _precision(material: Material) -> list[Block]:
+    panel = precision_panel(material.judged, models=material.models, mark=material.mark)
+    return panel_blocks(panel, id="fig-precision-recall")
 
 
 def _too_good(material: Material, *, model: str, auc: float) -> str | None:
@@ -101,7 +109,7 @@ def _oracle_row(name: str, said: dict[str, object]) -> dict[str, str]:
 
 
 def _differences(material: Material) -> list[Block]:
-    panel = comparison_panel(material.tested, model=material.primary, others=material.models[1:], mark=material.mark)
+    panel = comparison_panel(material.judged, model=material.primary, others=material.models[1:], mark=material.mark)
     return panel_blocks(panel, id="fig-auc-differences", wide=True)
 
 
@@ -109,7 +117,7 @@ def calibration(material: Material) -> Section:
     """Calibration curves with intercept, slope, O:E, ICI and Brier of every model."""
 
     def build() -> list[Block]:
-        panel = calibration_panel(material.tested, models=material.models, mark=material.mark)
+        panel = calibration_panel(material.judged, models=material.models, mark=material.mark)
         shown = pd.DataFrame(
             {
                 "Model": r["model_id"], "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
@@ -164,7 +172,7 @@ def decision(material: Material) -> Section:
 
     def build() -> list[Block]:
         panel = decision_panel(
-            material.tested, thresholds=grid, models=material.models, n_bootstrap=plan.bootstrap,
+            material.judged, thresholds=grid, models=material.models, n_bootstrap=plan.bootstrap,
             seed=material.study.seed, mark=material.mark,
         )  # fmt: skip
         asked = [t for t in (0.05, 0.10, 0.15, 0.20, 0.30) if low <= t <= high]
@@ -183,9 +191,28 @@ def decision(material: Material) -> Section:
         return [
             *panel_blocks(panel, id="fig-decision"),
             table(shown, caption="Net benefit at a few thresholds (of working up nobody: 0).", folded=True),
+            *attempt(lambda: _benefit_difference(material, grid=grid)),
         ]
 
     return Section("decision", "Decision curve: would acting on the risk help?", tuple(attempt(build)))
+
+
+def _benefit_difference(material: Material, *, grid: list[float]) -> list[Block]:
+    """The primary model against the best-known simpler one."""
+    other = _simpler(material)
+    if other is None:
+        return []
+    panel = benefit_difference_panel(
+        material.judged, model=material.primary, other=other, thresholds=grid,
+        n_bootstrap=material.study.analysis.bootstrap, seed=material.study.seed, mark=material.mark,
+    )  # fmt: skip
+    return panel_blocks(panel, id="fig-benefit-difference")
+
+
+def _simpler(material: Material) -> str | None:
+    """What the primary model has to beat: the model of clinical data alone, else the next one."""
+    others = [m for m in material.models if m != material.primary]
+    return next((m for m in ("clinical", *others) if m in others), None)
 
 
 def _strategy(model: str) -> str:
@@ -197,7 +224,7 @@ def operating_point(material: Material) -> Section:
     target = theme.percent(material.study.training.target_sensitivity)
 
     def build() -> list[Block]:
-        measured = roc_panel(material.tested, models=material.models).table
+        measured = roc_panel(material.judged, models=material.models).table
         shown = pd.DataFrame(
             {
                 "Model": r["model_id"],
@@ -208,7 +235,7 @@ def operating_point(material: Material) -> Section:
             }
             for r in measured.to_dict("records")
         )  # fmt: skip
-        panel = operating_panel(material.tested, model=material.primary, mark=material.mark)
+        panel = operating_panel(material.judged, model=material.primary, mark=material.mark)
         return [
             Text(
                 f"Each threshold was fixed on training patients alone, as the highest that reached {target} "
@@ -217,10 +244,19 @@ def operating_point(material: Material) -> Section:
             ),
             table(shown, caption="Operating point of each model, 95 % intervals (Wilson)."),
             *panel_blocks(panel, id="fig-operating-point"),
+            *attempt(lambda: _operating_differences(material)),
             note("PPV and NPV hold at the share of N+ seen here; they change with it."),
         ]
 
     return Section("operating-point", f"Operating point at {target} sensitivity", tuple(attempt(build)))
+
+
+def _operating_differences(material: Material) -> list[Block]:
+    other = _simpler(material)
+    if other is None:
+        return []
+    panel = operating_differences_panel(material.judged, model=material.primary, other=other, mark=material.mark)
+    return panel_blocks(panel, id="fig-operating-differences")
 
 
 def _threshold(rows: pd.DataFrame) -> str:
@@ -235,7 +271,7 @@ def subgroups(material: Material) -> Section:
     def build() -> list[Block]:
         columns = columns_of(material.tested, wanted=plan.subgroups)
         told = {"model": material.primary, "columns": columns, "bins": plan.bins}
-        panel = subgroup_panel(material.tested, **told, mark=material.mark)
+        panel = subgroup_panel(material.judged, **told, mark=material.mark)
         tests = interaction_table(material.tested, **told)
         shown = pd.DataFrame(
             {
@@ -275,7 +311,7 @@ def centres(material: Material) -> Section:
 
     def build() -> list[Block]:
         told = {"model": material.primary, "columns": ["centre"], "mark": material.mark}
-        panel = subgroup_panel(material.tested, **told)
+        panel = subgroup_panel(material.judged, **told)
         shown = pd.DataFrame(
             {
                 "Centre": r["level"], "N+ / patients": f"{int(r['n_positive'])} / {int(r['n'])}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onlm_lab import steps
 from onlm_lab.figures import theme
-from onlm_lab.report import held_out, imaging, outcomes, participants, performance, provenance, standard
+from onlm_lab.report import held_out, imaging, outcomes, participants, performance, provenance, robustness, standard
 from onlm_lab.report.material import Material, gather
 from onlm_lab.report.section import Section
 from onlm_lab.report.summary import five_lines
@@ -19,7 +19,8 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
     standard.reference_standard, imaging.imaging, provenance.model_specification,
     performance.discrimination, performance.calibration, performance.doubt, performance.decision,
     performance.operating_point,
-    performance.subgroups, performance.centres, held_out.held_out, outcomes.surgery, outcomes.sbrt,
+    performance.subgroups, performance.centres, robustness.sensitivity, robustness.mistakes,
+    robustness.associations, held_out.held_out, outcomes.surgery, outcomes.sbrt,
     provenance.software, provenance.limits,
 )  # fmt: skip
 
