@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab import figures
+from onlm_lab import analysis, figures
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import log_ticks
@@ -354,3 +354,18 @@ def test_ticks_are_whole_or_half_years_and_never_more_than_eight():
         ticks = time_ticks(last)
         assert len(ticks) <= 8 and ticks[0] == 0 and ticks[-1] <= last
         assert all((d / 182.625) == pytest.approx(round(d / 182.625)) for d in ticks)
+
+
+def test_a_curve_of_very_many_points_is_drawn_through_points_of_its_own_less_than_a_pixel_apart():
+    chance = np.random.default_rng(2)
+    onlm = chance.integers(0, 2, 30_000)
+    rows = pd.DataFrame({"patient_id": np.arange(len(onlm)), "onlm": onlm})
+    rows["risk"] = chance.uniform(size=len(onlm)) * 0.7 + 0.3 * onlm * chance.uniform(size=len(onlm))
+    result = analysis.roc(rows)
+    drawn = figures.plot_roc(result).data[1]
+    assert len(drawn.x) < 2100 < len(result.curve)
+    whole = set(zip((1 - result.curve["specificity"]).tolist(), result.curve["sensitivity"].tolist(), strict=True))
+    assert set(zip(drawn.x, drawn.y, strict=True)) <= whole
+    assert (drawn.x[0], drawn.y[0], drawn.x[-1], drawn.y[-1]) == (0, 0, 1, 1)
+    between = np.interp(1 - result.curve["specificity"], drawn.x, drawn.y)
+    assert np.abs(between - result.curve["sensitivity"]).max() < 0.004

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from onlm_lab.figures import theme
 from onlm_lab.results import AucComparison, Estimate, OperatingPoint, PerThousand, Roc, RocBand
 
+MANY_POINTS, EYE = 2000, 1000  # a curve of more points is thinned to steps of 1 / EYE: less than a pixel
+
 
 def preferred_auc(roc: Roc) -> Estimate:
     """The AUC to show first: on the logit scale where events are few or the AUC is high, else pROC's DeLong."""
@@ -45,7 +47,7 @@ def plot_roc(
     for one in bands:
         _add_band(figure, one, style=styles.get(one.model_id, theme.STYLES[0]))
     for one in rocs:
-        curve, style, name = one.curve, styles[one.model_id], theme.safe(one.model_id)
+        curve, style, name = _drawn(one.curve), styles[one.model_id], theme.safe(one.model_id)
         figure.add_scatter(
             x=1 - curve["specificity"], y=curve["sensitivity"], customdata=curve["threshold"], mode="lines",
             name=f"{name}: AUC {theme.with_interval(preferred_auc(one))}", legendgroup=name,
@@ -133,6 +135,16 @@ def plot_operating_point(per_1000: PerThousand, *, mark: str = "") -> go.Figure:
     figure.update_xaxes(title_text=f"Patients of 1,000 ({100 * per_1000.level:.0f} % interval)", range=[0, 1000])
     figure.update_yaxes(autorange="reversed", ticks="")
     return figure
+
+
+def _drawn(curve: pd.DataFrame) -> pd.DataFrame:
+    """The points that the eye can tell apart: of many, those a thousandth or more from the one before; all are real."""
+    if len(curve) <= MANY_POINTS:
+        return curve
+    place = (curve[["sensitivity", "specificity"]] * EYE).round()
+    kept = (place != place.shift()).any(axis=1)
+    kept.iloc[-1] = True
+    return curve[kept]
 
 
 def _bars(value: float, *, low: float, high: float, colour: str) -> dict[str, object]:
