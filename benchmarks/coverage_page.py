@@ -99,8 +99,8 @@ _FOOT = """## What follows
   come; treating all has a band too. Where the numbers of N+ and N0 were fixed by design, the same band is too wide
   ({free_design} %), and `hold_prevalence=True` gives the right one ({held_design} %).
 - O:E: observed and expected N+ vary together, and the interval counts that: {oe} % in a cohort of 1,000, {oe_x} % for
-  risks that are too extreme. The formula for published sums (Debray et al. 2017), which knows the variance of the N+ alone,
-  gives {sums} % and {sums_x} %: too wide where the model explains something.
+  risks that are too extreme. The formula for published sums (Debray et al. 2017), which knows the variance of the N+
+  alone, gives {sums} % and {sums_x} %: too wide where the model explains something.
 - By design, whatever depends on the share of N+ (PPV, NPV, counts of 1,000, intercept, O:E, Brier score) was set by
   the investigator, not found: these intervals are then too wide, and the numbers hold for no clinic. Sensitivity,
   specificity, AUC and slope do not depend on it; PPV and NPV at a named prevalence are there for this.
