@@ -43,5 +43,5 @@ def plot_net_benefit_difference(
         figure.add_vline(x=threshold, line={"color": red, "width": 1.5},
                          annotation={"text": f"{threshold:.0%}", "font": {"color": red}})  # fmt: skip
     figure.update_xaxes(title_text="Threshold: act from this risk on (%)", tickformat=".0%")
-    figure.update_yaxes(title_text="Difference of net benefit (N+ found per patient)")
+    figure.update_yaxes(title_text="Difference (N+ found per patient)")
     return figure

@@ -25,7 +25,7 @@ def plot_operating_differences(comparison: OperatingComparison, *, mark: str = "
         name, found = _WORDS[row["measure"]]
         p = theme.p_value(row["p_mid"])
         said = f"{found} by only one: {row['n_only_a']} against {row['n_only_b']}{f', mid-{p}' if p else ''}"
-        lines.append((f"{name}<br><sub>{said}</sub>", getattr(comparison, row["measure"])))
+        lines.append((f"<b>{name}</b><br>{said}", getattr(comparison, row["measure"])))
     at = [
         f"{theme.safe(model)} at {'its own threshold' if math.isnan(t) else f'risk ≥ {t:.3f}'}"
         for model, t in ((comparison.model_a, comparison.threshold_a), (comparison.model_b, comparison.threshold_b))

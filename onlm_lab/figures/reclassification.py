@@ -11,10 +11,10 @@ from onlm_lab.figures import theme
 from onlm_lab.results import Estimate, Reclassification
 
 _MEASURES = {
-    "nri": "NRI, categories", "nri_events": "  in N+ patients", "nri_nonevents": "  in N0 patients",
-    "nri_continuous": "NRI, any change", "nri_continuous_events": "  in N+ patients",
-    "nri_continuous_nonevents": "  in N0 patients",
-    "idi": "IDI", "idi_events": "  in N+ patients", "idi_nonevents": "  in N0 patients",
+    "nri": "<b>NRI, categories</b>", "nri_events": "in N+ patients", "nri_nonevents": "in N0 patients",
+    "nri_continuous": "<b>NRI, any change</b>", "nri_continuous_events": "in N+ patients",
+    "nri_continuous_nonevents": "in N0 patients",
+    "idi": "<b>IDI</b>", "idi_events": "in N+ patients", "idi_nonevents": "in N0 patients",
 }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def draw_forest(figure: go.Figure, lines: Sequence[tuple[str, Estimate]], *, dig
 
     Args:
         figure: an empty figure.
-        lines: label and estimate; labels from data must be safe already. Two leading blanks set a part in.
+        lines: label and estimate; labels from data must be safe already.
         digits: decimals of the values.
     """
     style, place = theme.STYLES[0], list(range(len(lines)))
@@ -54,11 +54,11 @@ def draw_forest(figure: go.Figure, lines: Sequence[tuple[str, Estimate]], *, dig
         marker={"color": style.colour, "size": 9, "symbol": "square"},
         error_x={"type": "data", "symmetric": False, "color": style.colour, "thickness": 1.5, "width": 4,
                  "array": [e.high - e.value for e in estimates], "arrayminus": [e.value - e.low for e in estimates]},
-        customdata=[[label.strip(), text, theme.safe(e.note)] for (label, e), text in zip(lines, texts, strict=True)],
+        customdata=[[label, text, theme.safe(e.note)] for (label, e), text in zip(lines, texts, strict=True)],
         hovertemplate="%{customdata[0]}: %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     )  # fmt: skip
     figure.update_yaxes(
-        tickvals=place, ticktext=[label.replace("  ", "\u2003") for label, _ in lines], ticks="", showgrid=False,
+        tickvals=place, ticktext=[label for label, _ in lines], ticks="", showgrid=False,
         range=[len(lines) - 0.4, -0.6], tickfont={"size": 11},
     )  # fmt: skip
     for i, (text, estimate) in enumerate(zip(texts, estimates, strict=True)):

@@ -66,6 +66,13 @@ improve <- function(y, old, new, cuts) {
        idi_nonevents = f$improveSpec)
 }
 
+# O:E with the delta method for a ratio: R's gradient of log(O / E) at the two means, and their covariance matrix.
+oe <- function(y, p) {
+  f <- deriv(~ log(o / e), c("o", "e")); o <- mean(y); e <- mean(p); g <- attr(eval(f), "gradient")
+  se <- sqrt(as.numeric(g %*% cov(cbind(y, p)) %*% t(g)) / length(y))
+  o / e * exp(c(0, -1, 1) * z * se)
+}
+
 asah <- read.csv("asah.csv"); tiny <- read.csv("tiny25.csv")
 k1 <- counts(asah$y, asah$p1 >= .3); kt <- counts(tiny$y, tiny$score >= .2); k4 <- counts(tiny$y, tiny$score >= min(tiny$score[tiny$y == 1]))
 out <- list(
@@ -79,5 +86,7 @@ out <- list(
   tables = lapply(list(bentur = c(1, 1, 7, 12), armitage = c(20, 12, 2, 16), equal = c(5, 4, 4, 9), none_both = c(0, 3, 8, 0), one = c(10, 1, 0, 10)),
                   function(k) list(counts = k, difference = do.call(newcombe10, as.list(k)), tests = do.call(mcnemar, as.list(k)))),
   boot = list(cohort = boot(asah$y, asah$p1 >= .2, asah$p2 >= .2, .2, FALSE), by_design = boot(asah$y, asah$p1 >= .2, asah$p2 >= .2, .2, TRUE)),
+  oe = list(asah = list(p1 = oe(asah$y, asah$p1), p2 = oe(asah$y, asah$p2), wrong = oe(asah$y, plogis(.4 + .6 * qlogis(asah$p2)))),
+            tiny25 = list(score = oe(tiny$y, tiny$score), score2 = oe(tiny$y, tiny$score2))),
   improve = list(asah = improve(asah$y, asah$p1, asah$p2, c(.2, .5)), tiny25 = improve(tiny$y, tiny$score, tiny$score2, c(.3, .6))))
 writeLines(toJSON(out, digits = I(17), auto_unbox = TRUE, pretty = TRUE, na = "string"), "operating.json")
