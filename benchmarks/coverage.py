@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.coverage_page import MEASURES, SCENARIOS, page
 from benchmarks.known_truth import ELSEWHERE, THRESHOLD, sample, truth
 from onlm_lab import analysis
-from onlm_lab.results import Calibration, Estimate
+from onlm_lab.results import Estimate
 
 SEED, BLOCK = 20260101, 100
 N_BOOTSTRAP = 1000
@@ -89,18 +89,10 @@ def _single(a: pd.DataFrame, x: pd.DataFrame) -> dict[str, Limits]:
         limits[name] = row.low, row.high
     for rows, mark in ((a, ""), (x, "_x")):
         found = analysis.assess_calibration(rows, span=SPAN)
-        for name in ("intercept", "slope", "oe_ratio", "brier"):
+        for name in ("intercept", "slope", "brier"):
             limits[name + mark] = _ends(getattr(found, name))
-        limits[f"oe_ratio{mark}_sums"] = _of_sums(found)
+        limits |= {f"oe_ratio{mark}": _ends(found.oe_ratio_delta), f"oe_ratio{mark}_sums": _ends(found.oe_ratio)}
     return limits
-
-
-def _of_sums(found: Calibration) -> Limits:
-    """O:E's limits from the sums alone (Debray et al. 2017), to show what they would cover."""
-    if not found.n_events:
-        return math.nan, math.nan
-    factor = math.exp(1.959964 * math.sqrt((1 - found.n_events / found.n) / found.n_events))
-    return found.oe_ratio.value / factor, found.oe_ratio.value * factor
 
 
 def _paired(pair: pd.DataFrame) -> dict[str, Limits]:

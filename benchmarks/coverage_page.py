@@ -41,13 +41,13 @@ MEASURES = (
     Measure("needless", "Of 1,000: N0 called positive", "Wilson"),
     Measure("intercept", "Calibration intercept", "Wald"),
     Measure("slope", "Calibration slope", "Wald"),
-    Measure("oe_ratio", "O:E", "log, delta method"),
-    Measure("oe_ratio_sums", "O:E", "log, formula for published sums (not used)"),
+    Measure("oe_ratio", "O:E", "log, delta method (`oe_ratio_delta`)"),
+    Measure("oe_ratio_sums", "O:E", "log, Debray (`oe_ratio`)"),
     Measure("brier", "Brier score", "normal"),
     Measure("intercept_x", "Intercept, risks too extreme", "Wald"),
     Measure("slope_x", "Slope, risks too extreme", "Wald"),
-    Measure("oe_ratio_x", "O:E, risks too extreme", "log, delta method"),
-    Measure("oe_ratio_x_sums", "O:E, risks too extreme", "log, formula for published sums (not used)"),
+    Measure("oe_ratio_x", "O:E, risks too extreme", "log, delta method (`oe_ratio_delta`)"),
+    Measure("oe_ratio_x_sums", "O:E, risks too extreme", "log, Debray (`oe_ratio`)"),
     Measure("brier_x", "Brier score, risks too extreme", "normal"),
     Measure("net_benefit", "Net benefit", "bootstrap of patients"),
     Measure("net_benefit_held", "Net benefit", "bootstrap, N+ held (`hold_prevalence=True`)"),
@@ -98,9 +98,9 @@ _FOOT = """## What follows
   {held_cohort} % coverage at n = 1,000. `net_benefit` and `compare_net_benefit` therefore resample patients as they
   come; treating all has a band too. Where the numbers of N+ and N0 were fixed by design, the same band is too wide
   ({free_design} %), and `hold_prevalence=True` gives the right one ({held_design} %).
-- O:E: observed and expected N+ vary together, and the interval counts that: {oe} % in a cohort of 1,000, {oe_x} % for
-  risks that are too extreme. The formula for published sums (Debray et al. 2017), which knows the variance of the N+
-  alone, gives {sums} % and {sums_x} %: too wide where the model explains something.
+- O:E: observed and expected N+ vary together. `oe_ratio_delta` counts that: {oe} % in a cohort of 1,000, {oe_x} % for
+  risks that are too extreme. `oe_ratio` follows the field's formula (Debray et al. 2017), which knows the variance of
+  the N+ alone: {sums} % and {sums_x} %, too wide where the model explains something.
 - By design, whatever depends on the share of N+ (PPV, NPV, counts of 1,000, intercept, O:E, Brier score) was set by
   the investigator, not found: these intervals are then too wide, and the numbers hold for no clinic. Sensitivity,
   specificity, AUC and slope do not depend on it; PPV and NPV at a named prevalence are there for this.

@@ -36,9 +36,8 @@ def test_every_measure_equals_r(name, score):
     for field in ("intercept", "intercept_joint", "slope"):
         estimate = getattr(got, field)
         assert [estimate.value, estimate.low, estimate.high] == pytest.approx(want[field], abs=1e-7), field
-    ratio = OPERATING["oe"][name][score]
-    assert [got.oe_ratio.value, got.oe_ratio.low, got.oe_ratio.high] == pytest.approx(ratio, abs=1e-12)
-    assert got.oe_ratio.value == pytest.approx(want["oe"][0], abs=1e-12)
+    for estimate, ratio in ((got.oe_ratio, want["oe"]), (got.oe_ratio_delta, OPERATING["oe"][name][score])):
+        assert [estimate.value, estimate.low, estimate.high] == pytest.approx(ratio, abs=1e-12)
     assert [got.brier.value, got.brier.low, got.brier.high] == pytest.approx(want["brier"], abs=1e-12)
     for field in ("ici", "e50", "e90", "emax", "scaled_brier"):
         assert getattr(got, field) == pytest.approx(want[field], abs=1e-10), field
@@ -47,8 +46,8 @@ def test_every_measure_equals_r(name, score):
     assert (got.groups["n"] * got.groups["risk"]).tolist() == pytest.approx(want["groups"]["expected"], abs=1e-10)
 
 
-def test_the_limits_of_observed_to_expected_are_debrays_where_every_risk_is_the_same():
-    got = assess_calibration(scored("asah", "p1").assign(risk=0.3)).oe_ratio
+def test_the_limits_by_the_delta_method_are_debrays_where_every_risk_is_the_same():
+    got = assess_calibration(scored("asah", "p1").assign(risk=0.3)).oe_ratio_delta
     se = math.log(got.high / got.value) / 1.959963984540054
     assert se == pytest.approx(math.sqrt((1 - 41 / 113) / 41) * math.sqrt(113 / 112), abs=1e-12)
 
@@ -56,9 +55,9 @@ def test_the_limits_of_observed_to_expected_are_debrays_where_every_risk_is_the_
 def test_observed_to_expected_is_surer_the_better_the_risks_tell_who_is_positive():
     rows = scored("asah", "p1")
     sharp = rows.assign(risk=0.3 + 0.4 * rows["onlm"])
-    width = [math.log(r.high / r.low) for r in (assess_calibration(x).oe_ratio for x in (sharp, rows))]
+    width = [math.log(r.high / r.low) for r in (assess_calibration(x).oe_ratio_delta for x in (sharp, rows))]
     assert width[0] < width[1]
-    alike = assess_calibration(rows.assign(risk=rows["onlm"].clip(0, 1))).oe_ratio
+    alike = assess_calibration(rows.assign(risk=rows["onlm"].clip(0, 1))).oe_ratio_delta
     assert alike.value == 1 and math.isnan(alike.low) and "do not differ" in alike.note
 
 

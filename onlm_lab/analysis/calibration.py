@@ -28,11 +28,12 @@ def assess_calibration(
 
     `intercept` has the slope fixed at 1 (calibration in the large); `intercept_joint` and `slope` come from the
     logistic recalibration (Cox 1958, doi:10.1093/biomet/45.3-4.562); a slope below 1 says that the risks are too
-    extreme. O:E has its interval on the log scale. ICI, E50, E90 and Emax are the mean, median, 90th percentile and
-    largest distance between risk and smooth curve over the patients (Austin and Steyerberg 2019,
-    doi:10.1002/sim.8281), the curve being an exact local quadratic regression, span 0.75, not clipped to [0, 1]. Its
-    band is pointwise, from the regression's weights and the binomial variance of the fitted share. The Brier score's
-    interval is normal, from the spread of the squared errors.
+    extreme. O:E has its interval on the log scale; `oe_ratio_delta` has one that counts that observed and expected vary
+    together, and covers better. ICI, E50, E90 and Emax are the mean, median, 90th percentile and largest distance
+    between risk and smooth curve over the patients (Austin and Steyerberg 2019, doi:10.1002/sim.8281), the curve being
+    an exact local quadratic regression, span 0.75, not clipped to [0, 1]. Its band is pointwise, from the regression's
+    weights and the binomial variance of the fitted share. The Brier score's interval is normal, from the spread of the
+    squared errors.
 
     Args:
         rows: a row a patient: patient_id, onlm, risk.
@@ -64,6 +65,7 @@ def assess_calibration(
         intercept_joint=joint,
         slope=slope,
         oe_ratio=observed_to_expected(given, level=level),
+        oe_ratio_delta=observed_to_expected_delta(given, level=level),
         ici=float(distance.mean()),
         e50=float(np.median(distance)),
         e90=float(np.percentile(distance, 90)),
@@ -88,28 +90,46 @@ def smooth_distance(given: Labelled, *, span: float = 0.75) -> np.ndarray:
 
 
 def observed_to_expected(given: Labelled, *, level: float = 0.95) -> Estimate:
-    """N+ patients observed over those expected, with the interval on the log scale.
+    """N+ patients observed over those expected, with the interval on the log scale: SE = sqrt((1 - share) / observed).
 
-    Both sums vary from sample to sample, and together: the standard error of the log ratio is that of the mean of
-    onlm / its mean - risk / its mean (the delta method for a ratio; Cochran 1977, Sampling Techniques, chapter 2).
-    Where every risk is the same it is the sqrt((1 - share) / observed) of Debray et al. 2017, doi:10.1136/bmj.i6460,
-    which is for papers that print sums only: it holds too often where the model explains something (97 to 98 % of
-    samples instead of 95 %), too seldom where risks are far too extreme (docs, coverage).
+    Debray et al. 2017, doi:10.1136/bmj.i6460: the field's formula, which meta-analyses can make from published sums.
+    It takes what is expected as fixed and holds too often (97 to 98 %) where the model explains something; see
+    `observed_to_expected_delta` and docs/coverage.md.
     """
-    method, observed, expected = "log", given.n_events, float(given.risk.sum())
-    if expected == 0:
-        return Estimate(math.nan, level=level, method=method, note="every risk is 0: nothing is expected")
-    ratio = observed / expected
-    if observed == 0:
-        return Estimate(ratio, level=level, method=method, note="no interval: no N+ patient")
-    if given.n < 2:
-        return Estimate(ratio, level=level, method=method, note="no interval: one patient has no spread")
-    apart = given.onlm * (given.n / observed) - given.risk * (given.n / expected)
+    method, observed = "log", given.n_events
+    ratio, why = _ratio(given)
+    if why:
+        return Estimate(ratio, level=level, method=method, note=why)
+    factor = math.exp(normal_quantile(level) * math.sqrt((1 - observed / given.n) / observed))
+    return Estimate(ratio, ratio / factor, ratio * factor, level, method)
+
+
+def observed_to_expected_delta(given: Labelled, *, level: float = 0.95) -> Estimate:
+    """The same ratio with the interval that counts that observed and expected vary together from sample to sample.
+
+    The standard error of the log ratio is that of the mean of onlm / its mean - risk / its mean (the delta method for a
+    ratio; Cochran 1977, Sampling Techniques, chapter 2). Where every risk is the same it is Debray's.
+    """
+    method = "log, delta method"
+    ratio, why = _ratio(given)
+    if not why and given.n < 2:
+        why = "no interval: one patient has no spread"
+    if why:
+        return Estimate(ratio, level=level, method=method, note=why)
+    apart = given.onlm * (given.n / given.n_events) - given.risk * (given.n / float(given.risk.sum()))
     se = float(apart.std(ddof=1)) / math.sqrt(given.n)
     if se <= _NO_SPREAD:
         return Estimate(ratio, level=level, method=method, note="no interval: risks and labels do not differ")
     factor = math.exp(normal_quantile(level) * se)
     return Estimate(ratio, ratio / factor, ratio * factor, level, method)
+
+
+def _ratio(given: Labelled) -> tuple[float, str]:
+    """Observed over expected, and why there is no interval."""
+    expected = float(given.risk.sum())
+    if expected == 0:
+        return math.nan, "every risk is 0: nothing is expected"
+    return given.n_events / expected, "" if given.n_events else "no interval: no N+ patient"
 
 
 def log_odds(risk: np.ndarray) -> np.ndarray:

@@ -83,6 +83,7 @@ class Calibration:
     """Do predicted risks mean what they say?
 
     `intercept`: calibration in the large (slope fixed at 1); `intercept_joint`, `slope`: logistic recalibration.
+    `oe_ratio_delta`: O:E with the interval that counts that observed and expected vary together.
     `curve`: risk, observed, low, high (local regression); `groups`: tenths of risk with n, n_events, risk, observed.
     """
 
@@ -103,6 +104,7 @@ class Calibration:
     n_events: int
     n_excluded: dict[str, int] = field(default_factory=dict)
     apparent: bool = False
+    oe_ratio_delta: Estimate = Estimate(math.nan)
     notes: tuple[str, ...] = ()
 
 
