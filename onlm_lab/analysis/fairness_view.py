@@ -1,4 +1,4 @@
-"""Does the model err more in some patients than in others? Rates by level, the largest gap, and whether it is chance."""
+"""Does the model err more in some patients than in others? Rates by level, the largest gap, and is it chance?"""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def fairness(
 ) -> Fairness:
     """Sensitivity, false positives, PPV and calibration in each level of each column, and the largest gap of each.
 
-    Equal sensitivity and equal false positive rates are equalised odds (Hardt, Price and Srebro 2016, arXiv:1610.02413);
-    they cannot hold together with equal calibration where prevalence differs and the risk is not perfect
+    Equal sensitivity and equal false positive rates are equalised odds (Hardt, Price and Srebro 2016,
+    arXiv:1610.02413); they cannot hold together with equal PPV where prevalence differs and the risk is not perfect
     (Chouldechova 2017, doi:10.1089/big.2016.0047). So no gap alone is a verdict.
 
     A gap is the largest less the smallest value over the levels with enough patients; for O:E the largest over the
