@@ -74,12 +74,21 @@ def test_the_plan_says_prevalence_minimum_of_nodes_markers_and_predictors():
         egfr=(chance.uniform(size=len(rows)) < rows["risk"]).astype(float), age_years=chance.normal(65, 8, len(rows)),
         cea_ng_ml=np.where(chance.uniform(size=len(rows)) < 0.3, np.nan, 3.0),
     )  # fmt: skip
-    plan = dataclasses.replace(PLAN, prevalence=0.1, min_nodes=(6, 10), markers=("egfr",), confounders=("age_years",))
+    plan = dataclasses.replace(
+        PLAN,
+        prevalence=0.1,
+        min_nodes=(6, 10),
+        markers=("egfr",),
+        confounders=("age_years",),
+        bins={"age_years": (65.0,)},
+        fairness=("sex", "age_years"),
+    )
     found = analyse(rows, plan=plan, predictors=["cea_ng_ml", "age_years"])["a"]
     assert found["not_done"] == {}
     assert sum(row["patients"] for row in found["per_1000"]["table"][:2]) == pytest.approx(100)
     assert found["operating_point"]["ppv_at_prevalence"]["value"] < found["operating_point"]["ppv"]["value"]
     assert [row["minimum"] for row in found["label_sensitivity"]["table"]] == [None, 6, 10]
+    assert {row["column"] for row in found["fairness"]["gaps"]} == {"sex", "age_years"}
     assert found["associations"]["adjusted_for"] == ["age_years"]
     assert found["associations"]["tests"][0]["p_value"] < 0.05
     assert {row["grouping"] for row in found["missing_data_sensitivity"]["table"]} >= {"completeness", "cea_ng_ml"}

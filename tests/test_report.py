@@ -28,7 +28,8 @@ FLAGS = [
 ]  # fmt: skip
 SECTIONS = [
     "participants", "table-1", "missing", "reference-standard", "imaging", "model", "discrimination", "calibration",
-    "doubt", "decision", "operating-point", "subgroups", "centres", "held-out", "outcomes-surgery", "outcomes-sbrt",
+    "doubt", "decision", "operating-point", "subgroups", "centres", "fairness", "sensitivity",
+    "mistakes", "associations", "held-out", "outcomes-surgery", "outcomes-sbrt",
     "software", "limits",
 ]  # fmt: skip
 FIGURES = [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.discrimination import compare_aucs as compare_aucs
     from onlm_lab.analysis.discrimination import roc as roc
     from onlm_lab.analysis.effect_modification import interaction as interaction
+    from onlm_lab.analysis.fairness_view import fairness as fairness
     from onlm_lab.analysis.firth_regression import firth as firth
     from onlm_lab.analysis.hazard import cox as cox
     from onlm_lab.analysis.label_quality import label_sensitivity as label_sensitivity
@@ -79,6 +80,7 @@ _HOME = {
     "by_centre": "centres",
     "leave_one_out": "centres",
     "calibration_by": "calibration_groups",
+    "fairness": "fairness_view",
     "reclassification": "net_reclassification",
     "abstention": "abstaining",
     "suspicion": "leakage",

@@ -56,8 +56,15 @@ def label_calls(
             c: analysis.calibration_by(one, column=c, bins=bins.get(c)).to_dict() for c in columns
         },
         "by_centre": lambda: analysis.by_centre(one).to_dict(),
+        "leave_one_out": lambda: analysis.leave_one_out(one).to_dict(),
         "confident_mistakes": lambda: _without_patients(analysis.confident_mistakes(one, **_at(one)).to_dict()),
     }  # fmt: skip
+    unlike = [c for c in plan.fairness if c in present]
+    if unlike:
+        calls["fairness"] = lambda: analysis.fairness(
+            one, columns=unlike, bins={k: v for k, v in bins.items() if k in unlike}, n_resamples=plan.bootstrap,
+            generator=np.random.default_rng(seed),
+        ).to_dict()  # fmt: skip
     doubts = [by for by, needed in DOUBTS.items() if present.issuperset(needed)]
     if doubts:
         calls["abstention"] = lambda: {by: analysis.abstention(one, by=by).to_dict() for by in doubts}

@@ -12,6 +12,7 @@ from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
 from onlm_lab.panels.doubt import DOUBTS, abstention_panel
+from onlm_lab.panels.groups import centres_panel
 from onlm_lab.panels.panel import Panel
 from onlm_lab.panels.patients import TESTED, of_model
 from onlm_lab.panels.performance import (
@@ -330,7 +331,14 @@ def centres(material: Material) -> Section:
         return [
             Text(f"{figures.label_of(material.primary)} model by centre; {how}."),
             table(shown, caption=f"By centre, {TESTED[material.split].split(':')[0]}, 95 % intervals."),
-        ]
+            *(block for measure in ("auc", "slope", "oe_ratio") for block in attempt(
+                lambda measure=measure: panel_blocks(
+                    centres_panel(material.judged, model=material.primary, measure=measure,
+                                  left_out=scheme == "leave_one_centre_out", mark=material.mark),
+                    id=f"fig-centres-{measure.replace('_', '-')}",
+                )
+            )),
+        ]  # fmt: skip
 
     if material.tested.empty or material.tested["centre"].nunique() < 2:
         said = Text("One centre only: nothing can be said about other hospitals.")

@@ -6,12 +6,43 @@ import pandas as pd
 
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
-from onlm_lab.panels import robustness
+from onlm_lab.panels import groups, robustness
+from onlm_lab.panels.subgroups import columns_of
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt, panel_blocks, spread
 from onlm_lab.report.section import Block, Section, Text, note, table
 from onlm_lab.results import Estimate
+
+
+def fairness(material: Material) -> Section:
+    """Whether the model errs more in some patients than in others."""
+    plan = material.study.analysis
+    columns = columns_of(material.tested, wanted=plan.fairness)
+    title = "Fairness: does the model err more in some patients than in others?"
+    if not columns:
+        return Section("fairness", title, (Text("No column to compare was declared ([analysis] fairness)."),))
+
+    def build() -> list[Block]:
+        panel = groups.fairness_panel(
+            material.judged, model=material.primary, columns=columns, bins=plan.bins, n_resamples=plan.bootstrap,
+            seed=material.study.seed, mark=material.mark,
+        )  # fmt: skip
+        shown = pd.DataFrame(
+            {
+                "By": words.column(r["column"]), "Measure": groups.RATE_WORDS[r["measure"]],
+                "Highest": level_words(r["level_high"]), "Lowest": level_words(r["level_low"]),
+                "Gap": theme.with_interval(Estimate(r["gap"], r["low"], r["high"])),
+                "P": words.p_cell(r["p_value"]), "P, Holm": words.p_cell(r["p_holm"]),
+            }
+            for r in panel.table.dropna(subset=["gap"]).to_dict("records")
+        )  # fmt: skip
+        blocks = panel_blocks(panel, id="fig-fairness", wide=True)
+        if len(shown):
+            blocks.append(table(shown, caption="Largest gaps between levels (O:E as a ratio); P by permutation."))
+        return blocks
+
+    return Section("fairness", title, tuple(attempt(build)))
 
 
 def sensitivity(material: Material) -> Section:

@@ -19,7 +19,7 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
     standard.reference_standard, imaging.imaging, provenance.model_specification,
     performance.discrimination, performance.calibration, performance.doubt, performance.decision,
     performance.operating_point,
-    performance.subgroups, performance.centres, robustness.sensitivity, robustness.mistakes,
+    performance.subgroups, performance.centres, robustness.fairness, robustness.sensitivity, robustness.mistakes,
     robustness.associations, held_out.held_out, outcomes.surgery, outcomes.sbrt,
     provenance.software, provenance.limits,
 )  # fmt: skip

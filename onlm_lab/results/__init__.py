@@ -6,6 +6,7 @@ so that nobody downstream can change a number that somebody else reads. Two resu
 is the same.
 """
 
+from onlm_lab.results.fairness import Fairness
 from onlm_lab.results.frozen import Estimate, result
 from onlm_lab.results.groups import CalibrationByGroup, CentreInfluence
 from onlm_lab.results.mechanisms import Associations, PenalisedModel
@@ -55,6 +56,7 @@ __all__ = [
     "ConfidentMistakes",
     "DecisionCurve",
     "Estimate",
+    "Fairness",
     "FollowUp",
     "HazardModel",
     "IncidenceCurves",
