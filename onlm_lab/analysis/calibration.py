@@ -87,8 +87,7 @@ def observed_to_expected(given: Labelled, *, level: float = 0.95) -> Estimate:
     Both sums vary from sample to sample, and together: the standard error of the log ratio is that of the mean of
     onlm / its mean - risk / its mean (the delta method for a ratio; Cochran 1977, Sampling Techniques, chapter 2).
     Where every risk is the same it is the sqrt((1 - share) / observed) of Debray et al. 2017, doi:10.1136/bmj.i6460,
-    which is for papers that print sums only: it holds too often where the model explains something (97 to 98 % of
-    samples instead of 95 %), too seldom where risks are far too extreme (docs, coverage).
+    which is for papers that print sums only: it is too wide where the model explains something (docs, coverage).
     """
     method, observed, expected = "log", given.n_events, float(given.risk.sum())
     if expected == 0:
