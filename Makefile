@@ -13,7 +13,7 @@ help:
 	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 5 minutes)"
 	@echo "make test      all quick checks (under 15 minutes)    make test-all   everything (under 60)"
 	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
-	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage.md (half an hour)"
+	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage.md (15 minutes)"
 
 setup: $(READY)
 

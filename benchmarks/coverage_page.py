@@ -106,10 +106,13 @@ _FOOT = """## What follows
   specificity, AUC and slope do not depend on it; PPV and NPV at a named prevalence are there for this.
 - In a cohort of 100, with 15 N+ or so, the DeLong interval covers {auc_small} %, the one on the logit scale
   {logit_small} %: with fewer than 50 N+ the latter is shown first.
-- Of McNemar's tests, the corrected and the exact one reject too seldom; mid-P does not exceed 5 % and comes closest to
-  it, which is why figures show it.
+- Of McNemar's tests, the corrected and the exact one reject too seldom; the plain one and mid-P are close to 5 % in
+  1,000 patients, and with few N+ mid-P stays below it, which is why figures show it.
+- The intercept's Wald interval takes the slope for 1; where it is not, it is a little short ({intercept_x} %).
 - In a subgroup, a level needs 10 N+ and 10 N0. With 15 N+ altogether the interaction is hardly ever tested, which is
   meant: the few samples that are tested say little.
+- A cell of {n_runs:,} samples has a Monte Carlo standard error of half a point, and there are some {n_cells} cells: a
+  few lie a point from where they belong by chance alone.
 """
 
 
@@ -134,7 +137,9 @@ def page(summed: Summed, *, true: dict[str, float], n_runs: int, n_bootstrap: in
         held_cohort=share(0, "net_benefit_held"), free_design=share(1, "net_benefit"),
         held_design=share(1, "net_benefit_held"), oe=share(0, "oe_ratio"), oe_x=share(0, "oe_ratio_x"),
         sums=share(0, "oe_ratio_sums"), sums_x=share(0, "oe_ratio_x_sums"),
-        auc_small=share(2, "auc"), logit_small=share(2, "auc_logit"),
+        intercept_x=share(0, "intercept_x"), n_runs=n_runs,
+        n_cells=round(len(SCENARIOS) * (len(MEASURES) + len(TESTS)), -1), auc_small=share(2, "auc"),
+        logit_small=share(2, "auc_logit"),
     )  # fmt: skip
     names = [name for name, _, _ in SCENARIOS]
     intervals = _table("Measure", "95 % interval", MEASURES, summed, names=names, of=covered, good=GOOD, n_runs=n_runs)
