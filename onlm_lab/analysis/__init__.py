@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.bands import roc_band as roc_band
     from onlm_lab.analysis.bootstrapping import bootstrap as bootstrap
     from onlm_lab.analysis.calibration import assess_calibration as assess_calibration
+    from onlm_lab.analysis.calibration_bootstrap import calibration_intervals as calibration_intervals
     from onlm_lab.analysis.calibration_groups import calibration_by as calibration_by
     from onlm_lab.analysis.centres import by_centre as by_centre
     from onlm_lab.analysis.centres import leave_one_out as leave_one_out
@@ -80,6 +81,7 @@ _HOME = {
     "by_centre": "centres",
     "leave_one_out": "centres",
     "calibration_by": "calibration_groups",
+    "calibration_intervals": "calibration_bootstrap",
     "fairness": "fairness_view",
     "reclassification": "net_reclassification",
     "abstention": "abstaining",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,25 @@ from scipy.special import logit
 from onlm_lab.analysis.intervals import normal_quantile, proportion, wald
 from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled, labelled
-from onlm_lab.analysis.smoothing import Tabulated, fit_at, fit_at_values
+from onlm_lab.analysis.smoothing import Tabulated, fit_at, fit_at_values, lowess_at_values
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Calibration, Estimate
 
 CLIP = 1e-6  # a risk of exactly 0 or 1 has no logit; this is what it is taken for
+SPANS = {"loess": 0.75, "lowess": 2 / 3}  # R's defaults
 _CURVE_POINTS = 101
 _NO_SPREAD = 1e-12
 _WALD = "maximum likelihood, Wald"
 
 
 def assess_calibration(
-    rows: pd.DataFrame, *, model: str | None = None, level: float = 0.95, span: float = 0.75, apparent: bool = False
+    rows: pd.DataFrame,
+    *,
+    model: str | None = None,
+    level: float = 0.95,
+    curve: Literal["loess", "lowess"] = "loess",
+    span: float | None = None,
+    apparent: bool = False,
 ) -> Calibration:
     """How close the predicted risks are to the observed share of N+ patients.
 
@@ -32,19 +40,26 @@ def assess_calibration(
     together, and covers better. ICI, E50, E90 and Emax are the mean, median, 90th percentile and largest distance
     between risk and smooth curve over the patients (Austin and Steyerberg 2019, doi:10.1002/sim.8281), the curve being
     an exact local quadratic regression, span 0.75, not clipped to [0, 1]. Its band is pointwise, from the regression's
-    weights and the binomial variance of the fitted share. The Brier score's interval is normal, from the spread of the
-    squared errors.
+    weights and the binomial variance of the fitted share. With "lowess" the curve is R's lowess(f = 2/3, iter = 0,
+    delta = 0), without a band; rms::val.prob's Eavg, E90 and Emax are the same distances but for its delta, a hundredth
+    of the range of the risks (Cleveland 1979, doi:10.1080/01621459.1979.10481038). The Brier score's interval is
+    normal, from the spread of the squared errors.
 
     Args:
         rows: a row a patient: patient_id, onlm, risk.
         model: which model_id; None where the table holds one only.
         level: coverage of the intervals and of the band.
-        span: share of the patients in each local regression.
+        curve: "loess", local quadratic, with a band; "lowess", local linear, as rms::val.prob.
+        span: share of the patients in each local regression; None is 0.75 for loess, 2/3 for lowess.
         apparent: True where the model was fitted on these very patients: the slope is then 1 by construction.
 
     Raises:
-        OnlmError: more than one row a patient, an unusable label or risk (see `rows.labelled`), or such a span.
+        OnlmError: more than one row a patient, an unusable label or risk (see `rows.labelled`), or such a span or
+            curve.
     """
+    if curve not in SPANS:
+        raise OnlmError(f"assess_calibration: curve must be 'loess' or 'lowess', got {curve!r}.")
+    span = SPANS[curve] if span is None else span
     if not 0 < span <= 1:
         raise OnlmError(f"assess_calibration: span must lie in (0, 1] (0.75, not 75), got {span}.")
     given = labelled(rows, model=model)
@@ -52,7 +67,10 @@ def assess_calibration(
     if given.one_class:
         notes.append(given.one_class)
     data, place = _tabulated(given)
-    fitted = fit_at_values(data, span=span)
+    is_loess = curve == "loess"
+    fitted = fit_at_values(data, span=span) if is_loess else lowess_at_values(data, span=span)
+    if not is_loess:
+        notes.append(f"smooth curve: lowess, {span:.0%} of the patients, without a band")
     if np.isnan(fitted).any():
         notes.append(f"no smooth curve: {span:.0%} of the patients or more share one risk")
     distance = np.abs(fitted - data.value)[place]
@@ -72,7 +90,7 @@ def assess_calibration(
         emax=float(distance.max()),
         brier=brier,
         scaled_brier=scaled,
-        curve=_curve(data, fitted, level=level, span=span),
+        curve=_curve(data, fitted, level=level, span=span, with_band=is_loess),
         groups=_tenths(given, level=level),
         model_id=given.model_id,
         n=given.n,
@@ -189,10 +207,15 @@ def _tabulated(given: Labelled) -> tuple[Tabulated, np.ndarray]:
     return Tabulated(value, count, np.bincount(place, weights=given.onlm, minlength=len(value))), place
 
 
-def _curve(data: Tabulated, fitted: np.ndarray, *, level: float, span: float) -> pd.DataFrame:
+def _curve(
+    data: Tabulated, fitted: np.ndarray, *, level: float, span: float, with_band: bool
+) -> pd.DataFrame:  # fmt: skip
     """The curve at every distinct risk, or on an even grid between lowest and highest where there are many."""
     value = data.value
     points = value if len(value) <= _CURVE_POINTS else np.linspace(value[0], value[-1], _CURVE_POINTS)
+    if not with_band:
+        observed = np.interp(points, value, fitted)
+        return pd.DataFrame({"risk": points, "observed": observed, "low": np.nan, "high": np.nan})
     share = np.clip(fitted, 0, 1)
     observed, se = fit_at(points, data, span=span, variance=share * (1 - share))
     half = normal_quantile(level) * se

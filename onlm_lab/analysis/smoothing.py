@@ -61,6 +61,48 @@ def fit_at_values(data: Tabulated, *, span: float = 0.75) -> np.ndarray:
     return fitted
 
 
+def lowess_at_values(data: Tabulated, *, span: float = 2 / 3) -> np.ndarray:
+    """The local linear outcome at each distinct value, as R's lowess(iter = 0, delta = 0): (k,).
+
+    Cleveland 1979, doi:10.1080/01621459.1979.10481038. As in R, a point has the mean of its neighbourhood where that
+    is narrower than a thousandth of the range, and its own where the nearest share of patients sits on it. R takes
+    weights within a thousandth of the bandwidth as 1 and of its edge as 0; beyond 400 values that is left out (1e-9).
+    """
+    near = max(2, min(data.n, int(span * data.n + 1e-7)))  # R's
+    bandwidth = bandwidths(data.value, data, span=near / data.n)
+    alone = ~(bandwidth > 0)
+    if alone.all():
+        return data.total / data.count
+    bandwidth[alone] = bandwidth.max()  # their fit is replaced below
+    fitted, least, start = np.empty(len(data.value)), 1e-3 * np.ptp(data.value), 0
+    while start < len(data.value):
+        if len(data.value) <= _DIRECT:
+            at = slice(start, start + _ROWS)
+            moments, outcome = _plain_sums(data, data.value[at], bandwidth[at])
+        else:
+            stop = int(np.searchsorted(data.value, data.value[start] + 0.5 * bandwidth[start], "right"))
+            at = slice(start, stop)
+            moments, outcome = _block_sums(data, data.value[at], bandwidth[at])
+        weight, mean, level = moments[:, 0], moments[:, 1] / moments[:, 0], outcome[:, 0] / moments[:, 0]
+        spread = np.clip(moments[:, 2] / weight - mean**2, 0, None)
+        sloped = np.sqrt(spread) * bandwidth[at] > least
+        slope = np.divide(outcome[:, 1] / weight - mean * level, spread, out=np.zeros_like(mean), where=sloped)
+        fitted[at] = level - slope * mean
+        start = at.stop
+    fitted[alone] = data.total[alone] / data.count[alone]
+    return fitted
+
+
+def _plain_sums(data: Tabulated, points: np.ndarray, bandwidth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted moments 0..2 of the values around each point, and 0..1 of the outcome, with R's two thresholds."""
+    u = (data.value - points[:, None]) / bandwidth[:, None]
+    far = np.abs(u)
+    kernel = np.where(far <= 1e-3, 1.0, np.clip(1 - far**3, 0, None) ** 3)
+    kernel[far > 0.999] = 0
+    moments = np.stack([(kernel * u**j) @ data.count for j in range(3)], axis=1)
+    return moments, np.stack([(kernel * u**j) @ data.total for j in range(2)], axis=1)
+
+
 def fit_at(
     points: np.ndarray, data: Tabulated, *, span: float = 0.75, variance: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -119,6 +161,16 @@ def _first_row(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _fit_block(data: Tabulated, points: np.ndarray, bandwidth: np.ndarray, *, span: float) -> np.ndarray:
     """The fit at neighbouring points from running sums of powers around their middle."""
+    moments, outcome = _block_sums(data, points, bandwidth)
+    row, singular = _first_row(moments)
+    fitted = np.sum(row * outcome, axis=1)
+    if singular.any():
+        fitted[singular] = fit_at(points[singular], data, span=span)[0]
+    return fitted
+
+
+def _block_sums(data: Tabulated, points: np.ndarray, bandwidth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted moments 0..4 of the values around neighbouring points, (points, 5), and 0..2 of the outcome."""
     reach = float(bandwidth.max())
     centre = (points[0] + points[-1]) / 2
     low, high = np.searchsorted(data.value, [points[0] - reach, points[-1] + reach])
@@ -135,12 +187,7 @@ def _fit_block(data: Tabulated, points: np.ndarray, bandwidth: np.ndarray, *, sp
     left, right = _window_sums(z, data.count[low:high], middle, ends, top=top)
     moments = _weighted(_shifted(left, shift, stretch), _shifted(right, shift, stretch), n=5)
     left, right = _window_sums(z, data.total[low:high], middle, ends, top=top - 2)
-    outcome = _weighted(_shifted(left, shift, stretch), _shifted(right, shift, stretch), n=3)
-    row, singular = _first_row(moments)
-    fitted = np.sum(row * outcome, axis=1)
-    if singular.any():
-        fitted[singular] = fit_at(points[singular], data, span=span)[0]
-    return fitted
+    return moments, _weighted(_shifted(left, shift, stretch), _shifted(right, shift, stretch), n=3)
 
 
 def _window_sums(

@@ -6,6 +6,7 @@ so that nobody downstream can change a number that somebody else reads. Two resu
 is the same.
 """
 
+from onlm_lab.results.distances import CalibrationIntervals
 from onlm_lab.results.fairness import Fairness
 from onlm_lab.results.frozen import Estimate, result
 from onlm_lab.results.groups import CalibrationByGroup, CentreInfluence
@@ -51,6 +52,7 @@ __all__ = [
     "Bootstrap",
     "Calibration",
     "CalibrationByGroup",
+    "CalibrationIntervals",
     "CentreInfluence",
     "CentreTable",
     "ConfidentMistakes",
