@@ -33,8 +33,10 @@ SECTIONS = [
     "software", "limits",
 ]  # fmt: skip
 FIGURES = [
-    "fig-roc", "fig-auc-differences", "fig-calibration", "fig-abstention-log-odds-spread",
-    "fig-abstention-ood-score", "fig-decision", "fig-operating-point", "fig-subgroups",
+    "fig-roc", "fig-auc-differences", "fig-precision-recall", "fig-calibration", "fig-abstention-log-odds-spread",
+    "fig-abstention-ood-score", "fig-decision", "fig-benefit-difference", "fig-operating-point",
+    "fig-operating-differences", "fig-subgroups", "fig-centres-auc", "fig-centres-slope", "fig-centres-oe-ratio",
+    "fig-fairness", "fig-mistakes",
     *(f"fig-{endpoint}-surgery" for endpoint in ("os", "rfs", "recurrence", "regional")),
     *(f"fig-{endpoint}-sbrt" for endpoint in ("regional", "recurrence", "rfs", "os")),  # the nodes come first
 ]  # fmt: skip
