@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from binary_reference import FOLDER, R
+from scipy.special import expit
 from statsmodels.stats.multitest import multipletests
 
 from onlm_lab.analysis import by_subgroup, operating_point, roc
@@ -151,3 +152,32 @@ def test_adjusted_p_values_equal_statsmodels_and_leave_nan_out():
         np.testing.assert_allclose(got[~np.isnan(p)], multipletests(known, method=theirs)[1], atol=1e-15)
     with pytest.raises(OnlmError, match="holm or bh, got 'fdr'"):
         adjust_p_values(p, method="fdr")
+
+
+def test_a_subgroup_in_which_the_risk_is_noise_is_found_among_others():
+    rng, n = np.random.default_rng(12), 2000
+    odds = rng.normal(-1.2, 1.2, n)
+    made = pd.DataFrame({"patient_id": np.arange(n), "risk": expit(odds)})
+    for i in range(6):
+        made[f"factor{i}"] = rng.choice(["no", "yes"], n, p=[0.7, 0.3])
+    made["onlm"] = (rng.random(n) < np.where(made["factor2"] == "yes", expit(odds).mean(), expit(odds))).astype(float)
+    got = by_subgroup(made, columns=[f"factor{i}" for i in range(6)], threshold=0.2)
+    tests = got.interaction.set_index("column")
+    assert tests.loc["factor2", "p_holm"] < 1e-6 and (tests["p_holm"].drop("factor2") > 0.05).all()
+    area = got.table.set_index(["column", "level"])["auc"]
+    assert area["factor2", "yes"] < 0.6 < 0.7 < area["factor2", "no"]
+    assert got.table.set_index(["column", "level"]).loc[("factor2", "yes"), "auc_high"] < area["factor2", "no"]
+
+
+def test_of_twenty_null_subgroups_holm_rejects_rarely():
+    rng, n, rejected, raw = np.random.default_rng(30), 600, 0, 0
+    for _ in range(25):
+        odds = rng.normal(-1.2, 1.2, n)
+        made = pd.DataFrame({"patient_id": np.arange(n), "risk": expit(odds)})
+        made["onlm"] = (rng.random(n) < made["risk"]).astype(float)
+        names = [f"factor{i}" for i in range(20)]
+        made[names] = rng.choice(["no", "yes"], (n, 20))
+        tests = by_subgroup(made, columns=names).interaction
+        rejected += (tests["p_holm"] < 0.05).any()
+        raw += (tests["p_value"] < 0.05).any()
+    assert rejected <= 4 < 10 <= raw  # of 25 tables: 1.25 expected under Holm, 16 without
