@@ -370,3 +370,19 @@ def test_a_curve_of_very_many_points_is_drawn_through_points_of_its_own_less_tha
     x, y = 1 - result.curve["specificity"].to_numpy(), result.curve["sensitivity"].to_numpy()
     nearest = np.array([np.hypot(x[i] - drawn.x, y[i] - drawn.y).min() for i in range(0, len(x), 50)])
     assert nearest.max() < 0.0015
+
+
+def test_of_many_models_the_first_three_have_bands_and_the_figure_says_so():
+    chance = np.random.default_rng(3)
+    onlm = chance.integers(0, 2, 200)
+    rows = pd.concat([
+        pd.DataFrame({"patient_id": np.arange(200), "model_id": f"m{k}", "onlm": onlm,
+                      "risk": np.clip(0.3 * onlm + chance.uniform(size=200) * 0.6, 0, 1)}) for k in range(5)
+    ])  # fmt: skip
+    calibrations = [analysis.assess_calibration(rows, model=f"m{k}") for k in range(5)]
+    curve = analysis.net_benefit(rows, thresholds=[0.1, 0.2, 0.3], n_bootstrap=20)
+    for figure in (figures.plot_calibration(calibrations), figures.plot_decision_curve(curve)):
+        bands = [trace.name.split(",")[0] for trace in figure.data if "upper limit" in (trace.name or "")]
+        assert [name for name in bands if name.startswith("m")] == ["m0", "m1", "m2"]
+        assert "(the first 3 models)" in figure.layout.title.subtitle.text
+    assert "the first" not in figures.plot_calibration(calibrations[:3]).layout.title.subtitle.text

@@ -23,7 +23,7 @@ def plot_calibration(calibration: Calibration | Sequence[Calibration], *, mark: 
     who = theme.counts(found[0].n, found[0].n_events) if found else ""
     figure = theme.blank(
         title="Do predicted risks mean what they say?",
-        subtitle=f"{who}; band: 95 % interval{apparent}", height=470, mark=mark,
+        subtitle=f"{who}; {theme.band_words(len(found))}{apparent}", height=470, mark=mark,
     )  # fmt: skip
     top = max([0.05, *(float(c.curve[["risk", "observed"]].max().max()) for c in found if len(c.curve))])
     figure.add_scatter(
@@ -31,7 +31,8 @@ def plot_calibration(calibration: Calibration | Sequence[Calibration], *, mark: 
         line={"color": theme.QUIET, "width": 1, "dash": "dot"},
     )  # fmt: skip
     for i, one in enumerate(found):
-        _add_model(figure, one, style=styles[one.model_id], with_groups=i == 0)
+        with_band = i < theme.MOST_BANDS
+        _add_model(figure, one, style=styles[one.model_id], with_groups=i == 0, with_band=with_band)
         if len(one.groups) and i == 0:
             top = max(top, float(one.groups["observed"].max()), float(one.groups["risk"].max()))
     top = min(1.0, 1.08 * top)
@@ -40,11 +41,11 @@ def plot_calibration(calibration: Calibration | Sequence[Calibration], *, mark: 
     return figure
 
 
-def _add_model(figure: go.Figure, one: Calibration, *, style: theme.Style, with_groups: bool) -> None:
+def _add_model(figure: go.Figure, one: Calibration, *, style: theme.Style, with_groups: bool, with_band: bool) -> None:
     curve, model = one.curve, theme.safe(one.model_id)
     band = curve.dropna(subset=["low", "high"])
     shared = {"legendgroup": model, "showlegend": False, "hoverinfo": "skip", "mode": "lines"}
-    if len(band):
+    if with_band and len(band):
         figure.add_scatter(x=band["risk"], y=band["low"], name=f"{model}, lower limit", line={"width": 0},
                            **shared)  # fmt: skip
         figure.add_scatter(x=band["risk"], y=band["high"], name=f"{model}, upper limit", fill="tonexty",

@@ -24,12 +24,13 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
     styles = theme.styles_of(names)
     figure = theme.blank(
         title="Would acting on the risk do more good than harm?",
-        subtitle=f"{theme.counts(curve.n, curve.n_events)}; band: 95 % interval; "
+        subtitle=f"{theme.counts(curve.n, curve.n_events)}; {theme.band_words(len(names))}; "
         f"thresholds {range_words(table['threshold'])}" + (" · apparent" if curve.apparent else ""),
         height=470, mark=mark,
     )  # fmt: skip
-    for name in names:
-        _add_model(figure, table[table["model_id"] == name], name=name, style=styles[name])
+    for i, name in enumerate(names):
+        own = table[table["model_id"] == name]
+        _add_model(figure, own, name=name, style=styles[name], with_band=i < theme.MOST_BANDS)
     for name, (label, dash) in REFERENCES.items():
         rows = table[table["model_id"] == name]
         if len(rows):
@@ -51,9 +52,10 @@ def plot_decision_curve(curve: DecisionCurve, *, threshold: float | None = None,
     return figure
 
 
-def _add_model(figure: go.Figure, rows: pd.DataFrame, *, name: str, style: theme.Style) -> None:
+def _add_model(figure: go.Figure, rows: pd.DataFrame, *, name: str, style: theme.Style, with_band: bool) -> None:
     name = theme.safe(name)
-    add_band(figure, rows, name=name, colour=style.colour, group=name)
+    if with_band:
+        add_band(figure, rows, name=name, colour=style.colour, group=name)
     figure.add_scatter(
         x=rows["threshold"], y=rows["net_benefit"], mode="lines", name=name, legendgroup=name,
         customdata=rows["interventions_avoided"], line={"color": style.colour, "width": 2.2, "dash": style.dash},

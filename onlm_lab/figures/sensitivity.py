@@ -84,7 +84,9 @@ def plot_mistakes(mistakes: ConfidentMistakes, *, mark: str = "") -> go.Figure:
         mark: words laid across the figure.
     """
     compared = _telling(mistakes.compared)
-    kinds = list(dict.fromkeys(compared["comparison"]))
+    every = list(dict.fromkeys(compared["comparison"]))
+    kinds = [kind for kind in every if compared.loc[compared["comparison"] == kind, "low"].notna().any()]
+    few = "".join(f"; {kind}: too few to compare" for kind in every if kind not in kinds)
     lines = []
     for (column, level), rows in compared.groupby(["column", "level"], sort=False):
         word = "" if level in ("", "1") else f": {level_words(level)}"
@@ -94,7 +96,7 @@ def plot_mistakes(mistakes: ConfidentMistakes, *, mark: str = "") -> go.Figure:
     figure = theme.blank(
         title="Who is predicted wrongly?",
         subtitle=f"{theme.safe(mistakes.model_id)}; {mistakes.n_missed} N+ missed, {mistakes.n_found} found; "
-        f"{mistakes.n_false_alarms} false alarms, {mistakes.n_spared} N0 spared; 95 % interval",
+        f"{mistakes.n_false_alarms} false alarms, {mistakes.n_spared} N0 spared{few}; 95 % interval",
         height=190 + 36 * max(len(lines), 1), mark=mark,
     )  # fmt: skip
     draw_forest(figure, lines, series=kinds or ["compared"])
@@ -122,11 +124,10 @@ def _difference(row: pd.Series) -> Point:
 
 
 def _telling(compared: pd.DataFrame) -> pd.DataFrame:
-    """Without levels that differ in nobody, and without the first of two levels, which mirrors the second."""
-    alike = (
-        compared["note"].eq("the same in everybody").groupby([compared["column"], compared["level"]]).transform("all")
-    )
-    shown = compared[~alike]
+    """Without levels of which no comparison has an interval (too few, or the same in everybody), and without the first
+    of two levels, which mirrors the second."""
+    told = compared["low"].notna().groupby([compared["column"], compared["level"]]).transform("any")
+    shown = compared[told] if told.any() else compared[compared["note"] != "the same in everybody"]
     levels = shown.groupby("column")["level"].transform("nunique")
     first = shown["level"] == shown.groupby("column")["level"].transform("first")
     return shown[~((levels == 2) & first)]

@@ -23,6 +23,9 @@ FONT = (
 )
 
 
+MOST_BANDS = 3  # of a figure's models, in their order; the table behind the figure has every interval
+
+
 class Style(NamedTuple):
     """One colour with the two codes that stand in for it."""
 
@@ -131,6 +134,11 @@ def _mark(mark: str) -> dict[str, Any]:
         "text": mark, "name": "mark", "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False,
         "textangle": -20, "font": {"size": 34, "color": "rgba(213,94,0,0.20)"},
     }  # fmt: skip
+
+
+def band_words(n_models: int) -> str:
+    """'band: 95 % interval', and of how many where there are more models than bands: more hide one another."""
+    return "band: 95 % interval" + (f" (the first {MOST_BANDS} models)" if n_models > MOST_BANDS else "")
 
 
 def safe(text: str) -> str:

@@ -40,6 +40,10 @@ def fairness(material: Material) -> Section:
         blocks = panel_blocks(panel, id="fig-fairness", wide=True)
         if len(shown):
             blocks.append(table(shown, caption="Largest gaps between levels (O:E as a ratio); P by permutation."))
+            blocks.append(note(
+                "P asks whether levels with these shares of N+ would differ so much by chance. PPV differs with the "
+                "share of N+ alone: its interval can lie above 0 where P is large."
+            ))  # fmt: skip
         return blocks
 
     return Section("fairness", title, tuple(attempt(build)))
