@@ -12,8 +12,8 @@ SCALE = {"s100b": 0.1, "wfns": 0.1}  # scores above 1 brought into [0, 1]; areas
 
 
 def number(value):
-    """R's NaN and Inf come as words."""
-    return float(value.replace("Inf", "inf")) if isinstance(value, str) else float(value)
+    """R's NaN, NA and Inf come as words."""
+    return float({"NA": "nan"}.get(value, value.replace("Inf", "inf"))) if isinstance(value, str) else float(value)
 
 
 def scored(name, score, *, model=None):

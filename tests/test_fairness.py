@@ -66,6 +66,8 @@ def test_gaps_equal_a_plain_loop_over_the_levels(rows, found):
         want = values[high] / values[low] if row["measure"] == "oe_ratio" else values[high] - values[low]
         assert row["gap"] == pytest.approx(want, abs=1e-15)
         assert row["low"] < row["gap"] < row["high"]
+        nothing = 1 if row["measure"] == "oe_ratio" else 0
+        assert row["low"] >= nothing and (row["low"] == nothing or row["p_value"] < 0.05)
 
 
 def test_a_missing_value_is_a_level_that_stays_out_of_the_gaps(rows, found):
@@ -126,9 +128,8 @@ def test_chance_gaps_equal_those_of_labels_shuffled_one_by_one(measure):
     onlm, risk, code = rows["onlm"].to_numpy() == 1, rows["risk"].to_numpy(), rows["group"].to_numpy()
     called, shuffled = risk >= 0.3, []
     for _ in range(2000):
-        own = code.copy()
-        for inside in (onlm, ~onlm):
-            own[inside] = rng.permutation(code[inside])
+        own, inside = code.copy(), called if measure == "ppv" else onlm
+        own[inside] = rng.permutation(code[inside])
         if measure == "ppv":
             value = [onlm[called & (own == g)].mean() for g in "abc"]
         else:
@@ -192,7 +193,8 @@ def test_levels_with_unlike_prevalence_but_equal_risks_within_class_are_no_gap_o
     rng = np.random.default_rng(6)
     rows["site"] = np.where(rng.uniform(size=1000) < np.where(rows["onlm"] == 1, 0.7, 0.3), "high", "low")
     gaps = fairness(rows, columns=["site"], threshold=0.3).gaps.set_index("measure")
-    assert gaps.loc["ppv", "gap"] > 0.2 and (gaps.loc[["sensitivity", "fpr", "ppv"], "p_value"] > 0.05).all()
+    assert (gaps.loc[["sensitivity", "fpr"], "p_value"] > 0.05).all()
+    assert gaps.loc["ppv", "low"] > 0.2 and gaps.loc["ppv", "p_value"] < 0.001  # prevalence makes it, chance does not
     assert gaps.loc["oe_ratio", "p_value"] < 0.05, "risks that know nothing of the prevalence are miscalibrated"
 
 
@@ -255,3 +257,33 @@ def test_bad_arguments_are_refused_with_what_was_wanted(rows):
         fairness(rows, columns=["age_years"])
     with pytest.raises(OnlmError, match="n_permutations must be at least 1, got 0"):
         fairness(rows, columns=["sex"], n_permutations=0)
+
+
+def test_the_interval_of_two_levels_far_apart_is_that_of_two_proportions():
+    rows = made(3000).assign(group=lambda r: np.where(np.arange(len(r)) % 2 == 0, "a", "b"))
+    rows = rows.assign(risk=rows["risk"].where(rows["group"] == "a", rows["risk"] / 3))
+    found = fairness(rows, columns=["group"], threshold=0.3, n_resamples=4000, n_permutations=500)
+    line, table = found.gaps.set_index("measure").loc["sensitivity"], found.table.set_index("level")
+    share, n = table["sensitivity"], table["n_positive"]
+    se = math.sqrt(sum(share[g] * (1 - share[g]) / n[g] for g in "ab"))
+    assert [line["low"], line["high"]] == pytest.approx(
+        [line["gap"] - 1.96 * se, line["gap"] + 1.96 * se], abs=0.1 * se
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shares", "n"), [([0.8] * 8, 60), ([0.7, 0.8, 0.8, 0.8, 0.9], 60), ([0.6, 0.8], 100)])
+def test_the_interval_of_the_largest_gap_covers_the_true_one(shares, n):
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(200):
+        parts = []
+        for k, share in enumerate(shares):
+            onlm = np.arange(2 * n) < n
+            called = rng.uniform(size=2 * n) < np.where(onlm, share, 0.3)
+            parts.append(
+                pd.DataFrame({"onlm": onlm.astype(float), "risk": np.where(called, 0.6, 0.2), "group": f"g{k}"})
+            )
+        rows = pd.concat(parts, ignore_index=True).assign(patient_id=lambda r: range(len(r)))
+        gap = fairness(rows, columns=["group"], threshold=0.5, n_resamples=200, n_permutations=200).gaps.iloc[0]
+        held += gap["low"] - 1e-9 <= max(shares) - min(shares) <= gap["high"] + 1e-9
+    assert held >= 181  # of 200: 0.905, three standard errors below 0.95

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from onlm_lab.analysis.thresholds import choose_threshold as choose_threshold
     from onlm_lab.analysis.thresholds import operating_point as operating_point
     from onlm_lab.analysis.unpaired import compare_aucs_between as compare_aucs_between
+    from onlm_lab.analysis.updating import recalibration_effect as recalibration_effect
 
 # A module must not bear the name of a call: importing it would put the module where the call is looked for.
 _HOME = {
@@ -75,6 +76,7 @@ _HOME = {
     "assess_calibration": "calibration",
     "recalibrate": "recalibration",
     "apply_recalibration": "recalibration",
+    "recalibration_effect": "updating",
     "net_benefit": "decision",
     "compare_net_benefit": "decision_difference",
     "by_subgroup": "subgroup",

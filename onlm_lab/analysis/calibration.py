@@ -101,10 +101,12 @@ def assess_calibration(
     )
 
 
-def smooth_distance(given: Labelled, *, span: float = 0.75) -> np.ndarray:
-    """How far each patient's risk lies from the smooth curve; NaN where there is no curve. (n,)"""
+def smooth_curve(given: Labelled, *, level: float, span: float = 0.75) -> tuple[pd.DataFrame, np.ndarray]:
+    """The smooth curve with its band, and how far each patient's risk lies from it; NaN where there is none."""
     data, place = _tabulated(given)
-    return np.abs(fit_at_values(data, span=span) - data.value)[place]
+    fitted = fit_at_values(data, span=span)
+    curve = _curve(data, fitted, level=level, span=span, with_band=True)
+    return curve, np.abs(fitted - data.value)[place]
 
 
 def observed_to_expected(given: Labelled, *, level: float = 0.95) -> Estimate:

@@ -15,7 +15,10 @@ SCALES = {
 }  # fmt: skip
 _WITHIN = "levels permuted within N+ and N0"
 _DRAWN = "labels drawn from the risks, shifted alike"
-PERMUTED = {measure: _DRAWN if measure in ("oe_ratio", "intercept") else _WITHIN for measure in SCALES}
+_CALLED = "levels permuted within those called positive"
+PERMUTED = {
+    "sensitivity": _WITHIN, "fpr": _WITHIN, "ppv": _CALLED, "oe_ratio": _DRAWN, "intercept": _DRAWN,
+}  # fmt: skip
 _CLIP = 1e-6  # as calibration: what a risk of exactly 0 or 1 is taken for under a logit
 _STEPS = 50
 
@@ -39,16 +42,15 @@ class Group:
         )  # fmt: skip
 
 
-def gap_of(values: np.ndarray, measure: str, *, signed: bool = False) -> np.ndarray:
+def gap_of(values: np.ndarray, measure: str) -> np.ndarray:
     """The largest value less (O:E: over) the smallest along the first axis, groups without a value left out.
 
     Args:
         values: (groups, ...) a measure of each group.
         measure: which one.
-        signed: the first less (over) the second group instead, whichever is larger.
     """
     values = np.asarray(values, dtype=float)
-    top, bottom = (values[0], values[1]) if signed else (np.fmax.reduce(values), np.fmin.reduce(values))
+    top, bottom = np.fmax.reduce(values), np.fmin.reduce(values)
     if SCALES[measure] == "ratio":
         with np.errstate(divide="ignore", invalid="ignore"):
             return top / bottom
@@ -116,22 +118,19 @@ def null_gaps(
 ) -> np.ndarray:  # fmt: skip
     """The largest gap of a measure where the groups differ by chance only: (n_permutations,).
 
-    Sensitivity, fpr and PPV: the patients' groups are permuted within N+ and within N0; only the numbers called
-    positive matter, which are multivariate hypergeometric. O:E and intercept: labels are drawn from the risks after
-    the one shift of their logit that fits all groups together.
+    The patients' groups are permuted within N+ for sensitivity, within N0 for fpr, within those called positive for
+    PPV; only a number a group matters, which is multivariate hypergeometric. (Permuting within N+ and within N0 would
+    take a gap of PPV that comes from unlike prevalence for chance.) O:E and intercept: labels are drawn from the risks
+    after the one shift of their logit that fits all groups together.
     """
     if measure in ("oe_ratio", "intercept"):
         return _gaps_of_drawn_labels(groups, measure, n_permutations=n_permutations, generator=generator)
     n_events, n_nonevents, n_tp, n_fp = (np.array(c) for c in zip(*(g.counts for g in groups), strict=True))
-    found, wrong = (
-        generator.multivariate_hypergeometric(size, int(called.sum()), size=n_permutations, method="marginals").T
-        for size, called in ((n_events, n_tp), (n_nonevents, n_fp))
-    )
-    if measure == "sensitivity":
-        return gap_of(_share(found, n_events[:, None]), measure)
-    if measure == "fpr":
-        return gap_of(_share(wrong, n_nonevents[:, None]), measure)
-    return gap_of(_share(found, found + wrong), measure)
+    among, hits = {
+        "sensitivity": (n_events, n_tp), "fpr": (n_nonevents, n_fp), "ppv": (n_tp + n_fp, n_tp),
+    }[measure]  # fmt: skip
+    dealt = generator.multivariate_hypergeometric(among, int(hits.sum()), size=n_permutations, method="marginals")
+    return gap_of(_share(dealt.T, among[:, None]), measure)
 
 
 def _gaps_of_drawn_labels(

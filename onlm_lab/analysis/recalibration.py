@@ -27,7 +27,7 @@ REFUSED = "refused"
 FEWEST = {"intercept": 5, "both": 10}  # N+, and N0, below which an update says more about chance than about the place
 ALPHA = 0.05  # of the closed test
 MOVED = ("risk", "risk_low", "risk_high", "threshold")
-_SEED = 20250101  # where no generator is given, the same rows give the same folds
+FOLD_SEED = 20250101  # where no generator is given, the same rows give the same folds
 _WALD = "maximum likelihood, Wald"
 _TESTS = {"kept": str, "against": str, "chi2": float, "df": int, "p_value": float}
 
@@ -93,8 +93,8 @@ def recalibrate(
     n_folds = min(n_folds, given.n)
     if done.chosen != REFUSED:
         after = _calibration(given, expit(done.intercept + done.slope * x), level=level, apparent=True)
-        rng = np.random.default_rng(_SEED) if generator is None else generator
-        held_out, why = _cross_fitted(x, given.onlm, method=method, n_folds=n_folds, fewest=fewest, generator=rng)
+        rng = np.random.default_rng(FOLD_SEED) if generator is None else generator
+        held_out, why = cross_fitted(x, given.onlm, method=method, n_folds=n_folds, generator=rng)
         if why:
             notes.append(f"not cross-fitted: {why}")
         else:
@@ -211,10 +211,11 @@ def _fitted(
     return _Update("both", level, slope, (float(fit.se[0]), float(fit.se[1])), tests, notes)
 
 
-def _cross_fitted(
-    x: np.ndarray, onlm: np.ndarray, *, method: str, n_folds: int, fewest: int, generator: np.random.Generator
+def cross_fitted(
+    x: np.ndarray, onlm: np.ndarray, *, method: str, n_folds: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, str]:
-    """Risks of patients who had no part in the update, and why there are none."""
+    """Risks of patients who had no part in the update, from their log odds x, and why there are none."""
+    fewest = int(min(np.count_nonzero(onlm), np.count_nonzero(~onlm)))
     if method == "none":
         return expit(x), ""
     # Drawn whatever the label: folds with equal shares of N+ would hide how far the share itself is off by chance.

@@ -4,6 +4,7 @@ number of the result."""
 from onlm_lab.figures.abstention import plot_abstention
 from onlm_lab.figures.associations import plot_associations, plot_marker_odds
 from onlm_lab.figures.calibration import plot_calibration
+from onlm_lab.figures.calibration_groups import plot_calibration_by
 from onlm_lab.figures.centres import plot_centres, plot_leave_one_out
 from onlm_lab.figures.decision import plot_decision_curve
 from onlm_lab.figures.decision_difference import plot_net_benefit_difference
@@ -27,9 +28,10 @@ from onlm_lab.figures.what_if import plot_what_if
 
 __all__ = [
     "flow_counts", "label_of", "of_centres", "plot_abstention", "plot_associations", "plot_auc_differences",
-    "plot_calibration", "plot_centres", "plot_decision_curve", "plot_fairness", "plot_flow", "plot_hazard_ratios",
-    "plot_incidence", "plot_label_sensitivity", "plot_leave_one_out", "plot_marker_odds", "plot_missing",
-    "plot_missing_sensitivity", "plot_mistakes", "plot_net_benefit_difference", "plot_operating_differences",
-    "plot_operating_point", "plot_patch", "plot_precision_recall", "plot_reclassification", "plot_roc",
-    "plot_subgroups", "plot_survival", "plot_what_if", "preferred_auc", "unit_words",
+    "plot_calibration", "plot_calibration_by", "plot_centres", "plot_decision_curve", "plot_fairness", "plot_flow",
+    "plot_hazard_ratios", "plot_incidence", "plot_label_sensitivity", "plot_leave_one_out", "plot_marker_odds",
+    "plot_missing", "plot_missing_sensitivity", "plot_mistakes", "plot_net_benefit_difference",
+    "plot_operating_differences", "plot_operating_point", "plot_patch", "plot_precision_recall",
+    "plot_reclassification", "plot_roc", "plot_subgroups", "plot_survival", "plot_what_if", "preferred_auc",
+    "unit_words",
 ]  # fmt: skip

@@ -43,6 +43,7 @@ from onlm_lab.results.time_to_event import (
     Rmst,
     SurvivalCurves,
 )
+from onlm_lab.results.updating import RecalibrationEffect
 
 __all__ = [
     "AbstentionCurve",
@@ -76,6 +77,7 @@ __all__ = [
     "PerThousand",
     "PrecisionRecall",
     "Recalibration",
+    "RecalibrationEffect",
     "Reclassification",
     "Rmst",
     "Roc",

@@ -14,7 +14,8 @@ class CalibrationByGroup:
     """Calibration in each level of a column.
 
     `table`: level, n, n_positive, intercept (in the large), slope, oe_ratio and brier, each with _low and _high; ici;
-    note (why there is no number).
+    note (why there is no number). `curve`: level, risk, observed, low, high (local regression with its band) of the
+    levels that have numbers.
     """
 
     table: pd.DataFrame
@@ -24,6 +25,7 @@ class CalibrationByGroup:
     n_events: int
     n_excluded: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    curve: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @result
