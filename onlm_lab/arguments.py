@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         _analysing,
         _predicting,
         _recalibrating,
+        _drawing,
         _serving,
         _public,
     ):
@@ -250,6 +251,13 @@ def _recalibrating(verbs: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     update.add_argument("--apply", type=Path, metavar="FILE", help="another predictions.csv to update the same way")
     update.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+
+
+def _drawing(verbs: argparse._SubParsersAction) -> None:
+    drawing = _verb(verbs, "figures", "write every figure of a run as SVG and PNG, each with its table and caption")
+    drawing.add_argument("run", type=Path, metavar="STUDY|RUN", help="a study's folder (its latest run), or runs/<id>")
+    drawing.add_argument("--out", type=Path, metavar="DIR", help="folder to write; default: figures in the run")
+    drawing.add_argument("--format", nargs="+", default=["svg", "png"], metavar="KIND", help="svg, png; default: both")
 
 
 def _serving(verbs: argparse._SubParsersAction) -> None:

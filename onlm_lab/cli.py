@@ -223,6 +223,16 @@ def _recalibrate(words: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
+def _figures(words: argparse.Namespace) -> None:
+    from onlm_lab import figure_files
+    from onlm_lab.runs import open_run
+
+    run = open_run(words.run)
+    out = words.out or run.folder / "figures"
+    written = figure_files.write_figures(run, out, formats=words.format, say=say)
+    say(f"{len(written)} files in '{out}'; what each shows: {figure_files.CAPTIONS}")
+
+
 def _open_test(words: argparse.Namespace) -> None:
     from onlm_lab import pipeline, steps
 
@@ -353,7 +363,7 @@ CALLS = {
     "demo": _demo, "virtual": _virtual, **dict.fromkeys(IMAGE_VERBS, _of_images), "init": _init,
     "dictionary": _dictionary, "merge": _merge, "compare": _compare, "run": _run, **dict.fromkeys(STEP_HELP, _step),
     "study": _study, "what-if": _what_if, "summary": _summary, "analyse": _analyse, "open-test": _open_test,
-    "predict": _predict, "recalibrate": _recalibrate, "dashboards": _dashboards,
+    "predict": _predict, "recalibrate": _recalibrate, "figures": _figures, "dashboards": _dashboards,
     "radiogenomics": _radiogenomics, "tcga": _tcga,
 }  # fmt: skip
 

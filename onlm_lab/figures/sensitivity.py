@@ -87,6 +87,7 @@ def plot_mistakes(mistakes: ConfidentMistakes, *, mark: str = "") -> go.Figure:
     every = list(dict.fromkeys(compared["comparison"]))
     kinds = [kind for kind in every if compared.loc[compared["comparison"] == kind, "low"].notna().any()]
     few = "".join(f"; {kind}: too few to compare" for kind in every if kind not in kinds)
+    few += f"; drawn: {kinds[0]}" if len(kinds) == 1 else ""
     lines = []
     for (column, level), rows in compared.groupby(["column", "level"], sort=False):
         word = "" if level in ("", "1") else f": {level_words(level)}"
