@@ -41,8 +41,8 @@ def fairness(material: Material) -> Section:
         if len(shown):
             blocks.append(table(shown, caption="Largest gaps between levels (O:E as a ratio); P by permutation."))
             blocks.append(note(
-                "P asks whether levels with these shares of N+ would differ so much by chance. PPV differs with the "
-                "share of N+ alone: its interval can lie above 0 where P is large."
+                "P asks whether levels that differ by chance only would show so large a gap. PPV differs wherever the "
+                "share of N+ does, even of a model that errs alike in all."
             ))  # fmt: skip
         return blocks
 
