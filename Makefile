@@ -11,7 +11,7 @@ export PYTHONWARNINGS ?= default
 
 help:
 	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 5 minutes)"
-	@echo "make test      all quick checks (under 15 minutes)    make test-all   everything (under 60)"
+	@echo "make test      all quick checks (under 20 minutes)    make test-all   everything (under 60)"
 	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
 	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage.md (15 minutes)"
 
@@ -40,7 +40,7 @@ browser:
 	  || echo ">> NO CHROMIUM: the browser tests will be SKIPPED. As root: apt-get install chromium"; }
 
 test: $(READY) browser lint
-	@echo ">> Quick tests: about ten minutes on two cores."
+	@echo ">> Quick tests: under twenty minutes on two cores."
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(READY) browser lint

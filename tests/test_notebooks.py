@@ -106,6 +106,7 @@ def test_the_real_tables_notebook_shows_its_counts_its_licence_and_its_limits(sh
     assert '<td class="short">17 of 93 (18 %)</td><td class="short">9 of 23 (39 %)</td>' in page
 
 
+@pytest.mark.slow
 def test_the_associations_notebook_counts_its_tests_and_says_what_they_are_not(shared_data, tmp_path, monkeypatch):
     table = next(shared_data(TABLE).glob("*.csv"))
     monkeypatch.setenv("ONLM_RADIOGENOMICS", str(table))
