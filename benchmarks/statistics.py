@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from lifelines import AalenJohansenFitter, CoxPHFitter
 from sklearn.metrics import average_precision_score, roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from onlm_lab import analysis
 
@@ -51,6 +52,13 @@ def races() -> Iterator[Race]:
         lambda: analysis.precision_recall(few, n_resamples=RESAMPLES),
         lambda: _loop(few["onlm"].to_numpy(), few["risk"].to_numpy(), average_precision_score),
     )
+    given, positive = analysis.labelled(rows), rows["risk"].to_numpy() >= 0.5
+    yield (
+        f"operating point with all intervals, n = {len(rows):,}",
+        "statsmodels proportion_confint, Wilson",
+        lambda: analysis.operating_point(given, threshold=0.5),
+        lambda: _wilson(rows["onlm"].to_numpy() == 1, positive),
+    )
     n = 5_000
     days = np.ceil(chance.exponential(1500, n))
     state = chance.integers(0, 3, n)
@@ -86,3 +94,10 @@ def _aalen_johansen(days: np.ndarray, state: np.ndarray) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Warning)  # it says that it jitters ties
         return AalenJohansenFitter(seed=1).fit(days, state, event_of_interest=1)
+
+
+def _wilson(onlm: np.ndarray, positive: np.ndarray) -> list[object]:
+    tp, fp = int((positive & onlm).sum()), int((positive & ~onlm).sum())
+    fn, tn = int((~positive & onlm).sum()), int((~positive & ~onlm).sum())
+    of = ((tp, tp + fn), (tn, tn + fp), (tp, tp + fp), (tn, tn + fn))
+    return [proportion_confint(count, total, method="wilson") for count, total in of]
