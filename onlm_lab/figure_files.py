@@ -11,8 +11,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
@@ -26,7 +24,6 @@ FORMATS = ("svg", "png")
 WIDTH_PX, SCALE = 900, 3  # a PNG has SCALE pixels for each of these: 2,700 across, enough for two columns in print
 CAPTIONS = "captions.md"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-N_THRESHOLDS = 39
 
 
 def write_figures(
@@ -87,9 +84,7 @@ def panels_of(run: Run) -> Iterator[tuple[str, Callable[[], Panel]]]:
     models = patients.models_of(judged.rows, first=model)
     mark = theme.MADE_UP if study.made_up else ""
     others = [m for m in ("clinical", *models[1:]) if m in models and m != model]
-    low, high = plan.threshold_range
-    grid = np.linspace(low, high, N_THRESHOLDS).round(6)
-    chance = {"thresholds": grid, "n_bootstrap": plan.bootstrap, "seed": study.seed, "mark": mark}
+    chance = {"thresholds": plan.thresholds, "n_bootstrap": plan.bootstrap, "seed": study.seed, "mark": mark}
     yield "roc", lambda: performance.roc_panel(judged, models=models, mark=mark)
     yield "precision_recall", lambda: performance.precision_panel(judged, models=models, mark=mark)
     yield "calibration", lambda: performance.calibration_panel(judged, models=models, mark=mark)

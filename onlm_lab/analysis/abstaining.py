@@ -126,7 +126,7 @@ def _kept(
     given: Labelled, *, kept: np.ndarray, positive: np.ndarray | None, least: int, level: float
 ) -> dict[str, object]:
     """The numbers of those who are kept."""
-    part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[kept], risk=given.risk[kept])
+    part = given.part(kept)
     n_nonevents = part.n - part.n_events
     few = {
         word: f"{count} {word}, wanted at least {least}"

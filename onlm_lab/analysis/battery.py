@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import analysis
-from onlm_lab.analysis.label_battery import GROUP, label_calls, thresholds
+from onlm_lab.analysis.label_battery import GROUP, label_calls
 from onlm_lab.errors import OnlmError
 from onlm_lab.study import Analysis
 
@@ -166,7 +166,7 @@ def with_group(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _net_benefit(rows: pd.DataFrame, *, plan: Analysis, seed: int) -> dict[str, Any]:
     return analysis.net_benefit(
-        rows, thresholds=thresholds(plan), n_bootstrap=plan.bootstrap, generator=np.random.default_rng(seed)
+        rows, thresholds=plan.thresholds, n_bootstrap=plan.bootstrap, generator=np.random.default_rng(seed)
     ).to_dict()
 
 

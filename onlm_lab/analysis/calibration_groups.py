@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ def calibration_by(
     table, curves = [], []
     for k, name in enumerate(names):
         inside = code == k
-        part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
+        part = given.part(inside)
         row, curve = _row(part, least=min_patients, level=level)
         table.append({"level": name} | row)
         if curve is not None:
@@ -68,7 +67,7 @@ def calibration_by(
 def _row(part: Labelled, *, least: int, level: float) -> tuple[dict[str, object], pd.DataFrame | None]:
     """The numbers of one group: n, n_positive, each measure with _low and _high, note; and its curve."""
     row: dict[str, object] = {"n": part.n, "n_positive": part.n_events}
-    few = too_few(part, least=least)
+    few = part.too_few(least=least)
     nothing = Estimate(math.nan, level=level, note=few)
     found = dict.fromkeys((*LINE, "brier"), nothing)
     ici, note, curve = math.nan, few, None
@@ -87,14 +86,3 @@ def _row(part: Labelled, *, least: int, level: float) -> tuple[dict[str, object]
     for name, estimate in found.items():
         row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return row | {"ici": ici, "note": note}, curve
-
-
-def too_few(part: Labelled, *, least: int) -> str:
-    """Why a group gives no number; empty where it does."""
-    if part.n == 0:
-        return "no patients"
-    if part.n_events < least:
-        return f"fewer than {least} N+"
-    if part.n - part.n_events < least:
-        return f"fewer than {least} N0"
-    return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -132,7 +132,7 @@ def _centres(
     table, effects = [], {measure: {} for measure in SCALES}
     for k, name in enumerate(names):
         inside = code == k
-        part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
+        part = given.part(inside)
         row, effect = _area(part, least=least, level=level)
         line, of_line = _line_of(part, least=least, level=level)
         table.append({"centre": name} | row | line)

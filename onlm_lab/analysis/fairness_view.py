@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis.calibration import observed_to_expected, recalibration_line
-from onlm_lab.analysis.calibration_groups import too_few
 from onlm_lab.analysis.gaps import PERMUTED, SCALES, Group, drawn_groups, gap_of, null_gaps
 from onlm_lab.analysis.intervals import normal_quantile, proportion
 from onlm_lab.analysis.levels import MISSING, levels_of
@@ -147,9 +146,9 @@ def _level(
     given: Labelled, inside: np.ndarray, called: np.ndarray | None, *, name: str, least: int, level: float
 ) -> _Level:
     """One level with its numbers; NaN, and why, where a denominator is too small."""
-    part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
+    part = given.part(inside)
     own = None if called is None else called[inside]
-    n_nonevents, few = part.n - part.n_events, too_few(part, least=least)
+    n_nonevents, few = part.n - part.n_events, part.too_few(least=least)
     nothing, notes = Estimate(math.nan, level=level), [few] if few else []
     found = dict.fromkeys(SCALES, nothing)
     row: dict[str, object] = {"n": part.n, "n_positive": part.n_events, "n_called": math.nan}

@@ -13,14 +13,7 @@ from onlm_lab.study import Analysis
 
 GROUP = "predicted_group"
 DOUBTS = {"log_odds_spread": ("risk_low", "risk_high"), "ood_score": ("ood_score",)}  # what a table must tell of them
-N_THRESHOLDS = 39
 Calls = dict[str, Callable[[], dict[str, Any]]]
-
-
-def thresholds(plan: Analysis) -> np.ndarray:
-    """The grid of the decision curve, over the range that the study states."""
-    low, high = plan.threshold_range
-    return np.round(np.linspace(low, high, N_THRESHOLDS), 6)
 
 
 def label_calls(
@@ -84,7 +77,6 @@ def _comparisons(
 ) -> Calls:  # fmt: skip
     if not others:
         return {}
-    grid = thresholds(plan)
 
     def of_each(compare: Callable[..., Any], **options: Any) -> Callable[[], dict[str, Any]]:
         return lambda: {b: compare(rows, model_a=model, model_b=b, **options).to_dict() for b in others}
@@ -92,7 +84,7 @@ def _comparisons(
     calls: Calls = {
         "compare_aucs": of_each(analysis.compare_aucs),
         "compare_net_benefit": of_each(
-            analysis.compare_net_benefit, thresholds=grid, n_bootstrap=plan.bootstrap,
+            analysis.compare_net_benefit, thresholds=plan.thresholds, n_bootstrap=plan.bootstrap,
             generator=np.random.default_rng(seed),
         ),
     }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -99,7 +98,7 @@ def _performance(
     given: Labelled, positive: np.ndarray | None, kept: np.ndarray, *, least: int, level: float
 ) -> dict[str, object]:
     """n, N+ and the measures of the patients kept; NaN where a class has too few."""
-    part = replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[kept], risk=given.risk[kept])
+    part = given.part(kept)
     n_nonevents = part.n - part.n_events
     few = [f"fewer than {least} {name}" for name, n in (("N+", part.n_events), ("N0", n_nonevents)) if n < least]
     nothing = Estimate(math.nan, level=level)

@@ -94,7 +94,7 @@ def _tests(given: Labelled, groups: dict[str, pd.Categorical], *, least: int, le
     for name, group in groups.items():
         if name == NUMBER_MISSING:
             continue
-        a, b = (_part(given, group.codes == k) for k in (0, 1))
+        a, b = (given.part(group.codes == k) for k in (0, 1))
         estimate, z = _difference(a, b, least=least, level=level)
         rows.append({
             "grouping": name, "level_a": group.categories[0], "level_b": group.categories[1],
@@ -106,10 +106,6 @@ def _tests(given: Labelled, groups: dict[str, pd.Categorical], *, least: int, le
     table.insert(8, "p_holm", adjust_p_values(p_value, method="holm"))
     table.insert(9, "p_bh", adjust_p_values(p_value, method="bh"))
     return table
-
-
-def _part(given: Labelled, inside: np.ndarray) -> Labelled:
-    return Labelled(given.frame.iloc[:0], given.onlm[inside], given.risk[inside], given.model_id, {})
 
 
 def _difference(a: Labelled, b: Labelled, *, least: int, level: float) -> tuple[Estimate, float]:

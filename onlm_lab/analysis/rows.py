@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,24 @@ class Labelled:
         if 0 < self.n_events < self.n:
             return ""
         return f"all {self.n} patients are {'N+' if self.n_events else 'N0'}: both classes are needed"
+
+    def part(self, inside: np.ndarray) -> Labelled:
+        """Some of the patients: labels and risks (copying their other columns would cost more than the statistics).
+
+        Args:
+            inside: (n,) bool, who is in it.
+        """
+        return replace(self, frame=self.frame.iloc[:0], onlm=self.onlm[inside], risk=self.risk[inside])
+
+    def too_few(self, *, least: int) -> str:
+        """Why these patients give no number; empty where they do."""
+        if self.n == 0:
+            return "no patients"
+        if self.n_events < least:
+            return f"fewer than {least} N+"
+        if self.n - self.n_events < least:
+            return f"fewer than {least} N0"
+        return ""
 
 
 def require_columns(rows: pd.DataFrame | Labelled, columns: Iterable[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -73,11 +72,11 @@ def by_subgroup(
     table, tests = [], []
     for name in names:
         levels, code = levels_of(given.frame[name], name=name, edges=declared.get(name))
-        parts = [_part(given, code == k) for k in range(len(levels))]
+        parts = [given.part(code == k) for k in range(len(levels))]
         for k, label in enumerate(levels):
             own = None if positive is None else positive[code == k]
             table.append({"column": name, "level": label} | _row(parts[k], own, least=min_patients, level=level))
-        usable = [k for k, part in enumerate(parts) if levels[k] != MISSING and _few(part, least=min_patients) == ""]
+        usable = [k for k, part in enumerate(parts) if levels[k] != MISSING and part.too_few(least=min_patients) == ""]
         tests.append({"column": name} | _interaction(given, code, usable, n_levels=len(levels)))
     interaction = pd.DataFrame(tests)
     p_value = interaction["p_value"].to_numpy(float)
@@ -106,23 +105,8 @@ def adjust_p_values(p_values: np.ndarray, *, method: str) -> np.ndarray:
     return out
 
 
-def _part(given: Labelled, inside: np.ndarray) -> Labelled:
-    """One level: its labels and risks (copying its other columns would cost more than the statistics)."""
-    return replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[inside], risk=given.risk[inside])
-
-
-def _few(part: Labelled, *, least: int) -> str:
-    if part.n == 0:
-        return "no patients"
-    if part.n_events < least:
-        return f"fewer than {least} N+"
-    if part.n - part.n_events < least:
-        return f"fewer than {least} N0"
-    return ""
-
-
 def _row(part: Labelled, positive: np.ndarray | None, *, least: int, level: float) -> dict[str, object]:
-    few, nothing = _few(part, least=least), Estimate(math.nan, level=level)
+    few, nothing = part.too_few(least=least), Estimate(math.nan, level=level)
     auc = expected = sensitivity = specificity = nothing
     if not few:
         area, variance = area_under_curve(part)

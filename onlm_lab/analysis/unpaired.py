@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
@@ -55,7 +53,7 @@ def compare_aucs_between(
     ):
         if n:
             n_excluded[reason] = n
-    parts = [_part(given, (group == name) & ~missing) for name in (a, b)]
+    parts = [given.part((group == name) & ~missing) for name in (a, b)]
     found = [area_under_curve(part) for part in parts]
     areas = [auc_intervals(*one, level=level, why=part.one_class)[0] for one, part in zip(found, parts, strict=True)]
     difference, statistic = _difference(found, (a, b), parts, level=level)
@@ -88,10 +86,6 @@ def _two(names: list[str], *, by: str, levels: tuple[str, str] | None) -> tuple[
     if len(set(wanted)) != 2 or len(wanted) != 2 or unknown:
         raise OnlmError(f"compare_aucs_between: levels must be two different groups of {by} ({shown}), got {levels!r}.")
     return wanted[0], wanted[1]
-
-
-def _part(given: Labelled, members: np.ndarray) -> Labelled:
-    return replace(given, frame=given.frame.iloc[:0], onlm=given.onlm[members], risk=given.risk[members])
 
 
 def _difference(

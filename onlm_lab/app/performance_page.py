@@ -29,7 +29,6 @@ RUN_VARIABLE = "ONLM_RUN"  # the run that `onlm dashboards` serves
 PAGE = "Performance of the model"
 TABS = ("Performance", "Subgroups", "Outcomes")
 HORIZONS = {"1 year": 365, "2 years": 730, "3 years": 1095, "5 years": 1826}
-N_THRESHOLDS = 39
 N_COMPARED = 3  # drawn at first: more curves, each with its band, hide one another; the rest are one click away
 
 
@@ -189,9 +188,8 @@ def _performance_cards(view: View) -> list[shell.Card]:
         return state.threshold
 
     def decision() -> Panel:
-        low, high = plan.threshold_range
         return panels.decision_panel(
-            view.tested, thresholds=np.linspace(low, high, N_THRESHOLDS).round(6), models=models(), threshold=line(),
+            view.tested, thresholds=plan.thresholds, models=models(), threshold=line(),
             n_bootstrap=plan.bootstrap, seed=view.study.seed, mark=mark,
         )  # fmt: skip
 

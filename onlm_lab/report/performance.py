@@ -31,8 +31,6 @@ from onlm_lab.report.material import Material
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
 from onlm_lab.results import Estimate
 
-N_THRESHOLDS = 39
-
 
 def attempt(build: Callable[[], list[Block]]) -> list[Block]:
     """The blocks, or the sentence that says why there are none."""
@@ -169,7 +167,7 @@ def decision(material: Material) -> Section:
     """Decision curves of every model beside working up everybody and nobody."""
     plan = material.study.analysis
     low, high = plan.threshold_range
-    grid = [round(low + (high - low) * i / (N_THRESHOLDS - 1), 6) for i in range(N_THRESHOLDS)]
+    grid = list(plan.thresholds)
 
     def build() -> list[Block]:
         panel = decision_panel(

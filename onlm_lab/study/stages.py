@@ -193,6 +193,9 @@ class Patch:
             raise StudyError("[patch] size_mm / spacing_mm is below 8 voxels; wanted at least 8. Raise size_mm.")
 
 
+N_THRESHOLDS = 39  # of a decision curve
+
+
 @dataclass(frozen=True)
 class Analysis:
     """[analysis] What is shown, stated before it is seen."""
@@ -225,6 +228,13 @@ class Analysis:
         if any(least < 1 for least in self.min_nodes):
             raise StudyError(f"[analysis] min_nodes is {list(self.min_nodes)}; wanted each at least 1.")
         require_positive("[analysis]", horizon_days=self.horizon_days, bootstrap=self.bootstrap)
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The grid of the decision curve, over the range that the study states."""
+        low, high = self.threshold_range
+        step = (high - low) / (N_THRESHOLDS - 1)
+        return tuple(round(low + i * step, 6) for i in range(N_THRESHOLDS))
 
 
 @dataclass(frozen=True)
