@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from onlm_lab.figures import theme
+from onlm_lab.results import Estimate
 
 
 class Point(NamedTuple):
@@ -65,3 +67,19 @@ def draw_forest(
             figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=8, y=i, text=said, showarrow=False,
                                   align="left", font={"size": 11})  # fmt: skip
     figure.update_layout(margin={"r": right})
+
+
+def draw_differences(figure: go.Figure, lines: Sequence[tuple[str, Estimate]], *, digits: int = 2) -> None:
+    """Estimates around the dotted line of no difference.
+
+    Args:
+        figure: a blank one.
+        lines: label (already safe) and estimate, from the top.
+        digits: decimals of the values.
+    """
+    drawn = []
+    for label, e in lines:
+        said = "too few" if math.isnan(e.value) else theme.with_interval(e, digits=digits)
+        drawn.append(Line(label, [Point(e.value, e.low, e.high, said)]))
+    figure.add_vline(x=0, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
+    draw_forest(figure, drawn, series=["estimate"], digits=digits, right=170)

@@ -7,7 +7,7 @@ import math
 import plotly.graph_objects as go
 
 from onlm_lab.figures import theme
-from onlm_lab.figures.reclassification import draw_forest
+from onlm_lab.figures.forest import draw_differences
 from onlm_lab.results import OperatingComparison
 
 _WORDS = {"sensitivity": ("Sensitivity", "N+ found"), "specificity": ("Specificity", "N0 spared")}
@@ -37,6 +37,6 @@ def plot_operating_differences(comparison: OperatingComparison, *, mark: str = "
         + (" · apparent" if comparison.apparent else ""),
         height=270, mark=mark,
     )  # fmt: skip
-    draw_forest(figure, lines)
+    draw_differences(figure, lines)
     figure.update_xaxes(title_text="Difference (percentage points)", tickformat=".0%")
     return figure
