@@ -11,9 +11,9 @@ export PYTHONWARNINGS ?= default
 
 help:
 	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 5 minutes)"
-	@echo "make test      all quick checks (under 20 minutes)    make test-all   everything (under 60)"
+	@echo "make test      all quick checks (20 to 30 minutes)    make test-all   everything (under 60)"
 	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
-	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage.md (15 minutes)"
+	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage*.md (25 minutes)"
 
 setup: $(READY)
 
@@ -40,7 +40,7 @@ browser:
 	  || echo ">> NO CHROMIUM: the browser tests will be SKIPPED. As root: apt-get install chromium"; }
 
 test: $(READY) browser lint
-	@echo ">> Quick tests: under twenty minutes on two cores."
+	@echo ">> Quick tests: 20 to 30 minutes on two cores."
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(READY) browser lint
@@ -50,9 +50,10 @@ test-all: $(READY) browser lint
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
 
-# What was finished before is kept in docs/coverage.json; remove it to begin anew.
+# What was finished before is kept in docs/coverage.json and docs/coverage_outcomes.json; remove them to begin anew.
 coverage: $(READY)
 	@$(BIN)/python -m benchmarks.coverage docs/coverage.md
+	@$(BIN)/python -m benchmarks.coverage_outcomes docs/coverage_outcomes.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -10,37 +10,23 @@ and are not done again.
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import os
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
+from benchmarks.blocks import Counts, Drawn, count, simulate
 from benchmarks.coverage_page import MEASURES, SCENARIOS, page
 from benchmarks.known_truth import ELSEWHERE, THRESHOLD, sample, truth
 from onlm_lab import analysis
 from onlm_lab.results import Estimate
 
-SEED, BLOCK = 20260101, 100
+SEED = 20260101
 N_BOOTSTRAP = 1000
-ALPHA = 0.05
 SPAN = 1.0  # of the smooth curve, which is not looked at here: the widest is the quickest
 
 Limits = tuple[float, float]
-
-
-class Drawn(NamedTuple):
-    """What one sample gave: limits by measure, and P values by test (NaN where none was given)."""
-
-    limits: dict[str, Limits]
-    p_values: dict[str, float]
 
 
 def one_run(n: int, *, by_design: bool, generator: np.random.Generator) -> Drawn:
@@ -119,59 +105,17 @@ def _null(twins: pd.DataFrame, a: pd.DataFrame) -> dict[str, float]:
     return found | {f"interaction_{r.column}": r.p_value for r in tests.itertuples()}
 
 
-def block(scenario: int, index: int, n_runs: int) -> dict[str, list[int]]:
+def block(scenario: int, index: int, n_runs: int) -> Counts:
     """Runs of one scenario: by measure [given, truth below, truth above], by test [given, rejected]."""
     true = truth() | {"auc_logit": truth()["auc"], "auc_shown": truth()["auc"]}
     generator = np.random.default_rng([SEED, scenario, index])
     _, n, by_design = SCENARIOS[scenario]
-    told: dict[str, list[int]] = {}
+    told: Counts = {}
     for _ in range(n_runs):
         drawn = one_run(n, by_design=by_design, generator=generator)
-        for name, (low, high) in drawn.limits.items():
-            value, count = true[name.removesuffix("_held").removesuffix("_sums")], told.setdefault(name, [0, 0, 0])
-            if not (math.isnan(low) or math.isnan(high)):
-                count[0] += 1
-                count[1] += value < low - 1e-12
-                count[2] += value > high + 1e-12
-        for name, p in drawn.p_values.items():
-            count = told.setdefault(name, [0, 0])
-            if not math.isnan(p):
-                count[0] += 1
-                count[1] += p < ALPHA
-    return {name: [int(v) for v in count] for name, count in told.items()}
-
-
-def _start() -> None:
-    os.nice(10)
-    threadpool_limits(1)
-
-
-def blocks(n_runs: int) -> Iterator[tuple[int, int, int]]:
-    """Scenario, number and size of each block."""
-    for scenario in range(len(SCENARIOS)):
-        for index, first in enumerate(range(0, n_runs, BLOCK)):
-            yield scenario, index, min(BLOCK, n_runs - first)
-
-
-def simulate(kept: Path, *, n_runs: int, n_processes: int) -> dict[str, dict[str, list[int]]]:
-    """All blocks, those in the file `kept` taken from it; the file grows with every block."""
-    done = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    wanted = {f"{SCENARIOS[s][0]}, block {i}, {size} runs": (s, i, size) for s, i, size in blocks(n_runs)}
-    missing = {key: what for key, what in wanted.items() if key not in done}
-    with ProcessPoolExecutor(max_workers=n_processes, initializer=_start) as pool:
-        waiting = {pool.submit(block, *what): key for key, what in missing.items()}
-        for finished, future in enumerate(as_completed(waiting), start=1):
-            done[waiting[future]] = future.result()
-            beside = kept.with_suffix(".part")
-            beside.write_text(json.dumps(done), encoding="utf-8")
-            beside.replace(kept)
-            print(f"{finished} of {len(missing)}: {waiting[future]}", file=sys.stderr, flush=True)
-    summed: dict[str, dict[str, list[int]]] = {}
-    for key, (scenario, _, _) in wanted.items():
-        into = summed.setdefault(SCENARIOS[scenario][0], {})
-        for name, count in done[key].items():
-            into[name] = [a + b for a, b in zip(into.get(name, [0] * len(count)), count, strict=True)]
-    return summed
+        same = {name: true[name.removesuffix("_held").removesuffix("_sums")] for name in drawn.limits}
+        count(told, drawn, true=same)
+    return told
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -180,7 +124,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=2000, help="samples of each scenario (2000)")
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args(arguments)
-    summed = simulate(asked.page.with_suffix(".json"), n_runs=asked.runs, n_processes=asked.processes)
+    summed = simulate(
+        block, asked.page.with_suffix(".json"), scenarios=[name for name, _, _ in SCENARIOS], n_runs=asked.runs,
+        n_processes=asked.processes,
+    )  # fmt: skip
     asked.page.write_text(page(summed, true=truth(), n_runs=asked.runs, n_bootstrap=N_BOOTSTRAP), encoding="utf-8")
     print(f"{asked.page}: {len(MEASURES)} rows", file=sys.stderr)
 

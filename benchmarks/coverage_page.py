@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # What is called how, patients, and whether the number of N+ is fixed by design.
@@ -130,7 +131,7 @@ def page(summed: Summed, *, true: dict[str, float], n_runs: int, n_bootstrap: in
         return f"{100 * covered(summed[SCENARIOS[column][0]][key]):.1f}"
 
     head = _HEAD.format(
-        n_runs=n_runs, n_bootstrap=n_bootstrap, good=_span(GOOD), size=_span(SIZE), auc=true["auc"],
+        n_runs=n_runs, n_bootstrap=n_bootstrap, good=span(GOOD), size=span(SIZE), auc=true["auc"],
         sensitivity=true["sensitivity"], specificity=true["specificity"],
     )  # fmt: skip
     foot = _FOOT.format(
@@ -142,8 +143,8 @@ def page(summed: Summed, *, true: dict[str, float], n_runs: int, n_bootstrap: in
         logit_small=share(2, "auc_logit"),
     )  # fmt: skip
     names = [name for name, _, _ in SCENARIOS]
-    intervals = _table("Measure", "95 % interval", MEASURES, summed, names=names, of=covered, good=GOOD, n_runs=n_runs)
-    tests = _table("Test of", "Method", TESTS, summed, names=names, of=rejected, good=SIZE, n_runs=n_runs)
+    intervals = table("Measure", "95 % interval", MEASURES, summed, names=names, of=covered, good=GOOD, n_runs=n_runs)
+    tests = table("Test of", "Method", TESTS, summed, names=names, of=rejected, good=SIZE, n_runs=n_runs)
     return f"{head}\n## Coverage, %\n\n{intervals}\n\n## Rejection under the null, %\n\n{tests}\n\n{foot}"
 
 
@@ -157,14 +158,16 @@ def rejected(count: list[int]) -> float:
     return count[1] / count[0] if count[0] else math.nan
 
 
-def _span(limits: tuple[float, float]) -> str:
+def span(limits: tuple[float, float]) -> str:
+    """Two shares as text, in %."""
     return f"{100 * limits[0]:.0f} to {100 * limits[1]:.0f} %"
 
 
-def _table(
-    first: str, second: str, rows: tuple[Measure, ...], summed: Summed, *, names: list[str], of: object,
+def table(
+    first: str, second: str, rows: Iterable[Measure], summed: Summed, *, names: list[str], of: object,
     good: tuple[float, float], n_runs: int,
 ) -> str:  # fmt: skip
+    """Rows of shares, a column for each scenario, as Markdown."""
     lines = [f"| {first} | {second} | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     for row in rows:
         cells = [_cell(summed[name].get(row.key, [0, 0, 0]), of=of, good=good, n_runs=n_runs) for name in names]

@@ -131,20 +131,58 @@ counts.rename(index={0.0: "N0", 1.0: "N+"}, columns={"sum": "recurred", "count":
 
 # %% [markdown]
 # ## Does a higher predicted risk go with more recurrence?
-# That cannot be asked here. The study's threshold, set for 95 % sensitivity, calls nearly everybody high risk, and 90 %
-# of the risks lie between the first and the last number below: so close together that a cut would compare chance.
+# One thing first: this model does not separate N+ from N0, and 90 % of its risks lie between the first and the last
+# number below. Nothing is to be expected of it here, and a difference would be chance or something other than N+.
 
 # %%
 print(f"At the study's threshold {rows['predicted_positive'].sum():.0f} of {len(rows)} are predicted high risk.")
 rows["risk"].quantile([0.05, 0.5, 0.95])
 
 # %% [markdown]
-# So the curves divide by what the pathologist found. Death competes with recurrence, so we show cumulative incidence.
+# The study's threshold, set for 95 % sensitivity, leaves no low-risk group, so we compare the halves at the median,
+# a cut chosen in these very patients.
+
+# %%
+from onlm_lab.panels.outcomes import incidence_panel, outcome_panel
+
+cut = float(rows["risk"].median())
+halves = outcome_panel(run.rows(), model="clinical", endpoint="recurrence", arm="surgery", threshold=cut)
+print(halves.sentence)
+halves.figure
+
+# %% [markdown]
+# No cut is needed for the hazard ratio per standard deviation of the risk, nor for the AUC: of a patient with the event
+# by three years and one without, how often had the first the higher risk? 0.5 is chance.
+
+# %%
+from onlm_lab import analysis
+from onlm_lab.panels.hazards import with_risk_unit
+
+per_sd, unit = with_risk_unit(rows)
+for endpoint in study.analysis.endpoints:
+    cause = 1 if f"{endpoint}_state" in rows else None
+    hr = analysis.cox(per_sd, endpoint=endpoint, covariates=[unit], cause=cause).table.iloc[0]
+    auc = analysis.time_dependent_auc(rows, endpoint=endpoint, horizons_days=[1095]).iloc[0]
+    print(f"{endpoint:<11} HR {hr['hr']:.2f} ({hr['low']:.2f} to {hr['high']:.2f})", end="; ")
+    print(f"AUC {auc['value']:.2f} ({auc['low']:.2f} to {auc['high']:.2f}), {auc['n_cases']} with the event by 3 years")
+
+# %% [markdown]
+# And C, over all pairs of patients whose order is known up to then:
+
+# %%
+for endpoint in ("os", "rfs"):
+    c = analysis.uno_c(rows, endpoint=endpoint, tau_days=1095)
+    print(f"{endpoint}: C {c.value:.2f} ({c.low:.2f} to {c.high:.2f})")
+
+# %% [markdown]
+# Every hazard ratio's interval holds 1. Survival lies the wrong way round: those with the higher risk died less often.
+# That is no finding about N+. The risk of a model that does not separate tells nothing, and the report says so.
+
+# %% [markdown]
+# What the pathologist found can be asked too. Death competes with recurrence, so we show cumulative incidence.
 # More than half of the N+ patients had adjuvant therapy. Observational: an association, not an effect.
 
 # %%
-from onlm_lab.panels.outcomes import incidence_panel
-
 found = rows.assign(found=rows["onlm"].map({0: "found N0", 1: "found N+"}))
 recurrence = incidence_panel(found, endpoint="recurrence", by="found", who="surgery, surrogate label")
 print(recurrence.sentence)
@@ -187,8 +225,6 @@ assert abs(fitted.predict(1095) - ours) < 1e-12
 # Cause-specific hazard of recurrence, found N+ against found N0, death competing.
 
 # %%
-from onlm_lab import analysis
-
 analysis.cox(rows, endpoint="recurrence", covariates=["onlm"], cause=1).table
 
 # %% [markdown]

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from onlm_lab import __version__
+from onlm_lab.page_names import PAGES
 
 STEP_HELP = {
     "check": "read every table against the schema, all faults at once",
@@ -15,6 +16,7 @@ STEP_HELP = {
     "report": "write the HTML report",
 }
 IMAGE_VERBS = ("series", "volume", "privacy", "deidentify")
+TABLE_VERBS = ("what-if", "summary", "compare", "study", "dictionary", "init", "merge", "radiogenomics", "tcga")
 _EXIT = "Exit codes: 0 done; 2 something in the data or the request is wrong, and a sentence says what; 130 stopped."
 
 
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         _predicting,
         _recalibrating,
         _drawing,
+        _reading,
         _serving,
         _public,
     ):
@@ -141,6 +144,7 @@ def _running(verbs: argparse._SubParsersAction) -> None:
     run = _verb(verbs, "run", "do every step of a study that is not yet done")
     _study_of(run)
     run.add_argument("--redo", action="store_true", help="do every step again")
+    _changing(run)
     _engine_options(run)
     _device_options(run)
     run.add_argument("--serve", action="store_true", help="serve the dashboard at the end")
@@ -150,10 +154,18 @@ def _running(verbs: argparse._SubParsersAction) -> None:
         step = _verb(verbs, name, help)
         _study_of(step)
         step.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
+        _changing(step)
         if name == "prepare":
             _engine_options(step)
         if name == "train":
             _device_options(step)
+
+
+def _changing(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+        help="a setting of [model], [training] or [patch] for this run alone; study.toml stays as it is",
+    )  # fmt: skip
 
 
 def _engine_options(verb: argparse.ArgumentParser) -> None:
@@ -219,6 +231,7 @@ def _analysing(verbs: argparse._SubParsersAction) -> None:
     analyse.add_argument("--followup", type=Path, metavar="FILE", help="followup.csv, likewise")
     analyse.add_argument("--out", type=Path, metavar="FILE", help="of a predictions.csv; default: results.json")
     analyse.add_argument("--step", action="store_true", help=argparse.SUPPRESS)
+    _changing(analyse)
 
     opened = _verb(verbs, "open-test", "open the locked test set to the study's run, and put it on record")
     _study_of(opened)
@@ -260,12 +273,56 @@ def _drawing(verbs: argparse._SubParsersAction) -> None:
     drawing.add_argument("--format", nargs="+", default=["svg", "png"], metavar="KIND", help="svg, png; default: both")
 
 
+def _reading(verbs: argparse._SubParsersAction) -> None:
+    plan = _verb(verbs, "plan-reading", "fix who reads which patients, before and after the model's risk")
+    plan.add_argument("run", type=Path, metavar="STUDY|RUN", help="a study's folder (its newest run), or runs/<id>")
+    who = plan.add_mutually_exclusive_group(required=True)
+    who.add_argument("--readers", nargs="+", metavar="CODE", help="such as R01 R02 R03; plans the study, once")
+    who.add_argument("--add", metavar="CODE", help="one more reader of the study that is planned")
+    plan.add_argument("--positive", type=_at_least(2), metavar="N", help="N+ patients to draw; default: all")
+    plan.add_argument("--negative", type=_at_least(2), metavar="N", help="N0 patients to draw; default: all")
+    plan.add_argument("--model", metavar="MODEL", help="whose risk is shown; default: the study's primary model")
+    plan.add_argument("--no-second", action="store_true", help="no second estimate after the risk was shown")
+
+
 def _serving(verbs: argparse._SubParsersAction) -> None:
-    dashboards = _verb(verbs, "dashboards", "serve the pages of a study or run")
+    dashboards = _verb(verbs, "dashboards", "serve the pages of studies and runs")
     dashboards.add_argument(
-        "study", type=Path, metavar="STUDY|RUN", help="a study's folder (its latest run), or runs/<id> in it"
+        "studies", type=Path, nargs="+", metavar="STUDY|RUN",
+        help="a study's folder (its latest run first), or runs/<id> in it",
+    )  # fmt: skip
+    dashboards.add_argument(
+        "--page",
+        choices=[page.name for page in PAGES],
+        default="start",
+        help="where the address leads (default: start)",
     )
     _serving_options(dashboards)
+    dashboards.add_argument(
+        "--shared", action="store_true",
+        help="for people who may see no single patient: small cells suppressed, no page of patients unless study.toml "
+        "allows it, no training; see docs/sharing.md",
+    )  # fmt: skip
+    dashboards.add_argument(
+        "--access-log", type=Path, metavar="FILE", help="minute, page and status of each opening; nobody's address"
+    )
+    dashboards.add_argument(
+        "--token-file", type=Path, metavar="FILE",
+        help="holds the token; unlike --token no other user of the machine sees it",
+    )  # fmt: skip
+    dashboards.add_argument(
+        "--most", type=_at_least(1), default=40, metavar="N", help="pages open at once; default: %(default)s"
+    )
+    dashboards.add_argument("--base-url", default="/", metavar="PATH", help="under which a proxy shows the pages")
+    dashboards.add_argument(
+        "--preheat", type=_at_least(0), default=1, metavar="N",
+        help="kernels that wait ready for the next visitor of start, performance and outcomes, about 150 MB each; "
+        "default: %(default)s",
+    )  # fmt: skip
+    dashboards.add_argument(
+        "--idle", type=_at_least(5), default=600, metavar="SECONDS",
+        help="after which the kernel of a page that nobody has open is ended; default: %(default)s",
+    )  # fmt: skip
 
 
 def _public(verbs: argparse._SubParsersAction) -> None:

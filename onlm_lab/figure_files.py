@@ -14,7 +14,8 @@ from pathlib import Path
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
-from onlm_lab.panels import groups, outcomes, patients, performance, robustness, subgroups
+from onlm_lab.outcome_figure_files import outcome_panels_of
+from onlm_lab.panels import groups, patients, performance, robustness, subgroups
 from onlm_lab.panels.doubt import DOUBTS, abstention_panel
 from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.panel import Panel
@@ -146,14 +147,7 @@ def panels_of(run: Run) -> Iterator[tuple[str, Callable[[], Panel]]]:
                 judged.rows, model=model, markers=plan.markers, adjust=plan.confounders, mark=mark
             ),
         )
-    for arm in patients.arms_of(rows):
-        for endpoint in outcomes.endpoints_of(rows, wanted=plan.endpoints):
-            asked = {"model": model, "endpoint": endpoint, "arm": arm, "mark": mark}
-            yield (
-                f"{endpoint}_{arm}",
-                lambda asked=asked: outcomes.outcome_panel(rows, horizon_days=plan.horizon_days, **asked),
-            )
-            yield f"{endpoint}_{arm}_hazard", lambda asked=asked: outcomes.hazard_panel(rows, **asked)
+    yield from outcome_panels_of(run)
 
 
 def _caption(panel: Panel) -> list[str]:

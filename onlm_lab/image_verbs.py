@@ -58,6 +58,13 @@ def volume(words: argparse.Namespace, say: Say) -> None:
     spacing = " x ".join(f"{value:.2f}" for value in written.facts["spacing_mm"])
     say(f"{written.path}")
     say(f"int16 HU (z,y,x), {size} voxels of {spacing} mm{'' if written.is_new else '; it was there already'}")
+    box, centre = written.facts["mask_box"], written.facts["centre_voxel"]
+    if centre is not None:
+        say(f"the tumour's centre is at voxel z, y, x = {', '.join(f'{at:.1f}' for at in centre)}")
+    if box is not None:
+        say(f"{written.path.with_suffix('.mask').name}: its mask, in the box {' x '.join(f'{a}-{b}' for a, b in box)}")
+    for why in filter(None, (written.facts["why_no_centre"], written.facts["why_no_mask"])):
+        say(why)
     if written.facts["warnings"]:
         say(f"read with: {', '.join(written.facts['warnings'])}")
 

@@ -23,7 +23,7 @@ from onlm_lab import processes, readiness, runs, schema, split_files, steps, ver
 from onlm_lab.errors import DataError, OnlmError, StudyError
 from onlm_lab.plan import STEPS, planned, run_of, work_file
 from onlm_lab.runs import Run
-from onlm_lab.study import Study, load_study
+from onlm_lab.study import Changes, Study, change_words, load_study
 
 if TYPE_CHECKING:
     from onlm_lab.cohort.locked import Opening
@@ -33,7 +33,7 @@ OPENINGS = "openings.csv"  # with the study: a new run must not forget that the 
 
 def run(
     folder: str | Path, *, say: Callable[[str], None], redo: bool = False, cluster: str | None = None,
-    workers: int | None = None, devices: Sequence[str] = (),
+    workers: int | None = None, devices: Sequence[str] = (), changes: Changes | None = None,
 ) -> Run:  # fmt: skip
     """Do every step of a study that is not yet done, each in its own process.
 
@@ -44,11 +44,12 @@ def run(
         cluster: address of a Dask cluster that reads and cuts the CT; None takes this machine.
         workers: processes of this machine that do it; None takes as many as it has cores.
         devices: what training is told of where to run, such as ("--devices", "4"); see learning.train.
+        changes: settings of this run in the place of study.toml's, which stays as it is; see study.changing.
 
     Raises:
         OnlmError: a step found something wrong; its own words are already on the screen.
     """
-    study = load_study(folder)
+    study = load_study(folder, changes=changes)
     with steps.locked(study.folder):
         for number, name in enumerate(STEPS, start=1):
             began = time.monotonic()
@@ -58,6 +59,7 @@ def run(
                 continue
             say(f"[{number}/{len(STEPS)}] {name} ...")
             command = processes.module_command("onlm_lab.cli", name, str(study.folder), "--step")
+            command += change_words(changes or {})
             if name == "prepare":
                 command += ["--cluster", cluster] if cluster else []
                 command += ["--workers", str(workers)] if workers else []
@@ -84,10 +86,10 @@ class StepFailed(OnlmError):
 
 def perform(
     folder: str | Path, *, name: str, say: Callable[[str], None], cluster: str | None = None,
-    workers: int | None = None, devices: Sequence[str] = (),
+    workers: int | None = None, devices: Sequence[str] = (), changes: Changes | None = None,
 ) -> None:  # fmt: skip
-    """Do one step here and now, and note it as done; `cluster`, `workers` and `devices` as in `run`."""
-    study = load_study(folder)
+    """Do one step here and now, and note it as done; `cluster`, `workers`, `devices` and `changes` as in `run`."""
+    study = load_study(folder, changes=changes)
     if name == "train" and joins_another():
         _join_training(study, devices=devices)
         return
@@ -105,7 +107,9 @@ def perform(
             )
     step = planned(study, name=name)
     outputs, facts = work[name](study, say=say)
-    step.finish(outputs=outputs, seconds=time.monotonic() - began, facts=facts)
+    told = name in ("analyse", "report")  # of one run, and anew where other things are asked of it
+    shared = [path for path in outputs if told or path.parent == study.folder / "work"]
+    step.finish(outputs=outputs, seconds=time.monotonic() - began, facts=facts, sealed=shared)
 
 
 # --- the steps: each takes a study, gives its output files and a few facts -------------------------------------------
@@ -229,7 +233,10 @@ def train(
     _run_learning(["train", *devices], study=study, run=handle)
     if study.training.explain:
         _run_learning(["explain"], study=study, run=handle)
-    later = ("results.json", "report.html", "model_card.md", "model_card.html", "opening.json", "opened.csv")
+    later = (
+        "event_risk.csv", "results.json", "report.html", "model_card.md", "model_card.html", "opening.json",
+        "opened.csv",
+    )  # fmt: skip
     made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
     made += sorted(handle.folder.glob("saliency/*.csv"))
     return [path for path in made if not path.name.startswith(".")], {"run": handle.id}
@@ -273,7 +280,7 @@ def _roles(handle: Run) -> str:
 
 
 def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
-    """Every statistic of the run, as results.json."""
+    """What the risks say of the outcomes, patient by patient (event_risk.csv), and every statistic, as results.json."""
     from onlm_lab import opening
     from onlm_lab.analysis import battery
 
@@ -284,18 +291,33 @@ def analyse(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], di
     openings = handle.openings
     if handle.remembered and not openings:
         say("  the locked test set was opened to other predictions than these: it is closed to them")
+    rows = handle.rows()
+    told = _tell_events(rows, study=study, run=handle)
     results = battery.analyse(
-        handle.rows(), plan=study.analysis, predictors=study.training.predictors, seed=study.seed, progress=True,
-        openings=openings,
+        rows, plan=study.analysis, predictors=study.training.predictors, seed=study.seed, progress=True,
+        openings=openings, event_risk=handle.event_risk(),
     )  # fmt: skip
     out = handle.folder / "results.json"
     battery.write_results(results, out)
-    outputs = [out]
+    outputs = [told, out]
     if study.made_up and study.path("truth.csv").is_file():
         outputs.append(_ask_oracle(study, handle=handle))
     for line in verdicts.lines(handle, results=results):
         say(f"  {line}")
     return outputs, {}
+
+
+def _tell_events(rows: pd.DataFrame, *, study: Study, run: Run) -> Path:
+    """event_risk.csv: a row a patient, model, endpoint and horizon, from models of the outcome without the patient."""
+    from onlm_lab.analysis import battery, event_risk_table
+
+    table = event_risk_table(
+        battery.first_repeat(rows), endpoints=study.analysis.endpoints, horizon_days=study.analysis.horizon_days
+    )
+    table = table.assign(
+        horizon_days=table["horizon_days"].astype(int), event_risk=table["event_risk"].astype(float).round(6)
+    )
+    return schema.write_table(table, run.folder / runs.EVENT_RISK)
 
 
 def open_test(folder: str | Path, *, purpose: str, by: str = "", say: Callable[[str], None]) -> Opening:

@@ -11,6 +11,7 @@ runs/<id>/
   predictions.csv   the waist: one row a patient, model, split and repeat
   opening.json, opened.csv    only where the locked test set was opened to these predictions: the record of it, and what
                     patients.csv keeps back
+  event_risk.csv    what the risks say of the outcomes: a row a patient, model, endpoint and horizon
   results.json, report.html
 """
 
@@ -30,6 +31,8 @@ from onlm_lab.split_files import DealtSplit
 from onlm_lab.study import Study, load_study
 
 TEXT = ("patient_id", "centre")
+EVENT_RISK = "event_risk.csv"
+EVENT_RISK_KEY = ["patient_id", "model_id", "endpoint", "horizon_days"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,32 @@ class Run:
             raise OnlmError(f"Run {self.id} has no results.json yet. Make it with `onlm analyse STUDY`.")
         return json.loads(path.read_text(encoding="utf-8"))
 
+    def event_risk(self, *, endpoint: str | None = None, model: str | None = None) -> pd.DataFrame:
+        """P(event by a day) of each patient, from models of the outcome that never saw the patient.
+
+        Args:
+            endpoint: such as "os"; None: all.
+            model: which model_id; None: all.
+
+        Returns:
+            patient_id, model_id, endpoint, horizon_days, event_risk (missing with a note), fold, method, note, arm.
+
+        Raises:
+            OnlmError: the file is not there (a run of before it was written), or is not as it was written.
+        """
+        path = self.folder / EVENT_RISK
+        if not path.is_file():
+            raise OnlmError(f"Run {self.id} has no {EVENT_RISK} yet. Make it with `onlm analyse STUDY`.")
+        table = read_csv(path)
+        _check_event_risk(table, run=self.id)
+        table["note"] = table["note"].fillna("").astype(str)
+        for name, wanted in (("endpoint", endpoint), ("model_id", model)):
+            known = [str(v) for v in pd.unique(table[name])]
+            if wanted is not None and wanted not in known:
+                raise OnlmError(f"Run {self.id}: {EVENT_RISK} has no {name} '{wanted}'; it has {', '.join(known)}.")
+            table = table if wanted is None else table[table[name].astype(str) == wanted]
+        return table.reset_index(drop=True)
+
     def rows(self, *, split: str | None = None) -> pd.DataFrame:
         """AnalysisRows: predictions joined many-to-one with the patients.
 
@@ -145,6 +174,20 @@ class Run:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table that this library wrote: ids and centres are text, only the empty cell is missing."""
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+
+
+def _check_event_risk(table: pd.DataFrame, *, run: str) -> None:
+    """Stop where event_risk.csv is not as it was written."""
+    missing = [c for c in (*EVENT_RISK_KEY, "event_risk", "fold", "method", "note") if c not in table.columns]
+    said = f"lacks the column {missing[0]}" if missing else ""
+    if not said:
+        risk = pd.to_numeric(table["event_risk"], errors="coerce")
+        wrong = int((((risk < 0) | (risk > 1)) | (risk.isna() & table["event_risk"].notna())).sum())
+        twice = int(table.duplicated(EVENT_RISK_KEY).sum())
+        said = f"holds {wrong} values that are no probability" if wrong else ""
+        said = said or (f"tells {twice} rows of a patient, model, endpoint and horizon twice" if twice else "")
+    if said:
+        raise OnlmError(f"Run {run}: {EVENT_RISK} {said}. Make it again with `onlm analyse STUDY`.")
 
 
 def _with_opened(patients: pd.DataFrame, *, opened: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Serving the dashboards: standalone Voilà on this machine alone, behind a token, without any other host.
 
 Standalone Voilà restricts what a page may ask of its kernel; as an extension of a Jupyter server the same token would
-open terminals. What is served lies in a folder of its own: a copy of the notebook and plotly.js. The run stays where it
-is and is read by the kernel only.
+open terminals. What is served lies in a folder of its own: copies of the notebooks and plotly.js. Studies and runs stay
+where they are and are read by the kernels only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,43 +18,20 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from onlm_lab import page_names, served
 from onlm_lab.errors import OnlmError
 from onlm_lab.runs import open_run
+from onlm_lab.server_files import BUNDLE, HOST, Sharing, base_path, write_config, write_served_folder
+from onlm_lab.study import load_study
 
-HOST = "127.0.0.1"
-NOTEBOOK = "performance.ipynb"
-BUNDLE = "public/plotly.min.js"
-_TEMPLATE = "onlm"
+PAGES = tuple(page.name for page in page_names.PAGES)
+SHORTEST = 16  # letters of a token in shared mode
 _START_S, _STOP_S = 90, 10
-# The lab template without its fonts from a CDN; the page speaks text only.
-_INDEX = """{% extends 'voila/templates/lab/index.html.j2' %}
-{%- block notebook_css -%}
-  {{ resources.include_js("static/voila-style.js") }}
-  {{ spinner.css() }}
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="referrer" content="no-referrer">
-  <style>
-    .jp-mod-noOutputs.jp-mod-noInput { display: none; }
-    html, body, #main, #jp-main-content-panel, #rendered_cells {
-      position: static !important; contain: none !important; height: auto !important; width: auto !important;
-      min-height: 0 !important; overflow: visible !important; }
-    body { margin: 0; background: #f4f6f9; }
-    body, body .jp-Notebook, #rendered_cells, #rendered_cells > div { padding: 0 !important; margin: 0 !important; }
-    #rendered_cells .jp-Cell, #rendered_cells .jp-Cell-outputWrapper, #rendered_cells .jp-OutputArea,
-    #rendered_cells .jp-OutputArea-child, #rendered_cells .jp-OutputArea-output { padding: 0 !important; margin: 0 !important; }
-    #rendered_cells .jp-OutputArea, #rendered_cells .jp-OutputArea-child, #rendered_cells .jp-OutputArea-output {
-      display: block !important; overflow: visible !important; width: 100% !important; }
-    #rendered_cells .jp-OutputPrompt, #rendered_cells .jp-InputPrompt { display: none !important; }
-  </style>
-  {{ super.super() }}
-{%- endblock notebook_css -%}
-"""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -70,30 +46,33 @@ class Server:
 
 
 def serve(
-    run_or_study: str | Path,
+    folders: str | Path | Sequence[str | Path],
     *,
     port: int = 8866,
     token: str | None = None,
-    preheat: int = 0,
+    page: str = "start",
+    sharing: Sharing | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the dashboards of a run, or of a study's newest run, until Ctrl-C.
+    """Serve the dashboards of studies and runs until Ctrl-C.
 
     Args:
-        run_or_study: a run's or a study's folder.
+        folders: of studies, whose newest run is shown first, or of runs.
         port: port on 127.0.0.1.
         token: what a visitor must show; None makes a fresh one.
-        preheat: how many kernels wait ready for the next visitor (about 150 MB each).
+        page: which of PAGES the address leads to.
+        sharing: None: to the owner of the files alone.
         say: takes the sentences for the person at the terminal, the address among them.
 
     Raises:
-        OnlmError: no run there, the port is taken, or the server does not start.
+        OnlmError: no study or run there, the port is taken, or the server does not start.
     """
     tell = say or (lambda _: None)
-    tell("Starting the dashboard; this takes about ten seconds.")
-    with serving(run_or_study, port=port, token=token, preheat=preheat) as server:
-        tell(f"Dashboard: {server.url}")
-        tell("Only this machine can reach it, and only with that token. Stop it with Ctrl-C.")
+    tell("Starting the dashboards; this takes about ten seconds.")
+    with serving(folders, port=port, token=token, page=page, sharing=sharing) as server:
+        # A token of the caller's own stays out of what a service manager keeps of our words.
+        tell(f"Dashboard: {server.url if token is None else server.url.partition('?')[0]}")
+        tell("Only this machine can reach it, and only with the token. Stop it with Ctrl-C.")
         try:
             server.process.wait()
         except KeyboardInterrupt:
@@ -104,95 +83,96 @@ def serve(
 
 @contextmanager
 def serving(
-    run_or_study: str | Path, *, port: int = 8866, token: str | None = None, preheat: int = 0
-) -> Iterator[Server]:
+    folders: str | Path | Sequence[str | Path], *, port: int = 8866, token: str | None = None, page: str = "start",
+    sharing: Sharing | None = None,
+) -> Iterator[Server]:  # fmt: skip
     """A running server, stopped and cleared away at the end of the block."""
-    run = open_run(run_or_study)
-    _ = run.study.name  # a study that cannot be read is said here, not on the page
+    sharing = sharing or Sharing()
+    base_path(sharing.base_url)
+    given = [Path(one) for one in ([folders] if isinstance(folders, str | Path) else folders)]
+    pages = pages_for(given, shared=sharing.shared, page=page)
+    if page not in pages:
+        why = " in shared mode: study.toml lets no page show single patients" if page in PAGES else ""
+        raise OnlmError(f"No page is called '{page}'{why}; wanted one of {', '.join(pages)}.")
+    if next(p.needs_run for p in page_names.PAGES if p.name == page):
+        for folder in given:
+            open_run(folder)  # a study without a run is said here, not on the page
     require_free(port)
     token = secrets.token_urlsafe(24) if token is None else token
     if not token:
         raise OnlmError("The token is empty, and without one the page would be open to every user of this machine.")
+    if sharing.shared and len(token) < SHORTEST:
+        raise OnlmError(f"The token has {len(token)} letters; one that others use wants {SHORTEST} or more: "
+                        "leave it out for a fresh one, or make one with `openssl rand -hex 24`.")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="onlm_dashboard_") as name:
         place = Path(name)
-        served = write_served_folder(place / "served")
-        config = write_config(place, port=port, token=token, preheat=preheat)
+        shown = write_served_folder(place / "served", pages=pages)
+        config = write_config(place, port=port, token=token, sharing=sharing)
         log = place / "voila.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "voila", str(served / NOTEBOOK), f"--Voila.config_file_paths={config.parent}"],
+                [sys.executable, "-m", "onlm_lab.page_server", str(shown),
+                 f"--Voila.config_file_paths={config.parent}"],
                 stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, cwd=place,
-                env=_environment(place, run=run.folder), start_new_session=True,
+                env=_environment(place, folders=given, pages=pages, sharing=sharing), start_new_session=True,
             )  # fmt: skip
         try:
-            _wait(process, port=port, log=log)
-            address = f"http://{HOST}:{port}/?{urllib.parse.urlencode({'token': token})}"
-            yield Server(address, token, port, process, log)
+            base = f"http://{HOST}:{port}{base_path(sharing.base_url)}"
+            _wait(process, url=f"{base}/login", log=log)
+            where = "" if page == "start" else f"voila/render/{page}.ipynb"
+            yield Server(f"{base}/{where}?{urllib.parse.urlencode({'token': token})}", token, port, process, log)
         finally:
             _stop(process)
 
 
-def dashboards_folder() -> Path:
-    """Where the dashboards' notebooks lie: beside the package in a checkout, else where the wheel put them."""
-    candidates = [
-        Path(__file__).resolve().parent.parent / "dashboards",
-        Path(__file__).resolve().parent / "dashboards",
-        Path(sys.prefix) / "share" / "onlm_lab" / "dashboards",
-    ]
-    for folder in candidates:
-        if (folder / NOTEBOOK).is_file():
-            return folder
-    raise OnlmError(f"The dashboards' notebooks are not installed: {NOTEBOOK} was not found. Install onlm_lab again.")
+def pages_for(folders: Sequence[Path], *, shared: bool, page: str = "start") -> tuple[str, ...]:
+    """The pages that a server of these studies and runs shows; a study that cannot be read is said here.
+
+    Args:
+        folders: of studies and runs.
+        shared: whether they go to people who may see no single patient.
+        page: to which the address leads; one that stands alone is served by itself, and beside no other.
+
+    Raises:
+        OnlmError: there is no study, or one is faulty.
+    """
+    if not folders:
+        raise OnlmError("No study was named. Wanted the folder of a study or a run: `onlm dashboards STUDY`.")
+    allowed = [load_study(folder).study.patient_pages for folder in folders]
+    listed = any(allowed)
+    kept = [p for p in page_names.PAGES if not shared or (not p.changes and (listed or not p.single_patients))]
+    alone = [p.name for p in kept if p.alone]
+    return (page,) if page in alone else tuple(p.name for p in kept if not p.alone)
 
 
-def write_served_folder(folder: Path) -> Path:
-    """All that the server may give out: the notebook and plotly.js. No run, no table, no picture."""
-    from importlib.resources import files
+def read_token(path: Path) -> str:
+    """The token in a file that not everybody may read: on a command line every user of the machine could see it.
 
-    (folder / "public").mkdir(parents=True)
-    shutil.copyfile(dashboards_folder() / NOTEBOOK, folder / NOTEBOOK)
-    (folder / BUNDLE).write_bytes((files("plotly") / "package_data" / "plotly.min.js").read_bytes())
-    return folder
-
-
-def write_config(folder: Path, *, port: int, token: str, preheat: int = 0) -> Path:
-    """voila.json and the page template; the file is readable by its owner only, for it holds the token."""
-    template = folder / "jupyter" / "voila" / "templates" / _TEMPLATE
-    template.mkdir(parents=True)
-    (template / "conf.json").write_text('{"base_template": "lab"}', encoding="utf-8")
-    (template / "index.html.j2").write_text(_INDEX, encoding="utf-8")
-    path = folder / "voila.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(_config(port=port, token=token, preheat=preheat), indent=1), encoding="utf-8")
-    return path
+    Raises:
+        OnlmError: the file is not there, is empty, or everybody may read it.
+    """
+    if not path.is_file():
+        raise OnlmError(f"--token-file: there is no file '{path.name}'. Make one: openssl rand -hex 24 > {path.name}")
+    if (
+        os.name == "posix" and path.stat().st_mode & 0o007
+    ):  # a group is somebody's choice, and what systemd hands over has one
+        raise OnlmError(f"--token-file: every user may read '{path.name}'. Change that first: chmod o= {path.name}")
+    token = path.read_text(encoding="utf-8").strip()
+    if not token:
+        raise OnlmError(f"--token-file: '{path.name}' is empty. Make a token: openssl rand -hex 24 > {path.name}")
+    return token
 
 
-def _config(*, port: int, token: str, preheat: int) -> dict[str, Any]:
-    return {
-        "Voila": {
-            "ip": HOST, "port": port, "port_retries": 0, "token": token, "open_browser": False, "log_level": 30,
-        },
-        "VoilaConfiguration": {
-            "template": _TEMPLATE,
-            "allow_template_override": "NO",
-            "allow_theme_override": "NO",
-            "show_tracebacks": False,
-            "strip_sources": True,
-            "file_allowlist": [r"public/.*\.js"],
-            "preheat_kernel": preheat > 0,
-            "default_pool_size": max(preheat, 1),
-        },
-        # Voilà keeps a kernel when its page is closed; a page that is open keeps its own.
-        "AsyncMappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60, "cull_connected": False},
-        "MappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60, "cull_connected": False},
-    }  # fmt: skip
-
-
-def _environment(place: Path, *, run: Path) -> dict[str, str]:
+def _environment(place: Path, *, folders: Sequence[Path], pages: Sequence[str], sharing: Sharing) -> dict[str, str]:
     paths = [str(place / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
-    return os.environ | {
+    kept = {name: value for name, value in os.environ.items() if name not in ("ONLM_TOKEN", "JUPYTER_TOKEN")}
+    return kept | {
         "JUPYTER_PATH": os.pathsep.join(p for p in paths if p),
-        "ONLM_RUN": str(run.resolve()),
+        served.VARIABLE: served.variable(folders),
+        served.PAGES: json.dumps(list(pages)),
+        served.SHARED: "1" if sharing.shared else "",
+        "ONLM_ACCESS_LOG": str(sharing.access_log.resolve()) if sharing.access_log else "",
+        "ONLM_MOST_PAGES": str(sharing.most_pages),
         "ONLM_PLOTLY": f"voila/files/{BUNDLE}",
         "PYTHONUNBUFFERED": "1",
     }
@@ -219,14 +199,14 @@ def _free(port: int) -> bool:
     return True
 
 
-def _wait(process: subprocess.Popen[bytes], *, port: int, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], *, url: str, log: Path) -> None:
     """Until the server answers; it must refuse a visitor without a token, so any HTTP answer counts."""
     until = time.monotonic() + _START_S
     while time.monotonic() < until:
         if process.poll() is not None:
             raise OnlmError(f"The dashboard's server did not start: {_last_words(log)}")
         try:
-            urllib.request.urlopen(f"http://{HOST}:{port}/login", timeout=2).close()
+            urllib.request.urlopen(url, timeout=2).close()
             return
         except urllib.error.HTTPError:
             return

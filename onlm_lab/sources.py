@@ -133,6 +133,16 @@ def find_sources(
     return Sources(scans, finder.told(scans))
 
 
+def tumour_of(study: Study, said: pd.Series) -> dict[str, Any]:
+    """What a row of annotations.csv says of the tumour: centre_mm, mask and mask_roi of a `Scan`."""
+    centre = tuple(float(said.get(f"tumour_{axis}_mm", float("nan"))) for axis in AXES)
+    mask = _word(said, "mask_path")
+    return {
+        "centre_mm": None if any(pd.isna(c) for c in centre) else centre,
+        "mask": study.path(mask) if mask else None, "mask_roi": _word(said, "mask_roi"),
+    }  # fmt: skip
+
+
 def _word(row: pd.Series, name: str) -> str | None:
     """A cell's text; None where it is empty, however a table says so."""
     value = row.get(name)
@@ -164,16 +174,9 @@ class _Finder:
         if patient not in annotations.index:
             return "no annotation"
         said = annotations.loc[patient]
-        centre = tuple(float(said.get(f"tumour_{axis}_mm", float("nan"))) for axis in AXES)
-        mask = _word(said, "mask_path")
-        if any(pd.isna(c) for c in centre):
-            if mask is None:
-                return "the annotation has neither a centre nor a mask"
-            centre = None
-        more = {
-            "centre_mm": centre, "mask": self.study.path(mask) if mask else None,
-            "mask_roi": _word(said, "mask_roi"),
-        }  # fmt: skip
+        more = tumour_of(self.study, said)
+        if more["centre_mm"] is None and more["mask"] is None:
+            return "the annotation has neither a centre nor a mask"
         uid, path = _word(said, "series_uid"), _word(said, "series_path")
         if path is not None:
             return self._at(patient, path, uid, more)

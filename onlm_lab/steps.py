@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,31 +36,64 @@ class Step:
         return self.folder / "work" / "steps" / f"{self.name}.json"
 
     def done(self) -> bool:
-        """Whether this step has already been done with these very inputs."""
+        """Whether this step has already been done with these very inputs.
+
+        Where other settings were at work since (another run of the same study), what they both write must still be
+        what this step left.
+        """
         said = self.said()
+        if said.get("inputs") == self.inputs:
+            return all((self.folder / name).is_file() for name in said["outputs"])
+        if self.note.is_file() and not said:  # damaged: nobody knows what was at work since
+            return False
+        said = _read_note(self._kept)
         if said.get("inputs") != self.inputs:
             return False
-        return all((self.folder / name).is_file() for name in said["outputs"])
+        sealed = said.get("sealed", {})
+        return all(
+            (self.folder / name).is_file() and sealed.get(name, "") in ("", file_digest(self.folder / name))
+            for name in said["outputs"]
+        )
 
     def said(self) -> dict[str, Any]:
-        """What the step's note says; empty where there is none."""
-        if not self.note.is_file():
-            return {}
-        try:
-            said = json.loads(self.note.read_text(encoding="utf-8"))
-        except ValueError:  # damaged: the step is done again
-            return {}
-        return said if isinstance(said, dict) and isinstance(said.get("outputs"), list) else {}
+        """What the step's note says, of whatever inputs it was done with last; empty where there is none."""
+        return _read_note(self.note)
 
-    def finish(self, *, outputs: list[Path], seconds: float, facts: dict[str, Any] | None = None) -> None:
-        """Write the note: from now on the step counts as done."""
+    @property
+    def _kept(self) -> Path:
+        """The note of these very inputs, which stays when the step is done with others."""
+        return self.note.with_name(f"{self.name}-{self.inputs[:12]}.json")
+
+    def finish(
+        self, *, outputs: list[Path], seconds: float, facts: dict[str, Any] | None = None, sealed: Sequence[Path] = ()
+    ) -> None:
+        """Write the note: from now on the step counts as done.
+
+        Args:
+            outputs: the files that it leaves.
+            seconds: that it took.
+            facts: to be told later.
+            sealed: those of the outputs that the step with other inputs writes over.
+        """
         said = {
             "inputs": self.inputs,
             "outputs": [str(path.relative_to(self.folder)) for path in outputs],
             "seconds": round(seconds, 1),
             "facts": facts or {},
+            "sealed": {str(path.relative_to(self.folder)): file_digest(path) for path in sealed},
         }
-        write_text(self.note, json.dumps(said, indent=1, sort_keys=True))
+        for note in (self._kept, self.note):
+            write_text(note, json.dumps(said, indent=1, sort_keys=True))
+
+
+def _read_note(note: Path) -> dict[str, Any]:
+    if not note.is_file():
+        return {}
+    try:
+        said = json.loads(note.read_text(encoding="utf-8"))
+    except ValueError:  # damaged: the step is done again
+        return {}
+    return said if isinstance(said, dict) and isinstance(said.get("outputs"), list) else {}
 
 
 def digest(*parts: Any) -> str:

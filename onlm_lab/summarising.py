@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from onlm_lab import analysis, cohort, schema
-from onlm_lab.cohort import locked, splits
+from onlm_lab import analysis, cohort
+from onlm_lab.cohort import splits
 from onlm_lab.cohort.parameters import candidate_parameters
+from onlm_lab.cohort.parts import missing_where_asked, parted
 from onlm_lab.cohort.table_words import column_words
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import FollowUp, SampleSize, TestingSampleSize
@@ -84,7 +85,7 @@ def summarise(
     study = study if isinstance(study, Study) else load_study(study)
     data = cohort.load_cohort(study)
     screening = cohort.screen(data, study.protocol)
-    patients, closed = _parted(data.patients, study=study)
+    patients, closed = parted(data.patients, study=study)
     eligible = (screening.status["status"] == "eligible").to_numpy()
     if not everyone and not eligible.any():
         raise OnlmError(
@@ -114,34 +115,6 @@ def summarise(
     )  # fmt: skip
 
 
-def _parted(patients: pd.DataFrame, *, study: Study) -> tuple[pd.DataFrame, str]:
-    """The patients with the part that each is kept for; of locked ones nothing that became known after treatment.
-
-    Parts are dealt as a run deals them: from the whole cohort, SBRT patients counting as unlabelled.
-    """
-    said = study.split
-    if not (said.external_centres or said.temporal_from_year is not None or said.locked_fraction):
-        return patients.assign(part=splits.DEVELOPMENT), ""
-    rows = patients.assign(onlm=patients["onlm"].where(patients["arm"] != "sbrt"))
-    if said.temporal_from_year is not None:
-        rows = rows[rows["treatment_year"].notna()]
-    draw = locked.read_draw(study.path(locked.DRAW))
-    found = splits.hold_out(
-        rows, external_centres=said.external_centres, temporal_from_year=said.temporal_from_year,
-        locked_fraction=said.locked_fraction, seed=study.seed, drawn=draw.drawn if draw else None,
-    )  # fmt: skip
-    patients = patients.assign(part=patients["patient_id"].map(found.set_index("patient_id")["part"]))
-    shut = patients["part"] == splits.LOCKED
-    if not shut.any():
-        return patients, ""
-    hidden = locked.hidden_columns(patients, keep=study.training.predictors,
-                                   extra_columns=schema.declared(study.columns))  # fmt: skip
-    return locked.close_rows(patients, locked=shut, hidden=hidden), (
-        f"{int(shut.sum())} patients of the files are locked for testing: of them nothing is shown that became known "
-        "after treatment."
-    )
-
-
 def _default_group(patients: pd.DataFrame) -> str:
     return "onlm" if patients["onlm"].nunique() > 1 else "arm"
 
@@ -162,14 +135,7 @@ def _flow(flow: pd.DataFrame, *, protocol: str) -> pd.DataFrame:
 
 def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFrame:
     """A row a column that is missing in some: the number over all, fractions in each centre."""
-    asked = [c for c in map(str, patients.columns) if _asked_for(schema.column(c, extra_columns=extra))]
-    recorded = [c for c in asked if patients[c].notna().any()]
-    of_surgery = [c for c in recorded if _after_surgery(schema.column(c, extra_columns=extra))]
-    surgery = patients[(patients["arm"] == "surgery") & (patients["part"] != splits.LOCKED)]
-    found = pd.concat([
-        cohort.missing_by(patients, columns=[c for c in recorded if c not in of_surgery], asked_only=True),
-        cohort.missing_by(surgery, columns=of_surgery, asked_only=True),
-    ])  # fmt: skip
+    found, nobody = missing_where_asked(patients, extra_columns=extra)
     groups = list(dict.fromkeys(found["group"]))
     names = list(dict.fromkeys(found["column"]))
     shares = found.pivot(index="column", columns="group", values="fraction").reindex(index=names, columns=groups)
@@ -180,7 +146,7 @@ def _missing(patients: pd.DataFrame, *, extra: tuple[Column, ...]) -> pd.DataFra
     table.attrs["notes"] = (
         f"{len(names) - len(table)} further columns are complete. What is known only from surgery is counted in the "
         "surgery arm, and a column that is asked of some only (SUVmax of those with PET/CT) among those.",
-        *_nobody_has([column_words(c) for c in asked if c not in recorded]),
+        *_nobody_has([column_words(c) for c in nobody]),
     )
     return table
 
@@ -189,15 +155,6 @@ def _nobody_has(names: list[str]) -> tuple[str, ...]:
     """The columns that are empty in every patient, for a note."""
     more = f" and {len(names) - MOST_EMPTY} more" if len(names) > MOST_EMPTY else ""
     return (f"Nobody has: {'; '.join(names[:MOST_EMPTY])}{more}.",) if names else ()
-
-
-def _after_surgery(spec: Column | None) -> bool:
-    return spec is not None and spec.timing == "post_treatment" and spec.name != "treatment"
-
-
-def _asked_for(spec: Column | None) -> bool:
-    """A column of the clinical table that somebody fills in."""
-    return spec is not None and spec.table == "clinical" and spec.name not in ("patient_id", "centre")
 
 
 def _patterns(patients: pd.DataFrame, *, study: Study) -> pd.DataFrame:

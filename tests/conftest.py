@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -11,6 +13,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+CHROMIUM_ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
 SHARED = Path(os.environ.get("ONLM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -125,3 +132,37 @@ def finetuned_run(tmp_path_factory, tiny_cache):
     from made_trained import FINETUNE, train_tiny
 
     return train_tiny(tmp_path_factory.mktemp("finetuned") / "runs" / "run-f", sections=FINETUNE, cache=tiny_cache)
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """A function that gives a port of this machine that nobody listens at."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def serve(free_port):
+    """serve(folder, page=...): a running server; skips loudly where nothing can look at its pages."""
+    if CHROMIUM is None:
+        pytest.skip("NO CHROMIUM on this machine: the dashboards were NOT tested. Install it: apt-get install chromium")
+    pytest.importorskip("playwright", reason="playwright is not installed: the dashboards were NOT tested")
+    from onlm_lab.serving import serving
+
+    return lambda folder, *, page, sharing=None: serving(folder, port=free_port(), page=page, sharing=sharing)
+
+
+@pytest.fixture(scope="module")
+def browser(server):
+    """Chromium, in a module whose `server` is running."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield started
+        started.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -200,3 +201,8 @@ def _file(kind: str, name: str) -> FileDataset:
     data.SOPClassUID, data.SOPInstanceUID = kind, meta.MediaStorageSOPInstanceUID
     data.StudyInstanceUID = generate_uid(entropy_srcs=["study"])
     return data
+
+
+def without_long_numbers(text: str) -> str:
+    """The text without UIDs and times, which are drawn by chance and may hold any four digits."""
+    return re.sub(r"\d[\d.]{14,}", "", text)

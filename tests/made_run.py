@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from onlm_lab.learning.calibrate import Platt
+from onlm_lab.learning.clinical import ClinicalEncoder
+from onlm_lab.learning.coefficients import clinical_coefficients
+from onlm_lab.learning.ranges import training_ranges
 from onlm_lab.runs import Run
 from onlm_lab.split_files import write_split
 from onlm_lab.study import starter_toml
@@ -40,6 +44,33 @@ def write_run(
     ]
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
     return Run(folder)
+
+
+def tell_event_risk(run: Run) -> None:
+    """Write event_risk.csv into the run: made-up probabilities that rise with the risk, at two horizons."""
+    rows = run.rows()
+    told = [
+        pd.DataFrame({
+            "patient_id": rows["patient_id"], "model_id": rows["model_id"], "endpoint": endpoint, "horizon_days": day,
+            "event_risk": rows["risk"] / 2 + day / 20000, "fold": rows["fold"], "method": "made up", "note": "",
+            "arm": rows["arm"],
+        }) for endpoint in ("os", "rfs", "regional") for day in (365, 1095)
+    ]  # fmt: skip
+    pd.concat(told).to_csv(run.folder / "event_risk.csv", index=False)
+
+
+def write_clinical_model(run: Run, *, predictors: tuple[str, ...] = ("age_years", "sex", "total_diameter_mm")) -> None:
+    """Write clinical_model.json into the run: plain coefficients on its operated patients."""
+    rows = run.patients.query("arm == 'surgery'").reset_index(drop=True)
+    encoder = ClinicalEncoder.fit(rows, predictors=predictors)
+    k, n_plus = len(encoder.inputs), int(rows["onlm"].sum())
+    weights = np.concatenate([np.full((5, k), 0.4) + 0.02 * np.arange(5)[:, None], np.zeros((5, k))], axis=1)
+    model = clinical_coefficients(
+        encoder, weights=weights, bias=np.full(5, -1.5), calibrator=Platt(0.0, 1.0, len(rows), n_plus), threshold=0.1,
+        target_sensitivity=0.95, ranges=training_ranges(encoder, rows), model_id="clinical", study=run.study.name,
+        made_up=True,
+    )  # fmt: skip
+    (run.folder / "clinical_model.json").write_text(model.to_json(), encoding="utf-8")
 
 
 def _patients(rng: np.random.Generator, *, n_surgery: int, n_sbrt: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -79,7 +110,27 @@ def _patients(rng: np.random.Generator, *, n_surgery: int, n_sbrt: int) -> tuple
     event("rfs", np.minimum(np.minimum(death, cancer), regional))
     state("recurrence", np.minimum(cancer, regional), death)
     state("regional", regional, np.minimum(death, cancer))
-    return patients, truth
+    chance = np.random.default_rng([n, n_sbrt])  # its own: what was drawn above stays as it was
+    return patients.assign(**_treated(chance, patients=patients, truth=truth)), truth
+
+
+def _treated(chance: np.random.Generator, *, patients: pd.DataFrame, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Condition, stage and treatment: the small tumours more often sublobar, adjuvant after N+, never before day 30."""
+    n, size, surgery = (
+        len(patients),
+        patients["total_diameter_mm"].to_numpy(),
+        (patients["arm"] == "surgery").to_numpy(),
+    )
+    sublobar = chance.random(n) < np.where(size < 20, 0.5, 0.25)
+    extent = np.where(sublobar, np.where(chance.random(n) < 0.7, "segmentectomy", "wedge"), "lobectomy")
+    start = np.floor(chance.uniform(30, 150, n))
+    given = surgery & truth & (chance.random(n) < 0.55) & (start < patients["rfs_days"].to_numpy())
+    return {
+        "kps": chance.choice([70.0, 80.0, 90.0, 100.0], n, p=[0.1, 0.2, 0.4, 0.3]),
+        "clinical_t": np.select([size <= 10, size <= 20, size <= 30], ["T1a", "T1b", "T1c"], "T2a"),
+        "treatment": np.where(surgery, extent, "sbrt"), "adjuvant": given.astype(float),
+        "adjuvant_start_days": np.where(given, start, np.nan),
+    }  # fmt: skip
 
 
 def _predictions(

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_run import NASTY, write_run
+from page_parts import control, every, html_of
 
-from onlm_lab import analysis, app
+from onlm_lab import analysis, app, served
 from onlm_lab.app.figure_view import FigureView, plotly_bundle, table_json
 from onlm_lab.app.shell import Card, sentence_html
 from onlm_lab.errors import OnlmError
@@ -34,40 +35,22 @@ def page(run):
     return app.performance(run)
 
 
-def _all(widget, kind):
-    found = [widget] if isinstance(widget, kind) else []
-    for child in getattr(widget, "children", ()):
-        found += _all(child, kind)
-    return found
-
-
-def _html(widget):
-    return " ".join(w.value for w in _all(widget, widgets.HTML))
-
-
-def _named(page, cls, label):
-    for box in _all(page, widgets.VBox):
-        if box.children and isinstance(box.children[0], widgets.Label) and box.children[0].value.startswith(label):
-            return next(w for w in box.children if isinstance(w, cls))
-    raise AssertionError(f"no control '{label}'")
-
-
 def _open(page, tab):
-    next(w for w in _all(page, widgets.ToggleButtons) if "Subgroups" in str(w.options)).value = tab
+    next(w for w in every(page, widgets.ToggleButtons) if "Subgroups" in str(w.options)).value = tab
 
 
 def _figures(page):
-    return {c.children[0].name: json.loads(c.children[0].figure) for c in _all(page, Card) if c.children[0].figure}
+    return {c.children[0].name: json.loads(c.children[0].figure) for c in every(page, Card) if c.children[0].figure}
 
 
 def test_the_header_names_the_study_and_wears_both_marks(page):
-    text = _html(page)
+    text = html_of(page)
     assert "A made-up study" in text and "Research use only" in text and "MADE-UP DATA" in text
 
 
 def test_a_study_of_real_data_does_not_say_made_up(tmp_path):
     real = app.performance(write_run(tmp_path / "run", made_up=False, name="A real table", n_surgery=80, n_sbrt=20))
-    assert "MADE-UP DATA" not in _html(real) and "Research use only" in _html(real)
+    assert "MADE-UP DATA" not in html_of(real) and "Research use only" in html_of(real)
     assert all("MADE-UP" not in json.dumps(f) for f in _figures(real).values())
 
 
@@ -83,14 +66,16 @@ def test_three_models_are_drawn_at_first_and_a_baseline_when_it_is_chosen(run, t
         return {t["name"].split(":")[0] for t in _figures(page)["roc"]["data"] if "AUC" in (t.get("name") or "")}
 
     assert curves() == {"fused", "clinical", "image"}
-    chosen = _named(page, widgets.SelectMultiple, "Models in the figures")
+    chosen = control(page, widgets.SelectMultiple, "Models in the figures")
     assert [label for label, _ in chosen.options] == ["fused", "clinical", "image", "logistic", "boosting"]
     chosen.value = ("fused", "boosting")
     assert curves() == {"fused", "boosting"}
 
 
 def test_a_tab_is_built_when_it_is_first_opened(page):
-    assert set(_figures(page)) == {"roc", "calibration", "operating_point", "decision_curve", "auc_differences"}
+    assert set(_figures(page)) == {
+        "roc", "calibration", "operating_point", "decision_curve", "auc_differences", "hundred_patients",
+    }  # fmt: skip
     _open(page, "Subgroups")
     assert set(_figures(page)) == {"subgroups"}
     _open(page, "Outcomes")
@@ -99,39 +84,41 @@ def test_a_tab_is_built_when_it_is_first_opened(page):
 
 
 def test_every_figure_has_traces_a_table_and_words_for_a_screen_reader(page):
-    for tab in ("Performance", "Subgroups", "Outcomes"):
+    for tab in ("Performance", "Subgroups", "Centres", "Fairness", "Outcomes"):
         _open(page, tab)
-        for card in _all(page, Card):
+        for card in every(page, Card):
             view = card.children[0]
-            assert json.loads(view.figure)["data"] and json.loads(view.table)["rows"] and view.description
+            assert (
+                (view.page or json.loads(view.figure)["data"]) and json.loads(view.table)["rows"] and view.description
+            )
 
 
 def test_moving_the_threshold_moves_tiles_and_figures_and_the_way_back_restores_the_studys_own(page, run):
-    before, drawn = _html(page), _figures(page)
-    slider = _named(page, widgets.FloatSlider, "Threshold")
+    before, drawn = html_of(page), _figures(page)
+    slider = control(page, widgets.FloatSlider, "Threshold")
     slider.value = 20.0
     point = analysis.operating_point(patients.tested(run.rows()), model="fused", threshold=0.2)
-    assert f"{point.n_tp} of {point.n_tp + point.n_fn} N+ found" in _html(page)
+    assert f"{point.n_tp} of {point.n_tp + point.n_fn} N+ found" in html_of(page)
     assert _figures(page)["operating_point"] != drawn["operating_point"]
     assert _figures(page)["calibration"] == drawn["calibration"]
-    _named(page, widgets.ToggleButton, "Threshold").value = True
-    assert _html(page) == before and _figures(page) == drawn
+    control(page, widgets.ToggleButton, "Threshold").value = True
+    assert html_of(page) == before and _figures(page) == drawn
     own = run.rows().query("model_id == 'fused'")["threshold"].median()
     assert slider.value == pytest.approx(100 * own, abs=0.06), "the slider names a threshold that no longer holds"
 
 
 def test_another_model_changes_the_tiles_and_the_figures(page, run):
     before = _figures(page)
-    _named(page, widgets.Dropdown, "Model").value = "clinical"
+    control(page, widgets.Dropdown, "Model").value = "clinical"
     point = analysis.operating_point(patients.tested(run.rows()), model="clinical")
-    assert f"{point.n_tp} of {point.n_tp + point.n_fn} N+ found" in _html(page)
+    assert f"{point.n_tp} of {point.n_tp + point.n_fn} N+ found" in html_of(page)
     assert _figures(page)["operating_point"] != before["operating_point"]
 
 
 def test_choosing_an_arm_hides_the_other(page):
     _open(page, "Outcomes")
-    _named(page, widgets.ToggleButtons, "Arm").value = "sbrt"
-    shown = {c.children[0].name for c in _all(page, Card) if c.layout.display != "none"}
+    control(page, widgets.ToggleButtons, "Arm").value = "sbrt"
+    shown = {c.children[0].name for c in every(page, Card) if c.layout.display != "none"}
     assert shown == {"regional_sbrt", "regional_sbrt_hazard"}
 
 
@@ -139,24 +126,24 @@ def test_a_threshold_that_leaves_a_few_patients_in_a_group_takes_the_curve_away_
     _open(page, "Outcomes")
     rows = run.rows()
     sbrt = rows[(rows["model_id"] == "fused") & (rows["arm"] == "sbrt")]["risk"]
-    slider = _named(page, widgets.FloatSlider, "Threshold")
+    slider = control(page, widgets.FloatSlider, "Threshold")
     few = next(t for t in np.arange(0.5, slider.max, 0.5) if 0 < (sbrt < t / 100).sum() < 10)
     slider.value = float(few)
-    cards = [c for c in _all(page, Card) if "SBRT arm: by risk" in c.children[1].value]
+    cards = [c for c in every(page, Card) if "SBRT arm: by risk" in c.children[1].value]
     assert "fewer than 10 are not drawn" in cards[0].children[1].value
     assert cards[0].children[0].layout.display == "none"
 
 
 def test_choosing_an_endpoint_redraws_and_survival_takes_the_place_of_incidence(page):
     _open(page, "Outcomes")
-    _named(page, widgets.Dropdown, "Endpoint").value = "os"
+    control(page, widgets.Dropdown, "Endpoint").value = "os"
     assert "os_surgery" in _figures(page) and "Overall survival" in json.dumps(_figures(page)["os_surgery"])
 
 
 def test_no_column_chosen_is_a_sentence_and_the_old_figure_goes(page):
     _open(page, "Subgroups")
-    _named(page, widgets.SelectMultiple, "Divide patients by").value = ()
-    card = _all(page, Card)[0]
+    control(page, widgets.SelectMultiple, "Divide patients by").value = ()
+    card = every(page, Card)[0]
     assert "Choose at least one column" in card.children[1].value
     assert card.children[0].layout.display == "none"
 
@@ -164,24 +151,24 @@ def test_no_column_chosen_is_a_sentence_and_the_old_figure_goes(page):
 def test_names_that_are_html_show_as_text_everywhere(page):
     for tab in ("Performance", "Subgroups", "Outcomes"):
         _open(page, tab)
-        assert "<img" not in _html(page)
+        assert "<img" not in html_of(page)
         assert all("<img" not in json.dumps(f) for f in _figures(page).values())
     assert sentence_html(f"Patient {NASTY} is unknown.").count("&lt;img") == 1
 
 
 def test_a_run_that_is_not_there_is_a_sentence_on_the_page(tmp_path):
     page = app.performance(tmp_path)
-    assert "holds no run" in _html(page) and "Traceback" not in _html(page)
+    assert "holds no run" in html_of(page) and "Traceback" not in html_of(page)
 
 
 def test_without_a_run_the_page_says_how_to_name_one(monkeypatch):
-    monkeypatch.delenv("ONLM_RUN", raising=False)
-    assert "No run was named" in _html(app.performance())
+    monkeypatch.delenv(served.VARIABLE, raising=False)
+    assert "No run was named" in html_of(app.performance())
 
 
 def test_the_served_run_is_found_without_an_argument(run, monkeypatch):
-    monkeypatch.setenv("ONLM_RUN", str(run.folder))
-    assert "A made-up study" in _html(app.performance())
+    monkeypatch.setenv(served.VARIABLE, served.variable([run.folder]))
+    assert "A made-up study" in html_of(app.performance())
 
 
 def test_a_card_that_fails_for_a_user_says_why_and_recovers():
@@ -241,11 +228,11 @@ def test_a_dashboard_is_at_most_four_code_cells_without_outputs_or_logic(path):
 
 
 def test_there_is_a_dashboard():
-    assert [p.name for p in DASHBOARDS] == ["performance.ipynb"]
+    assert {p.name for p in DASHBOARDS} >= {"cohort.ipynb", "outcomes.ipynb", "performance.ipynb"}
 
 
 def test_the_dashboards_kernel_imports_neither_torch_nor_dicom_nor_grammars(run):
-    cells = json.loads(DASHBOARDS[0].read_text(encoding="utf-8"))["cells"]
+    cells = [c for path in DASHBOARDS for c in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     code += (
         "\nimport sys\nbad = {'torch', 'timm', 'pydicom', 'SimpleITK', 'lark', 'rfc3987_syntax', 'skimage'}"
@@ -254,7 +241,8 @@ def test_the_dashboards_kernel_imports_neither_torch_nor_dicom_nor_grammars(run)
     import os
 
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"ONLM_RUN": str(run.folder)}, capture_output=True, text=True,
+        [sys.executable, "-c", code], env=os.environ | {served.VARIABLE: served.variable([run.folder])},
+        capture_output=True, text=True,
         check=True, timeout=120,
     )  # fmt: skip
     assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout

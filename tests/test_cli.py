@@ -316,7 +316,8 @@ def two_sites(folder):
 def test_the_folder_one_stands_in_is_named_in_messages(tmp_path, capsys, monkeypatch):
     (tmp_path / "ward").mkdir()
     monkeypatch.chdir(tmp_path / "ward")
-    assert "'ward' holds no run. Make one with `onlm run ward`" in refused(capsys, "dashboards", ".")
     assert cli.main(["init", "."]) == 0
+    said = refused(capsys, "dashboards", ".", "--page", "performance")
+    assert "'ward' holds no run. Make one with `onlm run ward`" in said
     assert "'ward' has a study.toml" in refused(capsys, "init", ".")
     assert "'ward' holds a study that no merge wrote" in refused(capsys, "merge", *two_sites(tmp_path), "--out", ".")

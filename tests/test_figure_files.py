@@ -11,6 +11,8 @@ from made_run import NASTY, write_run
 
 from onlm_lab import figure_files
 from onlm_lab.errors import OnlmError
+from onlm_lab.outcome_figure_files import outcome_panels_of
+from onlm_lab.panels import treatments
 from onlm_lab.panels.performance import roc_panel
 
 CHROMIUM = next(filter(None, map(shutil.which, figure_files.BROWSERS)), None)
@@ -66,10 +68,45 @@ def test_every_panel_of_a_run_has_a_figure_a_table_and_a_name_for_a_file(run):
     assert {
         "roc", "precision_recall", "calibration", "decision_curve", "net_benefit_against_clinical", "centres_slope",
         "fairness_oe_ratio", "subgroups_sensitivity", "regional_sbrt", "os_surgery_hazard",
+        "rfs_pathology", "os_surgery_quantiles", "regional_sbrt_mean_time", "os_sbrt_hazards", "rfs_surgery_constancy",
+        "rfs_surgery_form", "auc_regional_sbrt", "brier_os_surgery", "event_calibration_os_surgery",
+        "event_decision_os_surgery", "balance_sublobar", "treatment_sublobar", "weighted_sbrt", "landmark_rfs",
     } <= set(made)  # fmt: skip
+    assert len(made) == len(list(figure_files.panels_of(run)))  # no name twice
     assert all(name.replace("_", "").isalnum() for name in made)
     panel = made["centres_auc"]()
     assert len(panel.figure.data) and len(panel.table)
+
+
+def test_every_figure_of_outcomes_is_drawn_with_its_numbers_or_refused_with_the_reason(run):
+    drawn, refused = {}, {}
+    for name, build in outcome_panels_of(run):
+        try:
+            panel = build()
+        except OnlmError as refusal:
+            refused[name] = str(refusal)
+        else:
+            drawn[name] = panel
+            assert panel.sentence and len(panel.table) and len(panel.figure.data), name
+            assert "MADE-UP DATA" in [a.text for a in panel.figure.layout.annotations], name
+    assert {
+        "rfs_surgery_quantiles", "rfs_surgery_mean_time", "rfs_surgery_hazards", "rfs_surgery_constancy",
+        "rfs_surgery_form", "auc_regional_sbrt", "brier_os_surgery", "event_calibration_os_surgery",
+        "event_decision_os_surgery", "balance_sublobar", "treatment_sublobar", "weighted_sublobar", "balance_sbrt",
+        "treatment_sbrt", "weighted_sbrt", "landmark_rfs",
+    } <= set(drawn)  # fmt: skip
+    assert "Groups of fewer than 10 are not drawn" in refused["rfs_pathology"]
+    for what in ("brier", "event_calibration", "event_decision"):
+        assert refused[f"{what}_regional_sbrt"].startswith("too few events, or too short a follow-up, to tell")
+    assert not [said for said in (*refused.values(), *(p.sentence for p in drawn.values())) if NASTY in said]
+
+
+def test_what_was_computed_for_one_figure_of_treatments_is_not_computed_again(run, monkeypatch):
+    made, real = [], treatments.treatment_comparison
+    monkeypatch.setattr(treatments, "treatment_comparison", lambda *a, **k: made.append(k["pair"]) or real(*a, **k))
+    built = dict(outcome_panels_of(run))
+    panels = [built[f"{name}_sublobar"]() for name in ("balance", "treatment", "weighted")]
+    assert made == ["sublobar"] and len({p.name for p in panels}) == 3
 
 
 def test_what_cannot_be_drawn_is_told_and_the_rest_goes_on(run, tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def test_what_cannot_be_told_is_refused():
                          "regional_days": [5, 6], "regional_state": [1, 2]})  # fmt: skip
     with pytest.raises(OnlmError, match="take endpoint='os'"):
         follow_up(rows, endpoint="regional")
-    with pytest.raises(OnlmError, match="planned_days must be above 0, but 2 of 2"):
+    with pytest.raises(OnlmError, match="planned_days must be days after time zero, above 0, got 0"):
         follow_up(rows, planned_days=0)
     with pytest.raises(OnlmError, match="no patient is left of 2"):
         follow_up(rows.assign(os_days=np.nan))

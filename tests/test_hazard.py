@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from survival_reference import in_r, table
 
+from onlm_lab import analysis
 from onlm_lab.analysis.concordance import concordance
 from onlm_lab.analysis.hazard import cox
 from onlm_lab.errors import OnlmError
@@ -204,8 +205,8 @@ def test_concordance_without_a_comparable_pair_is_nan():
         ({"covariates": ["os_days"]}, "'os_days' cannot be a covariate: it is part of the endpoint"),
         ({"covariates": ["patient_id"]}, "covariate 'patient_id' has 40 categories in 40 patients"),
         (
-            {"covariates": ["risk"], "strata": ["centre"]},
-            r"strata must be one column, such as 'centre', got \['centre'\]",
+            {"covariates": ["risk"], "cluster": ["centre"]},
+            r"cluster must be one column, such as 'centre', got \['centre'\]",
         ),
         ({"covariates": ["risk"], "cause": 2}, "takes no cause, as os_event has one kind of event only, got cause=2"),
     ],
@@ -246,3 +247,20 @@ def test_a_hazard_ratio_too_large_for_a_number_is_infinite_without_a_warning():
     rows = at_random(60, log_hr=0.5)
     table = cox(rows.assign(tiny=rows["risk"] * 1e-12), endpoint="os", covariates=["tiny"]).table
     assert math.isinf(table["hr"][0]) and math.isfinite(table["coef"][0])
+
+
+@pytest.mark.parametrize("kind", ["cox", "fine_gray"])
+def test_a_level_beside_a_reference_level_both_without_an_event_has_no_ratio(kind):
+    rng = np.random.default_rng(3)
+    level = np.repeat(["a", "b", "c", "d"], 60)
+    days, event = rng.exponential(900, 240), (rng.random(240) < 0.5) & np.isin(level, ["b", "c"])
+    rows = pd.DataFrame({"patient_id": range(240), "level": level, "age_years": rng.normal(65, 8, 240),
+                         "os_days": days, "os_event": event * 1.0, "regional_days": days,
+                         "regional_state": np.where(event, 1, rng.integers(0, 2, 240) * 2)})  # fmt: skip
+    if kind == "cox":
+        found = analysis.cox(rows, endpoint="os", covariates=["level", "age_years"])
+    else:
+        found = analysis.fine_gray(rows, endpoint="regional", covariates=["level", "age_years"])
+    table = found.table.set_index("covariate")
+    assert table.loc[["level[b]", "level[c]", "level[d]"], "hr"].isna().all()
+    assert np.isfinite(table.loc["age_years", ["hr", "low", "high"]].astype(float)).all()

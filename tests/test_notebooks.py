@@ -138,3 +138,29 @@ def test_without_the_table_the_notebook_says_where_to_get_it(notebook, tmp_path,
     ):
         executed(notebook, folder=tmp_path)
     assert not shutil.os.listdir(tmp_path)
+
+
+def test_the_outcomes_notebook_tells_of_sbrt_of_immortal_time_and_of_no_effect(tmp_path):
+    cells = executed("06_outcomes.py", folder=tmp_path)
+    text = said(cells)
+    low, high, ratio, least = (
+        float(x) for x in re.search(
+            r"SBRT, regional recurrence by 3 years: (\d+)% at low risk, (\d+)% at high risk\.\nGray P = \S+; "
+            r"subdistribution hazard ratio (\S+) \((\S+) to", text
+        ).groups()
+    )  # fmt: skip
+    assert low < 10 and high > 2 * low and ratio > 2 and least > 1
+    assert float(re.search(r"Gray P = (\S+);", text)[1]) < 0.001
+    by_group = re.findall(r"(low|high) risk: hazard ratio (\S+) \((\S+) to (\S+)\)", text)
+    assert [g[0] for g in by_group] == ["low", "high"] and float(by_group[1][1]) > float(by_group[0][1])
+    assert "immortal time" in text and "landmark(rows, day=180" in text
+    naive = re.search(r"Naive: hazard ratio (\S+) \((\S+) to (\S+)\), P = (\S+)", text)
+    assert float(naive[3]) < 1 and float(naive[4]) < 0.05
+    fair = re.search(r"Landmark day 180: hazard ratio (\S+) \((\S+) to (\S+)\), P = (\S+)", text)
+    assert float(fair[2]) < 1 < float(fair[3]) and float(fair[4]) > 0.05
+    figures = drawn(cells)
+    assert len(figures) == 7
+    for figure in figures:
+        assert any("MADE-UP DATA" in a["text"] for a in figure["layout"]["annotations"])
+    told = [f for f in figures if any("Observational comparison" in a["text"] for a in f["layout"]["annotations"])]
+    assert len(told) == 5

@@ -273,7 +273,8 @@ def test_a_trial_with_all_parts_goes_from_split_to_second_opening(finished):
     test = run.results["clinical"]["by_split"]["test"]
     assert test["roc"]["n"] == len(locked) and test["about"]["n_openings"] == 1
     expected = analysis.roc(
-        rows[rows["split"] == "test"].assign(onlm=lambda t: t["patient_id"].map(cohort["onlm"])).drop(columns="role")
+        rows[rows["split"] == "test"].assign(onlm=lambda t: t["patient_id"].map(cohort["onlm"])).drop(columns="role"),
+        model="clinical",
     )
     assert test["roc"]["auc"]["value"] == expected.auc.value
 

@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onlm_lab.virtual import draw_trial
+from onlm_lab.analysis import compare_landmarks
+from onlm_lab.cohort.endpoints import endpoints
+from onlm_lab.virtual import Trial, draw_trial
+from onlm_lab.virtual.world import WORLD
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +49,19 @@ def test_lung_cancer_kills_only_after_it_came_back(patients):
     assert (patients.loc[patients["death_cause"] == "lung_cancer", "recurred"] == 1).all()
 
 
+def with_endpoints(trial: Trial) -> pd.DataFrame:
+    """N+ patients after surgery, as the screening would hand them to a statistic."""
+    rows = trial.clinical.join(endpoints(trial.followup))
+    return rows[rows["pathological_n"].isin(["N1", "N2", "N3"])].reset_index(drop=True)
+
+
 def test_adjuvant_treatment_has_no_effect_once_the_comparison_is_fair(patients):
-    # landmark at day 91: everybody alive, free of recurrence, and their adjuvant treatment known
-    rows = patients[(patients["treatment"] != "sbrt") & (patients["true_n"] == "N1") & (patients["followup_days"] > 91)]
-    rows = rows[~(rows["recurrence_days"] <= 91)]
-    end = rows["recurrence_days"].fillna(rows["followup_days"]) - 91
+    # landmark at day 300: everybody alive, free of recurrence, and their adjuvant treatment known
+    rows = patients[
+        (patients["treatment"] != "sbrt") & (patients["true_n"] == "N1") & (patients["followup_days"] > 300)
+    ]
+    rows = rows[~(rows["recurrence_days"] <= 300)]
+    end = rows["recurrence_days"].fillna(rows["followup_days"]) - 300
     given = rows["adjuvant"] == 1
     events, years = rows["recurred"].groupby(given).sum(), end.groupby(given).sum() / 365.25
     log_ratio = np.log((events[True] / years[True]) / (events[False] / years[False]))
@@ -58,11 +69,43 @@ def test_adjuvant_treatment_has_no_effect_once_the_comparison_is_fair(patients):
     assert given.mean() > 0.6
 
 
-def test_adjuvant_treatment_starts_at_day_20_to_90_and_only_in_the_living(patients):
+def test_the_naive_comparison_finds_protection_in_most_trials_and_the_landmark_in_few():
+    naive, fair = [], []
+    for seed in range(20):
+        rows = with_endpoints(draw_trial(n_patients=1200, n_centres=5, seed=seed))
+        table = compare_landmarks(rows, endpoint="rfs", days=[180]).table
+        assert 0.3 < table["n_exposed"][1] / table["n"][1] < 0.65 and table["n_events"][1] > 20
+        naive.append(table["p_value"][0] < 0.05 and table["hr"][0] < 1)
+        fair.append(table["p_value"][1] < 0.05)
+    assert np.mean(naive) >= 0.75  # 0.85 in 600 trials
+    assert np.sum(fair) <= 4  # 0.06 in 600 trials; more than 4 of 20 would come in 1 of 300 series
+
+
+def test_among_all_operated_patients_the_treated_look_harmed_as_they_are_the_ones_with_positive_nodes():
+    trial = draw_trial(n_patients=1200, n_centres=5, seed=7)
+    rows = trial.clinical.join(endpoints(trial.followup))
+    table = compare_landmarks(rows[rows["treatment"] != "sbrt"], endpoint="rfs", days=[180]).table
+    assert (table["low"] > 1).all()
+
+
+def test_adjuvant_treatment_starts_within_the_days_of_the_world_and_only_in_the_living(patients):
     start = patients["adjuvant_start_days"].dropna()
-    assert start.between(20, 90).all()
+    first, last = WORLD.adjuvant_start_days
+    assert (start.min(), start.max()) == (first, last) and start.median() < 180
     assert (start < patients.loc[start.index, "followup_days"]).all()
     assert not (patients.loc[start.index, "recurrence_days"] <= start).any()
+
+
+def test_a_longer_wait_for_adjuvant_treatment_changes_nothing_else_of_the_trial():
+    # what generator 2 drew, when adjuvant treatment began on day 20 to 90
+    trial = draw_trial(n_patients=1200, n_centres=5, seed=3)
+    clinical, followup = trial.clinical, trial.followup
+    others = clinical.drop(columns=["adjuvant", "adjuvant_start_days"])
+    sums = [clinical["age_years"].sum(), clinical["cea_ng_ml"].sum(), followup["followup_days"].sum(),
+            followup["died"].sum(), followup["recurred"].sum(), followup["regional_days"].sum(),
+            (clinical["pathological_n"] == "N1").sum(), trial.truth["risk_full"].sum()]  # fmt: skip
+    assert sums == pytest.approx([73593, 3477.49, 1732706, 255, 333, 85228, 100, 202.109822983], rel=1e-9)
+    assert others.isna().sum().sum() == 2296
 
 
 def test_follow_up_contradicts_itself_nowhere(patients):

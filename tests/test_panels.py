@@ -8,7 +8,7 @@ from made_run import write_run
 
 from onlm_lab import analysis
 from onlm_lab.errors import OnlmError
-from onlm_lab.panels import cohort, outcomes, patients, performance, subgroups
+from onlm_lab.panels import cohort, hazards, outcomes, patients, performance, subgroups
 from onlm_lab.panels.panel import Panel
 
 
@@ -174,7 +174,7 @@ def test_a_single_threshold_is_not_a_range():
 
 
 def test_the_hazard_figure_says_the_endpoint_the_arm_and_whose_risk(rows):
-    figure = outcomes.hazard_panel(rows, model="fused", endpoint="regional", arm="sbrt").figure
+    figure = hazards.hazard_panel(rows, model="fused", endpoint="regional", arm="sbrt").figure
     under = figure.layout.title.subtitle.text
     assert "regional (nodal) recurrence" in under and "SBRT arm, risk of fused" in under
 
@@ -182,11 +182,11 @@ def test_the_hazard_figure_says_the_endpoint_the_arm_and_whose_risk(rows):
 def test_no_hazard_ratio_per_ten_points_where_no_two_risks_differ_by_ten(rows):
     narrow = rows.assign(risk=0.19 + 0.05 * rows["risk"])
     with pytest.raises(OnlmError, match=r"SBRT arm: no hazard ratio, for 90 % of the 60 risks lie between"):
-        outcomes.hazard_panel(narrow, model="fused", endpoint="os", arm="sbrt")
+        hazards.hazard_panel(narrow, model="fused", endpoint="os", arm="sbrt")
 
 
 def test_the_hazard_panel_gives_the_ratio_per_ten_points(rows):
-    panel = outcomes.hazard_panel(rows, model="fused", endpoint="os", arm="surgery")
+    panel = hazards.hazard_panel(rows, model="fused", endpoint="os", arm="surgery")
     assert "per 10 percentage points" in panel.sentence
     assert panel.figure.data[0].x[0] == panel.table["hr"].iloc[0]
 

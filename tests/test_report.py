@@ -29,7 +29,7 @@ FLAGS = [
 SECTIONS = [
     "participants", "table-1", "missing", "reference-standard", "imaging", "model", "discrimination", "calibration",
     "doubt", "decision", "operating-point", "subgroups", "centres", "fairness", "sensitivity",
-    "mistakes", "associations", "held-out", "outcomes-surgery", "outcomes-sbrt",
+    "mistakes", "associations", "held-out", "outcomes-surgery", "outcomes-sbrt", "event-risk", "treatments",
     "software", "limits",
 ]  # fmt: skip
 FIGURES = [
@@ -38,7 +38,13 @@ FIGURES = [
     "fig-operating-differences", "fig-subgroups", "fig-centres-auc", "fig-centres-slope", "fig-centres-oe-ratio",
     "fig-fairness", "fig-mistakes",
     *(f"fig-{endpoint}-surgery" for endpoint in ("os", "rfs", "recurrence", "regional")),
+    "fig-hazards-surgery",
     *(f"fig-{endpoint}-sbrt" for endpoint in ("regional", "recurrence", "rfs", "os")),  # the nodes come first
+    "fig-hazards-sbrt",
+    *(f"fig-{what}-surgery" for what in ("auc-time", "brier", "event-calibration", "event-decision")),
+    "fig-auc-time-sbrt",  # 8 nodal recurrences: nobody is told a probability
+    *(f"fig-{what}-{pair}" for pair in ("sublobar", "sbrt") for what in ("balance", "treatment", "weighted")),
+    "fig-landmark",
 ]  # fmt: skip
 
 
@@ -248,15 +254,111 @@ def test_a_group_of_a_few_patients_is_never_drawn_the_median_divides_instead_and
     assert "median risk" not in words(section(page, "outcomes-sbrt"))
 
 
-def test_risks_that_lie_close_together_are_not_cut_and_the_curves_divide_by_pathological_n(made, tmp_path):
+def test_risks_that_lie_close_together_are_halved_at_the_median_and_the_reader_is_told(made, tmp_path):
     run = made[0]
     told = run.predictions.assign(predicted_positive=1.0)
     told["risk"] = 0.19 + told["risk"].rank(pct=True) * 0.03
     page = page_of(rewritten(run, tmp_path / "run", predictions=told), work=tmp_path, only=("surgery", "sbrt"))
+    for arm in ("surgery", "sbrt"):
+        text = words(section(page, f"outcomes-{arm}"))
+        assert "so close together that to the model the two halves are hardly different" in text
+        assert "split at the median risk instead" in text and "chosen on these very patients" in text
+        assert "per standard deviation" in text and "per 10 percentage points" not in text
+        assert {f"fig-os-{arm}", f"fig-hazards-{arm}"} <= set(figures(page))
+        assert f'id="card-{arm}"' in page
+
+
+def test_risks_that_are_all_the_same_divide_nobody_and_the_curves_divide_by_pathological_n(made, tmp_path):
+    run = made[0]
+    told = run.predictions.assign(predicted_positive=1.0, risk=0.2)
+    page = page_of(rewritten(run, tmp_path / "run", predictions=told), work=tmp_path, only=("surgery", "sbrt"))
     text = words(section(page, "outcomes-surgery"))
-    assert "a cut through them would compare chance" in text and "low risk" not in text.split("compare chance")[1]
-    assert re.search(r"found N0 \d+ % \(\d+ to \d+\) \(n = \d+\), found N\+ \d+ %", text)
-    assert not [name for name in figures(page) if name.endswith("-sbrt")]
+    assert "The curves below divide by pathological N instead." in text and "median risk" not in text
+    assert re.search(r"found N0 \d+ % \(\d+ to \d+\) \(n = 183\), found N\+ \d+ %", text)
+    assert "All 240 patients have the same risk: there is no hazard ratio." in text
+    assert not [name for name in figures(page) if name.endswith("-sbrt")] and "onlm-card" not in text
+    assert 'id="card-' not in page
+
+
+def test_the_outcome_card_of_each_arm_stands_first_and_holds_the_numbers_of_the_curves(made):
+    run, page = made
+    for arm, n in (("surgery", 240), ("sbrt", 80)):
+        part = section(page, f"outcomes-{arm}")
+        assert part.index(f'id="card-{arm}"') < part.index("<figure")
+        rows = run.rows().query(f"model_id == 'fused' and arm == '{arm}'")
+        curves = analysis.kaplan_meier(rows.assign(by=rows["predicted_positive"] == 1), endpoint="os", by="by")
+        at = curves.at(days=[1095])
+        shown = [f"{100 * r.survival:.0f} % ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in at.itertuples()]
+        assert f"Overall survival {' '.join(shown)} HR" in words(part)
+        assert f"; {n} patients" in words(part) and "Observational" in words(part)
+
+
+def test_mean_times_stand_in_a_table_of_months(made):
+    run, page = made
+    rows = run.rows().query("model_id == 'fused' and arm == 'surgery'")
+    found = analysis.rmst(rows.assign(by=rows["predicted_positive"] == 1), endpoint="rfs", by="by", tau_days=1095)
+    month = 365.25 / 12
+    value, d = found.table["rmst_days"] / month, found.difference
+    text = words(section(page, "outcomes-surgery"))
+    row = re.search(
+        r"Months of recurrence-free survival within 3 years ([\d.]+) \(.*?\) ([\d.]+) \(.*?\) (−?[\d.]+) ", text
+    )
+    assert row.groups() == (f"{value[0]:.1f}", f"{value[1]:.1f}", f"{d.value / month:.1f}".replace("-", "−"))
+    assert "Months lost to regional (nodal) recurrence" in text
+
+
+def test_inside_n0_and_n_plus_the_groups_are_drawn_where_each_has_ten_patients_and_else_the_reason_is_said(
+    made, tmp_path
+):
+    run, page = made
+    assert "for only 1 of 240 patients are 'low risk, N+'" in words(section(page, "outcomes-surgery"))
+    told = run.predictions.merge(run.patients[["patient_id", "onlm"]], on="patient_id")
+    middles = told.groupby(["model_id", "onlm"])["risk"].transform("median")
+    told["predicted_positive"] = told["predicted_positive"].where(told["onlm"].isna(), (told["risk"] > middles) * 1.0)
+    halved = rewritten(run, tmp_path / "run", predictions=told.drop(columns="onlm"))
+    page = page_of(halved, work=tmp_path, only=("surgery",))
+    text = words(section(page, "outcomes-surgery"))
+    assert "fig-rfs-pathology" in figures(page)
+    assert re.search(r"compared within N0 and within N\+ \(stratified test\): P [=<] [\d.]+\.", text)
+
+
+def test_event_risks_are_judged_as_the_calls_judge_them_and_too_few_events_are_said(made):
+    run, page = made
+    text = words(section(page, "event-risk"))
+    assert text.count("A risk of N+ is no probability of an event by a day") == 1
+    rows = run.rows().query("model_id == 'fused' and arm == 'surgery'")
+    auc = analysis.time_dependent_auc(rows, endpoint="os", horizons_days=[1095]).iloc[0]
+    assert f"death within 3 years {auc['value']:.2f} ({auc['low']:.2f} to {auc['high']:.2f})" in text
+    assert "regional (nodal) recurrence within 3 years 0.59 (0.38 to 0.81) – – – –" in text
+    assert "Few events by 1 year, 2 years, 3 years and 5 years: these intervals are too narrow." in text
+    assert "Too few events, or too short a follow-up, to tell probabilities of regional (nodal) recurrence" in text
+
+
+def test_enough_events_after_sbrt_bring_its_probabilities_too(tmp_path):
+    run = write_run(tmp_path / "run", n_surgery=60, n_sbrt=320)
+    page = page_of(run, work=tmp_path, only=("event_risk",))
+    wanted = {f"fig-{what}-sbrt" for what in ("auc-time", "brier", "event-calibration", "event-decision")}
+    assert wanted <= set(figures(page))
+
+
+def test_every_figure_of_treatments_carries_the_observational_sentence_and_the_section_opens_with_it(made):
+    page = made[1]
+    part = section(page, "treatments")
+    assert words(part).count("treatments were chosen for patients, so a ratio is not the effect of a treatment") == 1
+    assert part.index("so a ratio is not the effect") < part.index("<figure")
+    for name, figure in figures(part).items():
+        said = " ".join(a["text"] for a in figure["layout"]["annotations"] if a.get("name") == "sentence")
+        assert "treatments were chosen for patients" in said.replace("<br>", " "), name
+    assert len(figures(part)) == 7 and "counted from surgery, the hazard ratio is" in words(part)
+
+
+def test_where_no_two_treatments_can_be_compared_the_reasons_are_said(made, tmp_path):
+    run = made[0]
+    bare = run.patients.drop(columns=["treatment", "adjuvant_start_days"])
+    page = page_of(rewritten(run, tmp_path / "run", patients=bare), work=tmp_path, only=("treatments",))
+    text = words(section(page, "treatments"))
+    assert "No two treatments have enough patients to be compared." in text
+    assert "adjuvant_start_days not recorded" in text and not figures(page)
 
 
 def test_half_a_node_is_shown_and_not_rounded_away():

@@ -115,7 +115,7 @@ def test_a_plan_with_nodes_and_markers_shows_them(material):
     found = sections.sensitivity(planned)
     assert _figures(found) == ["fig-label-sensitivity", "fig-missing-sensitivity"]
     found = sections.associations(planned)
-    assert _figures(found) == ["fig-associations"] and "association" in _said(found)
+    assert _figures(found) == ["fig-associations"] and "association" in _said(found).lower()
 
 
 def test_a_marker_that_is_not_there_is_told_and_the_report_goes_on(material):

@@ -72,6 +72,28 @@ def test_without_enough_events_nothing_is_estimated():
     assert fit.table["hr"].isna().all() and fit.notes == ("not fitted: 0 events for 1 coefficients",)
 
 
+@pytest.mark.parametrize("n_events", [0, 1])
+def test_all_censored_and_one_event_are_said_and_not_estimated(n_events):
+    rows = trial(60, log_ratio=0.1, seed=4).assign(regional_state=(np.arange(60) < n_events).astype(int))
+    fit = fine_gray(rows, endpoint="regional", covariates=["risk"])
+    assert fit.table[["hr", "se", "p_value"]].isna().all().all()
+    assert fit.notes == (f"not fitted: {n_events} events for 1 coefficients",)
+
+
+def test_all_on_one_day_is_fitted_without_a_warning():
+    rows = trial(200, log_ratio=0.2, seed=4).assign(regional_days=30)
+    assert np.isfinite(fine_gray(rows, endpoint="regional", covariates=["risk"]).table["coef"][0])
+
+
+def test_ten_thousand_patients_are_fitted_in_less_time_than_it_takes_to_notice():
+    import time
+
+    rows = trial(10_000, log_ratio=0.1, seed=6).assign(other=np.random.default_rng(1).normal(size=10_000))
+    began = time.process_time()
+    fine_gray(rows, endpoint="regional", covariates=["risk", "other"])
+    assert time.process_time() - began < 2, "cmprsk needs minutes: its cost rises with the square of the patients"
+
+
 def test_a_separated_covariate_is_nan_with_a_note():
     rows = trial(150, log_ratio=0.1, seed=3)
     rows["marker"] = (rows["regional_state"] != 1) & (np.arange(150) % 2 == 0)
@@ -84,7 +106,7 @@ def test_a_separated_covariate_is_nan_with_a_note():
     ("options", "message"),
     [
         ({"endpoint": "os", "covariates": ["risk"]}, r"'os' has no competing events. Use cox\(rows, endpoint=\"os\""),
-        ({"endpoint": "regional", "covariates": ["risk"], "cause": 0}, "fine_gray takes cause=1 .* got 0"),
+        ({"endpoint": "regional", "covariates": ["risk"], "cause": 0}, "cause must be 1 .the event. or 2 .* got 0"),
         ({"endpoint": "regional", "covariates": []}, "covariates must be a list of at least one column"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -58,6 +59,32 @@ def test_survival_limits_medians_and_log_rank_equal_those_of_r(case):
     found |= {"chi2": fit.log_rank.chi2, "df": fit.log_rank.df, "p": fit.log_rank.p_value}
     for key, value in expected.items():
         assert found[key] == pytest.approx(value, rel=1e-8, abs=1e-10, nan_ok=True), key
+
+
+EDGES = json.loads((REFERENCE / "curves.json").read_text())["edges"]
+
+
+@pytest.mark.parametrize("case", EDGES)
+def test_at_its_edges_the_curve_equals_that_of_r(case):
+    """tests/reference/make_curves.R: survfit(Surv(days, event) ~ 1, conf.type = "log-log")."""
+    expected = EDGES[case]
+    fit = kaplan_meier(patients(expected["days"], expected["event"]))
+    curve = fit.curve.iloc[1:]
+    assert curve["days"].tolist() == expected["time"] and curve["at_risk"].tolist() == expected["n_risk"]
+    for column, key in (("survival", "surv"), ("low", "lower"), ("high", "upper")):
+        np.testing.assert_allclose(curve[column], np.array(expected[key], dtype=float), rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(
+        fit.median[["days", "low", "high"]].iloc[0], np.array(expected["median"], dtype=float)
+    )
+
+
+def test_whole_days_and_their_fractions_give_one_curve():
+    chance = np.random.default_rng(5)
+    whole = patients(list(chance.integers(0, 300, 400)), list(chance.integers(0, 2, 400)), arm=list("abcd" * 100))
+    moved = whole.assign(os_days=whole["os_days"] * 1.5)
+    once, again = kaplan_meier(whole, by="arm"), kaplan_meier(moved, by="arm")
+    assert once.log_rank.chi2 == pytest.approx(again.log_rank.chi2, rel=1e-12)
+    pd.testing.assert_frame_equal(once.curve.drop(columns="days"), again.curve.drop(columns="days"))
 
 
 def test_times_on_which_follow_up_has_ended_give_no_survival():

@@ -23,26 +23,41 @@ LINEAR = Scan(
 N_BYTES = 2 * 12 * 16 * 18
 
 
-def make_study(folder, scans, **imaging):
+BOX = [[4, 8], [5, 9], [7, 12]]  # of the mask that `draw` draws: z, y, x in the written array
+
+
+def make_study(folder, scans, *, said=None, **imaging):
     rows = []
     for patient, scan in scans.items():
         made_ct.write_scan(folder / "ct" / patient, scan.but(series=patient))
         rows.append({"patient_id": patient, "series_path": f"ct/{patient}", "tumour_x_mm": 0.0, "tumour_y_mm": 0.0,
-                     "tumour_z_mm": 0.0})  # fmt: skip
+                     "tumour_z_mm": 0.0} | (said or {}))  # fmt: skip
     write_table(pd.DataFrame(rows), folder / "annotations.csv")
     write_table(pd.DataFrame({"patient_id": [*scans, "nobody"], "centre": "N"}), folder / "work" / "cohort.csv")
     (folder / "study.toml").write_text(starter_toml(name="s", sections={"imaging": imaging} if imaging else {}))
     return load_study(folder)
 
 
-@pytest.mark.parametrize(
-    "turned",
-    [
-        {},
-        {"row": (-1.0, 0.0, 0.0), "origin_mm": (12.5, -8.0, 10.0)},  # slices run to the feet
-        {"row": (-1.0, 0.0, 0.0), "column": (0.0, -1.0, 0.0), "origin_mm": (12.5, 7.0, -12.0)},  # prone
-    ],
-)
+def draw(folder):
+    """A contour of the box of BOX in LINEAR, whose first voxel lies at -13, -8, -12 mm."""
+    (z0, z1), (y0, y1), (x0, x1) = BOX
+    left, right = -13 + 1.5 * (x0 - 0.5), -13 + 1.5 * (x1 - 0.5)
+    front, back = -8 + y0 - 0.5, -8 + y1 - 0.5
+    corners = [(left, front), (right, front), (right, back), (left, back)]
+    contours = [np.array([(x, y, -12 + 2 * z) for x, y in corners], dtype=float) for z in range(z0, z1)]
+    made_ct.write(folder, [made_ct.rtstruct({"GTV": contours})], ["mask.dcm"])
+    return {"mask_path": "mask.dcm"}
+
+
+NO_POINT = {f"tumour_{axis}_mm": None for axis in "xyz"}
+TURNED = [
+    {},
+    {"row": (-1.0, 0.0, 0.0), "origin_mm": (12.5, -8.0, 10.0)},  # slices run to the feet
+    {"row": (-1.0, 0.0, 0.0), "column": (0.0, -1.0, 0.0), "origin_mm": (12.5, 7.0, -12.0)},  # prone
+]
+
+
+@pytest.mark.parametrize("turned", TURNED)
 def test_the_array_runs_to_the_head_the_back_and_the_left_however_it_was_scanned(tmp_path, turned):
     study = make_study(tmp_path, {"P1": LINEAR.but(**turned)})
     written = write_volume(study, "P1")
@@ -113,3 +128,72 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path):
     )
     with pytest.raises(StudyError, match="This study has no images"):
         write_volume(load_study(tmp_path), "P1")
+
+
+@pytest.mark.parametrize("turned", TURNED)
+def test_the_mask_and_the_centre_lie_where_the_tumour_is_however_it_was_scanned(tmp_path, turned):
+    point = {"tumour_x_mm": -0.25, "tumour_y_mm": -1.5, "tumour_z_mm": -1.0}
+    study = make_study(tmp_path, {"P1": LINEAR.but(**turned)}, said=draw(tmp_path) | point)
+    written = write_volume(study, "P1")
+    mask = np.load(written.path.with_suffix(".mask"), allow_pickle=False)
+    assert written.facts["mask_box"] == BOX and written.facts["why_no_mask"] == ""
+    assert mask.dtype == np.uint8 and mask.shape == (4, 4, 5) and (mask == 1).all()
+    assert stat.S_IMODE(written.path.with_suffix(".mask").stat().st_mode) == 0o600
+    # (-1 + 12) / 2, (-1.5 + 8) / 1, (-0.25 + 13) / 1.5
+    assert written.facts["centre_voxel"] == pytest.approx([5.5, 6.5, 8.5]) and written.facts["why_no_centre"] == ""
+
+
+def test_without_a_point_the_centre_is_that_of_the_mask(tmp_path):
+    study = make_study(tmp_path, {"P1": LINEAR}, said=draw(tmp_path) | NO_POINT)
+    assert write_volume(study, "P1").facts["centre_voxel"] == pytest.approx([5.5, 6.5, 9.0])
+
+
+def test_a_scan_known_from_the_table_of_series_keeps_its_tumour(tmp_path):
+    study = make_study(tmp_path, {"P1": LINEAR}, said=draw(tmp_path))
+    first = write_volume(study, "P1")
+    uid = first.facts["series_uid"]
+    table = pd.DataFrame([{"patient_id": "P1", "uid": uid, "path": "P1", "chosen": 1, "stack": None}])
+    write_table(table, tmp_path / "work" / "series.csv")
+    first.path.with_suffix(".json").unlink()
+    again = write_volume(study, "P1")
+    assert again.is_new and again.facts == first.facts
+
+
+def test_a_ct_without_a_mask_or_with_a_bad_one_is_written_and_says_why(tmp_path):
+    study = make_study(tmp_path, {"P1": LINEAR})
+    facts = write_volume(study, "P1").facts
+    assert facts["mask_box"] is None and facts["why_no_mask"] == "The annotation names no mask."
+    assert facts["centre_voxel"] == pytest.approx([6.0, 8.0, 13 / 1.5], abs=1e-3)
+    assert not list((tmp_path / "work" / "volumes").glob("*.mask"))
+    (tmp_path / "bad").mkdir()
+    bad = make_study(tmp_path / "bad", {"P1": LINEAR}, said={"mask_path": "mask.dcm"} | NO_POINT)
+    (tmp_path / "bad" / "mask.dcm").write_bytes(b"no DICOM")
+    facts = write_volume(bad, "P1").facts
+    assert facts["mask_box"] is None and "neither DICOM nor one of" in facts["why_no_mask"]
+    assert facts["centre_voxel"] is None and facts["why_no_centre"].startswith("The tumour's centre is not known")
+    (tmp_path / "far").mkdir()
+    far = make_study(tmp_path / "far", {"P1": LINEAR}, said={"tumour_x_mm": 400.0})
+    facts = write_volume(far, "P1").facts
+    assert facts["centre_voxel"] is None and "lies outside the scan" in facts["why_no_centre"]
+
+
+def test_another_mask_is_written_anew_and_a_lost_one_again(tmp_path):
+    study = make_study(tmp_path, {"P1": LINEAR}, said=draw(tmp_path))
+    path = write_volume(study, "P1").path
+    assert not write_volume(study, "P1").is_new
+    path.with_suffix(".mask").unlink()
+    assert write_volume(study, "P1").is_new and path.with_suffix(".mask").exists()
+    annotations = pd.read_csv(tmp_path / "annotations.csv").assign(tumour_x_mm=3.0)
+    write_table(annotations.drop(columns="mask_path"), tmp_path / "annotations.csv")
+    assert write_volume(study, "P1").is_new and not path.with_suffix(".mask").exists()
+
+
+def test_a_mask_counts_with_its_volume_and_goes_with_it(tmp_path):
+    n_mask = 4 * 4 * 5
+    limit_gb = (2 * N_BYTES + 2 * 128 + n_mask + 64) / 1e9  # two volumes, and not quite their two masks
+    study = make_study(tmp_path, {f"P{k}": LINEAR for k in range(2)}, said=draw(tmp_path), volume_cache_gb=limit_gb)
+    first = write_volume(study, "P0").path
+    second = write_volume(study, "P1").path
+    assert sorted(p.name for p in first.parent.iterdir()) == sorted(
+        second.with_suffix(suffix).name for suffix in (".npy", ".mask", ".json")
+    )

@@ -53,7 +53,8 @@ def test_the_counts_are_those_of_a_screening_with_the_limit_moved(value):
     assert row[["n_eligible", "n_excluded", "n_undetermined"]].sum() == 40
     assert row[["n_surgery", "n_sbrt", "n_no_arm"]].sum() == row["n_eligible"]
     others = eligible(Protocol(rules=("adult", "consent")))
-    assert found.notes == (f"moves performance_status; who meet every other rule and not this: {len(others - now)}",)
+    alone = len(others - now)
+    assert found.notes == (f"moves the rule: KPS at least 70; who meet every other rule and not this: {alone}",)
 
 
 def test_the_gained_are_told_by_arm_and_label():
@@ -123,7 +124,7 @@ def test_the_figure_draws_the_counts(stack, columns):
     for bar, column in zip(bars, columns, strict=False):
         assert column is None or list(bar.y) == rows[column].tolist()
     assert [sum(bar.y[i] for bar in bars) for i in range(3)] == rows["n_eligible"].tolist()
-    assert list(figure.data[-1].text) == ["±0", *(f"{n:+,}" for n in rows["n_more"].iloc[1:])]
+    assert list(figure.data[-1].text) == ["±0", *(f"{n:+,}".replace("-", "−") for n in rows["n_more"].iloc[1:])]
     assert figure.layout.barmode == "stack" and "adult" not in figure.layout.title.text
 
 
@@ -145,7 +146,7 @@ def test_the_panel_says_what_the_best_value_brings():
     row = found.table.loc[0]
     assert f"{found.n_now} of 40 patients are eligible. At 50 there would be {row['n_more']:.0f} more" in panel.sentence
     assert "SBRT, 1 not known;" in panel.sentence
-    assert panel.notes == found.notes and "performance_status" in panel.notes[0]
+    assert panel.notes == found.notes and "KPS at least" in panel.notes[0]
 
 
 def test_the_command_prints_the_table_and_writes_who(tmp_path, capsys):

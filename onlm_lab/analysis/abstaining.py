@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from onlm_lab.analysis.calibration import log_odds, observed_to_expected
 from onlm_lab.analysis.discrimination import area_under_curve, auc_intervals, prefers_logit
@@ -119,7 +118,7 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's; 0 where either does not vary."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    return float(np.corrcoef(pd.Series(a).rank(), pd.Series(b).rank())[0, 1])
 
 
 def _kept(

@@ -23,7 +23,9 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab import analysis
+from onlm_lab.analysis.endpoint import known_kind
 from onlm_lab.analysis.label_battery import GROUP, label_calls
+from onlm_lab.analysis.outcome_battery import outcome_calls
 from onlm_lab.errors import OnlmError
 from onlm_lab.study import Analysis
 
@@ -36,12 +38,11 @@ SAID_OF = {
     "temporal": "temporal testing: the final model in patients treated later than those of development",
     "test": "internal testing: the final model in patients who were set aside before anything was fitted",
 }
-ARMS = ("surgery", "sbrt")
 
 
 def analyse(
     rows: pd.DataFrame, *, plan: Analysis, predictors: Sequence[str] = (), seed: int = 0, progress: bool = False,
-    openings: Sequence[Mapping[str, Any]] = (),
+    openings: Sequence[Mapping[str, Any]] = (), event_risk: pd.DataFrame | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """All results by model.
 
@@ -51,6 +52,7 @@ def analyse(
         predictors: the columns whose missing values are looked at; none without them.
         seed: of the bootstraps.
         progress: show a bar on stderr.
+        event_risk: P(event by a day) of the patients, as event_risk.csv; made here where it is not given.
         openings: of the locked test set (number, time_utc, purpose, ...), where it was opened to these predictions.
     """
     from tqdm.auto import tqdm
@@ -62,12 +64,15 @@ def analyse(
     sets = sets or {"": rows.iloc[:0]}
     names, apart = set_names(rows), held_apart(rows)
     rest = rows[(names == main) | (~names.isin(TESTED) & apart.isin(["", main]))]  # the main set, and who is in none
+    told = functools.cache(lambda: _event_risk(rows, plan=plan) if event_risk is None else event_risk)
     # The decision curve is of all models together, so that each set is asked once.
     benefit = {n: functools.cache(lambda n=n: _net_benefit(sets[n], plan=plan, seed=seed)) for n in sets}
 
     def ask(name: str, *, model: str, outcome: pd.DataFrame) -> dict[str, Any]:
         calls = label_calls(sets[name], model=model, models=models, plan=plan, predictors=predictors, seed=seed)
-        calls |= _outcome_calls(outcome, model=model, plan=plan) | {"net_benefit": benefit[name]}
+        calls |= outcome_calls(outcome, model=model, plan=plan, event_risk=told, seed=seed) | {
+            "net_benefit": benefit[name]
+        }
         return _collect(calls)
 
     found: dict[str, Any] = {}
@@ -164,39 +169,16 @@ def with_group(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{GROUP: group.where(rows["predicted_positive"].notna(), None)})
 
 
+def _event_risk(rows: pd.DataFrame, *, plan: Analysis) -> pd.DataFrame:
+    """P(event by the study's horizon) of every patient and model, cross-fitted."""
+    there = [e for e in plan.endpoints if known_kind(rows.columns, endpoint=e)]
+    return analysis.event_risk_table(rows, endpoints=there, horizon_days=plan.horizon_days, horizons_days=())
+
+
 def _net_benefit(rows: pd.DataFrame, *, plan: Analysis, seed: int) -> dict[str, Any]:
     return analysis.net_benefit(
         rows, thresholds=plan.thresholds, n_bootstrap=plan.bootstrap, generator=np.random.default_rng(seed)
     ).to_dict()
-
-
-def _outcome_calls(rows: pd.DataFrame, *, model: str, plan: Analysis) -> dict[str, Callable[[], dict[str, Any]]]:
-    """What became of the patients, by predicted group, surgery and SBRT apart."""
-    one = rows[rows["model_id"] == model]
-    arms = [a for a in ARMS if "arm" in one.columns and (one["arm"] == a).any()]
-    by = GROUP if GROUP in one.columns else None
-    found: dict[str, Callable[[], dict[str, Any]]] = {}
-
-    def add(call: str, key: str, work: Callable[[], Any]) -> None:
-        found[f"{call}/{key}"] = lambda: work().to_dict()
-
-    for endpoint in plan.endpoints:
-        state = f"{endpoint}_state" in one.columns
-        if not state and f"{endpoint}_event" not in one.columns:
-            continue
-        for arm in arms or ["all"]:
-            patients = one[one["arm"] == arm] if arms else one
-            key = f"{endpoint}/{arm}"
-            curves = analysis.cumulative_incidence if state else analysis.kaplan_meier
-            name = "cumulative_incidence" if state else "kaplan_meier"
-            cause = 1 if state else None
-            add(name, key, lambda p=patients, f=curves, e=endpoint: f(p, endpoint=e, by=by))
-            add(
-                "cox",
-                key,
-                lambda p=patients, e=endpoint, c=cause: analysis.cox(p, endpoint=e, covariates=["risk"], cause=c),
-            )
-    return found
 
 
 def _collect(calls: dict[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:

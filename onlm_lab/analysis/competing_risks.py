@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from onlm_lab.analysis.endpoint import endpoint_kind, read_followup, read_groups
-from onlm_lab.analysis.gray import gray_test
+from onlm_lab.analysis.endpoint import Followup, endpoint_kind, read_followup, read_groups
+from onlm_lab.analysis.gray_score import gray_test
 from onlm_lab.analysis.product_limit import Z95, Steps, before, count_steps, median_followup, survival
+from onlm_lab.analysis.rows import Patients
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import IncidenceCurves
 
@@ -16,7 +17,7 @@ ROUNDING = 1e-12  # an incidence this close to 1 is 1: it has no limits on the l
 
 
 def cumulative_incidence(
-    rows: pd.DataFrame, *, endpoint: str = "regional", by: str | None = None, model: str | None = None
+    rows: pd.DataFrame | Patients, *, endpoint: str = "regional", by: str | None = None, model: str | None = None
 ) -> IncidenceCurves:
     """The share of patients who have had the event by each day, others having been taken out by competing events.
 
@@ -44,12 +45,18 @@ def cumulative_incidence(
             f'Use kaplan_meier(rows, endpoint="{endpoint}").'
         )
     followup = read_followup(rows, endpoint=endpoint, columns=[] if by is None else [by], model=model)
+    if isinstance(rows, Patients):
+        return rows.once(("cumulative_incidence", endpoint, by), lambda: _curves(followup, endpoint=endpoint, by=by))
+    return _curves(followup, endpoint=endpoint, by=by)
+
+
+def _curves(followup: Followup, *, endpoint: str, by: str | None) -> IncidenceCurves:
     codes, names, notes = read_groups(followup.rows, by=by)
     curves, groups = [], []
     for number, name in enumerate(names):
         days, state = followup.days[codes == number], followup.state[codes == number]
         steps = count_steps(days, state)
-        curves += [_curve(name, steps, cause) for cause in CAUSES]
+        curves += [incidence_curve(steps, name=name, cause=cause) for cause in CAUSES]
         counts = [int((state == s).sum()) for s in CAUSES]
         groups.append((name, len(days), *counts, median_followup(days, state)))
     tests = [(cause, *gray_test(followup.days, followup.state, codes, cause=cause)) for cause in CAUSES]
@@ -57,7 +64,7 @@ def cumulative_incidence(
         why = "one group" if len(names) < 2 else "too few events"
         notes += [f"Gray's test of cause {t[0]}: {why}" for t in tests if np.isnan(t[1])]
     return IncidenceCurves(
-        curve=pd.concat(curves, ignore_index=True),
+        curve=pd.DataFrame({name: np.concatenate([curve[name] for curve in curves]) for name in curves[0]}),
         gray_test=pd.DataFrame(tests, columns=["cause", "chi2", "df", "p_value"]),
         groups=pd.DataFrame(groups, columns=["group", "n", "n_events", "n_competing", "followup_days"]),
         endpoint=endpoint,
@@ -69,23 +76,22 @@ def cumulative_incidence(
     )
 
 
-def _curve(name: str, steps: Steps, cause: int) -> pd.DataFrame:
+def incidence_curve(steps: Steps, *, name: str, cause: int) -> dict[str, np.ndarray]:
     """One group's incidence of one cause, with a first row at day 0 where nobody has had it."""
     incidence, variance = _aalen_johansen(steps, cause)
     low, high = _log_log_limits(incidence, variance)
-    return pd.DataFrame(
-        {
-            "group": name,
-            "cause": cause,
-            "days": np.r_[0.0, steps.days],
-            "incidence": np.r_[0.0, incidence],
-            "low": np.r_[np.nan, low],
-            "high": np.r_[np.nan, high],
-            "at_risk": np.r_[steps.at_risk[0], steps.at_risk],
-            "n_events": np.r_[0, steps.n_state[:, cause]],
-            "n_censored": np.r_[0, steps.n_state[:, 0]],
-        }
-    )
+    n_rows = len(steps.days) + 1
+    return {
+        "group": np.full(n_rows, name, dtype=object),
+        "cause": np.full(n_rows, cause),
+        "days": np.r_[0.0, steps.days],
+        "incidence": np.r_[0.0, incidence],
+        "low": np.r_[np.nan, low],
+        "high": np.r_[np.nan, high],
+        "at_risk": np.r_[steps.at_risk[0], steps.at_risk],
+        "n_events": np.r_[0, steps.n_state[:, cause]],
+        "n_censored": np.r_[0, steps.n_state[:, 0]],
+    }
 
 
 def _aalen_johansen(steps: Steps, cause: int) -> tuple[np.ndarray, np.ndarray]:

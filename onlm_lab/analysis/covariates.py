@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from onlm_lab.analysis.endpoint import sorted_levels
+from onlm_lab.analysis.intervals import normal_quantile
+from onlm_lab.analysis.tails import normal_tails
 from onlm_lab.errors import OnlmError
 
 PER_TEN_POINTS = "per 10 percentage points"
 RISKS = ("risk", "risk_raw", "event_risk")
 UNITS = {"_years": "year", "_days": "day", "_mm": "mm", "_ml": "ml", "_hu": "HU", "_px": "pixel"}
 MOST_LEVELS = 30
+LEAST_KNOWN = 0.7  # a covariate known in fewer would cost too many patients
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +52,16 @@ def design_matrix(
     return Design(x, names, units, terms)
 
 
+def usable_covariates(rows: pd.DataFrame, *, wanted: Sequence[str]) -> list[str]:
+    """Those of the covariates that are known in most patients and vary among those in whom all are known."""
+    there = [c for c in wanted if c in rows.columns and rows[c].notna().mean() >= LEAST_KNOWN]
+    complete = rows[there].dropna()
+    return [c for c in there if complete[c].nunique() > 1]
+
+
 def hazard_table(design: Design, coef: np.ndarray, se: np.ndarray) -> pd.DataFrame:
     """The coefficients as hazard ratios with Wald limits and p values."""
-    z = float(norm.ppf(0.975))
+    z = normal_quantile(0.95)
     with np.errstate(over="ignore"):  # a ratio too large for a number is infinite
         hr, low, high = (np.exp(coef + k * se) for k in (0, -z, z))
     return pd.DataFrame(
@@ -63,7 +73,7 @@ def hazard_table(design: Design, coef: np.ndarray, se: np.ndarray) -> pd.DataFra
             "hr": hr,
             "low": low,
             "high": high,
-            "p_value": 2 * norm.sf(np.abs(coef / se)),
+            "p_value": normal_tails(coef / se),
         }
     )
 
@@ -88,8 +98,9 @@ def _columns(column: pd.Series, name: str) -> list[tuple[str, str, np.ndarray]]:
         raise OnlmError(_constant(name, f"'{levels[0]}' in all {len(values)} patients"))
     if len(levels) > MOST_LEVELS:
         raise OnlmError(f"covariate '{name}' has {len(levels)} categories in {len(values)} patients. Group them first.")
-    first, text = levels[0], values.astype(object)
-    return [(f"{name}[{v}]", f"against {first}", (text == v).to_numpy(dtype=float)) for v in levels[1:]]
+    codes, found = pd.factorize(values)
+    number = {v: i for i, v in enumerate(found)}
+    return [(f"{name}[{v}]", f"against {levels[0]}", (codes == number[v]).astype(float)) for v in levels[1:]]
 
 
 def _refuse_percent(name: str, numbers: np.ndarray) -> None:
@@ -105,6 +116,8 @@ def _refuse_constant(x: np.ndarray, names: list[str], stratum: np.ndarray, strat
     for name, values in zip(names, x.T, strict=True):
         if np.ptp(values) == 0:
             raise OnlmError(_constant(name, f"{values[0]:g} in all {len(values)} patients"))
+        if not stratum.any():
+            continue
         low, high = np.full(stratum.max() + 1, np.inf), np.full(stratum.max() + 1, -np.inf)
         np.minimum.at(low, stratum, values)
         np.maximum.at(high, stratum, values)
@@ -117,8 +130,9 @@ def _constant(name: str, what: str) -> str:
 
 
 def _refuse_collinear(x: np.ndarray, names: list[str]) -> None:
-    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    """By Gram and Schmidt: what a column has left when all before it are taken out."""
+    triangle = np.linalg.qr((x - x.mean(axis=0)) / x.std(axis=0), mode="r")
+    rest = np.abs(np.diag(triangle)) / np.sqrt(len(x))
     for i in range(1, len(names)):
-        rest = scaled[:, i] - scaled[:, :i] @ np.linalg.lstsq(scaled[:, :i], scaled[:, i], rcond=None)[0]
-        if rest.std() < 1e-8:
+        if i >= len(rest) or rest[i] < 1e-8:
             raise OnlmError(f"covariate '{names[i]}' follows from {', '.join(names[:i])}. Leave one of them out.")

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from onlm_lab.analysis.intervals import normal_quantile, wald
 from onlm_lab.analysis.rows import Labelled, labelled, paired
+from onlm_lab.analysis.tails import normal_tails
 from onlm_lab.analysis.tally import tabulate
 from onlm_lab.results import AucComparison, Estimate, Roc
 
@@ -109,7 +109,7 @@ def compare_aucs(rows: pd.DataFrame, *, model_a: str, model_b: str, level: float
         estimate = Estimate(difference, level=level, method=method, note=f"no test: {why}")
         notes = (*notes, estimate.note)
     return AucComparison(
-        difference=estimate, auc_a=areas[0], auc_b=areas[1], z=statistic, p_value=float(2 * ndtr(-abs(statistic))),
+        difference=estimate, auc_a=areas[0], auc_b=areas[1], z=statistic, p_value=float(normal_tails(statistic)),
         model_a=model_a, model_b=model_b, n=a.n, n_events=a.n_events, n_excluded=n_excluded, notes=notes,
     )  # fmt: skip
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2 as chi2_distribution
 
+from onlm_lab.analysis.arguments import columns_of, one_column
 from onlm_lab.analysis.covariates import design_matrix
 from onlm_lab.analysis.endpoint import endpoint_kind, read_followup, read_groups
 from onlm_lab.analysis.partial_likelihood import fit_cox
 from onlm_lab.analysis.product_limit import Z95
+from onlm_lab.analysis.tails import chi2_tail
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Interaction
 
@@ -51,9 +52,10 @@ def interaction(
         >>> interaction(rows, endpoint="os", treatment="treatment", group="high").contrast
         'wedge against lobectomy'
     """
-    cause = _cause(endpoint, endpoint_kind(rows, endpoint=endpoint), cause)
-    if isinstance(covariates, str):
-        raise OnlmError(f"covariates must be a list of columns, such as ['age_years'], got {covariates!r}.")
+    cause = cause_of(endpoint, endpoint_kind(rows, endpoint=endpoint), cause)
+    covariates = columns_of(covariates, least=0, such_as="age_years")
+    for word, column in (("treatment", treatment), ("group", group)):
+        one_column(column, word=word, needed=True)
     columns = list(dict.fromkeys([treatment, group, *covariates]))
     if len(columns) < 2 + len(covariates):
         raise OnlmError("treatment, group and covariates must be different columns, but one is named twice.")
@@ -79,7 +81,7 @@ def interaction(
         table=table,
         chi2=chi2,
         df=df,
-        p_value=float(chi2_distribution.sf(chi2, df)),
+        p_value=chi2_tail(chi2, df),
         contrast=f"{arms[1]} against {arms[0]}",
         endpoint=endpoint,
         treatment=treatment,
@@ -91,7 +93,8 @@ def interaction(
     )
 
 
-def _cause(endpoint: str, kind: str, cause: int | None) -> int:
+def cause_of(endpoint: str, kind: str, cause: int | None) -> int:
+    """The event whose hazard is wanted, 1 or 2; refuses one that the endpoint does not have."""
     if kind == "state" and cause not in (1, 2):
         raise OnlmError(f"'{endpoint}' has competing events: name cause=1 (the event) or cause=2, got {cause!r}.")
     if kind == "event" and cause not in (None, 1):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from onlm_lab.analysis.rows import one_row_a_patient, require_columns
+from onlm_lab.analysis.rows import Patients, one_row_a_patient, require_columns
 from onlm_lab.errors import OnlmError
 
 MOST_NUMERIC_GROUPS = 10
 MOST_GROUPS = 60
+MOST_WHOLE_DAYS = 1e7  # whole days up to here are never closer than SAME_TIME
 SAME_TIME = 1.5e-8  # two times closer than this, in relative terms, are one time (as R survival's timefix)
 
 
@@ -34,15 +35,24 @@ class Followup:
     n_excluded: dict[str, int] = field(default_factory=dict)
 
 
-def endpoint_kind(rows: pd.DataFrame, *, endpoint: str) -> str:
+def known_kind(columns: Collection[str], *, endpoint: str) -> str:
+    """ "event" or "state" as endpoint_kind; empty where the columns do not hold the endpoint."""
+    for kind in ("event", "state"):
+        if f"{endpoint}_days" in columns and f"{endpoint}_{kind}" in columns:
+            return kind
+    return ""
+
+
+def endpoint_kind(rows: pd.DataFrame | Patients, *, endpoint: str) -> str:
     """ "event" where only censoring ends follow-up early, "state" where other events compete.
 
     Raises:
         OnlmError: the endpoint's columns are absent; the nearest known endpoint is named.
     """
-    for kind in ("event", "state"):
-        if f"{endpoint}_days" in rows.columns and f"{endpoint}_{kind}" in rows.columns:
-            return kind
+    require_columns(rows, ())
+    kind = known_kind(rows.columns, endpoint=endpoint)
+    if kind:
+        return kind
     known = [c[: -len("_days")] for c in rows.columns if str(c).endswith("_days")]
     known = [n for n in known if f"{n}_event" in rows.columns or f"{n}_state" in rows.columns]
     near = difflib.get_close_matches(str(endpoint), known, n=1)
@@ -54,12 +64,13 @@ def endpoint_kind(rows: pd.DataFrame, *, endpoint: str) -> str:
 
 
 def read_followup(
-    rows: pd.DataFrame, *, endpoint: str, columns: Iterable[str] = (), model: str | None = None
+    rows: pd.DataFrame | Patients, *, endpoint: str, columns: Iterable[str] = (), model: str | None = None
 ) -> Followup:
     """The endpoint's times and states; patients in whom it is unknown are left out and counted.
 
     Args:
-        rows: a row a patient (of one model), with the endpoint's two columns.
+        rows: a row a patient (of one model), with the endpoint's two columns; or patients checked before, of whom an
+            endpoint is read once.
         endpoint: its name, such as "os" or "regional".
         columns: further columns that must be known in every kept patient.
         model: which model_id; None where the table holds one only.
@@ -68,12 +79,19 @@ def read_followup(
         OnlmError: more than one row a patient; columns absent or not numbers; a negative or infinite time; a state
             that does not exist; nobody left.
     """
-    rows, _ = one_row_a_patient(rows, model=model)
+    columns = tuple(columns)
+    frame, _ = one_row_a_patient(rows, model=model)
+    if isinstance(rows, Patients):
+        return rows.once(("followup", endpoint, columns), lambda: _read(frame, endpoint, columns))
+    return _read(frame, endpoint, columns)
+
+
+def _read(rows: pd.DataFrame, endpoint: str, columns: tuple[str, ...]) -> Followup:
     require_columns(rows, columns)
     kind = endpoint_kind(rows, endpoint=endpoint)
     require_columns(rows, [f"{endpoint}_days", f"{endpoint}_{kind}"])
-    days = _numbers(rows, f"{endpoint}_days")
-    state = _numbers(rows, f"{endpoint}_{kind}")
+    days = numbers_of(rows, f"{endpoint}_days")
+    state = numbers_of(rows, f"{endpoint}_{kind}")
     allowed = (0, 1) if kind == "event" else (0, 1, 2)
     _refuse(rows, (days < 0) | np.isinf(days), f"{endpoint}_days", "a time of zero or more days", days)
     wanted = " or ".join(str(v) for v in allowed)
@@ -88,8 +106,10 @@ def read_followup(
     if missing.all():
         why = "; ".join(f"{n} {reason}" for reason, n in n_excluded.items())
         raise OnlmError(f"no patient is left of {len(rows)} for endpoint '{endpoint}' ({why}). Complete the table.")
+    kept = rows[~missing] if missing.any() else rows.copy(deep=False)
+    kept.index = pd.RangeIndex(len(kept))
     return Followup(
-        rows=rows.loc[~missing].reset_index(drop=True),
+        rows=kept,
         days=merge_equal_times(days[~missing]),
         state=state[~missing].astype(int),
         n_excluded=n_excluded,
@@ -118,8 +138,12 @@ def read_groups(rows: pd.DataFrame, *, by: str | None) -> tuple[np.ndarray, list
             f"{len(rows)} patients. Cut it into groups first, for example with pandas.qcut."
         )
     number = {level: i for i, level in enumerate(levels)}
-    codes = column.map(number).to_numpy(dtype=int)
-    return codes, [level_name(v) for v in levels], [f"no patient with {by} = {v}" for v in empty]
+    found, values = pd.factorize(column)
+    return (
+        np.array([number[v] for v in values], dtype=int)[found],
+        [level_name(v) for v in levels],
+        [f"no patient with {by} = {v}" for v in empty],
+    )
 
 
 def sorted_levels(column: pd.Series) -> tuple[list, list]:
@@ -142,6 +166,8 @@ def level_name(value: object) -> str:
 
 def merge_equal_times(days: np.ndarray) -> np.ndarray:
     """Times that differ only by floating-point error become equal, so that ties are ties."""
+    if len(days) and days.max() < MOST_WHOLE_DAYS and (days == np.floor(days)).all():
+        return days
     unique = np.unique(days)
     if len(unique) < 2:
         return days
@@ -153,7 +179,13 @@ def merge_equal_times(days: np.ndarray) -> np.ndarray:
     return first[np.searchsorted(unique, days)]
 
 
-def _numbers(rows: pd.DataFrame, column: str) -> np.ndarray:
+def numbers_of(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """A column as floats, NaN where it is empty; words are refused."""
+    if getattr(rows[column].dtype, "kind", "") in "mM":
+        raise OnlmError(
+            f"{column} holds dates or spans ({rows[column].dtype}), but plain numbers of days are wanted. Take the "
+            "days between two dates by .dt.days."
+        )
     values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     words = np.isnan(values) & rows[column].notna().to_numpy()
     if words.any():

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from onlm_lab.analysis.discrimination import area_under_curve
 from onlm_lab.analysis.intervals import normal_quantile, wald
 from onlm_lab.analysis.rows import Labelled, labelled, require_columns
 from onlm_lab.analysis.subgroup import adjust_p_values, by_subgroup
+from onlm_lab.analysis.tails import normal_tails
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Estimate, MissingDataSensitivity
 
@@ -99,7 +99,7 @@ def _tests(given: Labelled, groups: dict[str, pd.Categorical], *, least: int, le
         rows.append({
             "grouping": name, "level_a": group.categories[0], "level_b": group.categories[1],
             "difference": estimate.value, "low": estimate.low, "high": estimate.high, "z": z,
-            "p_value": float(2 * ndtr(-abs(z))), "note": estimate.note,
+            "p_value": float(normal_tails(z)), "note": estimate.note,
         })  # fmt: skip
     table = pd.DataFrame(rows)
     p_value = table["p_value"].to_numpy(float)

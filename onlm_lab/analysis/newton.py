@@ -9,9 +9,12 @@ import numpy as np
 
 MOST_STEPS = 60
 STEP_TOLERANCE = 1e-11  # of a coefficient per standard deviation of its covariate
+SURE_STEP = 1e-6  # of so small a step the next one, of quadratic convergence, is foretold and need not be made
 FLAT_GAIN = 1e-9  # a step that promises less log-likelihood than this ...
 FAR_STEP = 1e-3  # ... and yet moves a coefficient more than this: the coefficient runs to infinity
 NO_INFORMATION = 1e-10
+VANISHED = 1e-6  # of the information at zero: others that ran to infinity took the rest with them
+NOTHING = 1e-290  # a risk set that weighs less: the coefficients are so far out that no step may go there
 
 Pieces = tuple[float, np.ndarray, np.ndarray]  # log-likelihood, score (p,), information (p, p)
 
@@ -36,8 +39,9 @@ def maximise(evaluate: Callable[[np.ndarray], Pieces], *, p: int) -> Maximum:
     """
     beta = np.zeros(p)
     value, score, information = evaluate(beta)
-    value_at_zero = value
+    value_at_zero, at_first = value, np.diag(information)
     unbounded = np.diag(information) < NO_INFORMATION
+    last = np.inf
     for _ in range(MOST_STEPS):
         use = np.flatnonzero(~unbounded)
         if not len(use):
@@ -53,10 +57,14 @@ def maximise(evaluate: Callable[[np.ndarray], Pieces], *, p: int) -> Maximum:
             if new[0] >= value - 1e-10 * (1 + abs(value)):
                 beta, (value, score, information) = beta + step / 2**half, new
                 break
-        if np.abs(step).max() < STEP_TOLERANCE * (1 + np.abs(beta).max()):
+        size, close = np.abs(step).max(), STEP_TOLERANCE * (1 + np.abs(beta).max())
+        if size < close or (size < SURE_STEP and half == 0 and size * (size / last) ** 2 < close):
             break
+        last = size
     else:
         unbounded = unbounded | far
+    if unbounded.any():  # such as a level beside a reference level, both without an event
+        unbounded = unbounded | (np.diag(information) < VANISHED * at_first)
     covariance = np.full((p, p), np.nan)
     use = np.flatnonzero(~unbounded)
     if len(use):

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtr, chdtrc
+from scipy.special import bdtr
 
 from onlm_lab.analysis.intervals import normal_quantile, proportion
 from onlm_lab.analysis.rows import paired
+from onlm_lab.analysis.tails import chi2_tail
 from onlm_lab.analysis.thresholds import chosen_on_these, predicted_positive
 from onlm_lab.results import Estimate, OperatingComparison
 
@@ -99,8 +100,8 @@ def mcnemar(*, n_only_a: int, n_only_b: int) -> dict[str, float]:
     at = up_to - (float(bdtr(least - 1, n, 0.5)) if least else 0.0)
     exact = min(1.0, 2 * up_to)
     return {
-        "chi2": plain, "p_value": float(chdtrc(1, plain)), "chi2_corrected": corrected,
-        "p_corrected": float(chdtrc(1, corrected)), "p_exact": exact,
+        "chi2": plain, "p_value": chi2_tail(plain, 1), "chi2_corrected": corrected,
+        "p_corrected": chi2_tail(corrected, 1), "p_exact": exact,
         "p_mid": exact - at if apart else 1 - at / 2,
     }  # fmt: skip
 

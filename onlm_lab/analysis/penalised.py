@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import chdtrc, expit
+from scipy.special import expit
 
 from onlm_lab.analysis.intervals import normal_quantile
 from onlm_lab.analysis.logistic import LogisticFit
+from onlm_lab.analysis.tails import chi2_tail
 
 _SCORE = 1e-10  # of orthogonal columns with a root mean square of 1
 _DEPENDENT = 1e-9  # what is left of a column beside the others, its root mean square being 1
@@ -106,7 +107,7 @@ def penalised_ratio_test(
         return math.nan, math.nan
     without = fit_firth(design, event, held=(column, 0.0))
     chi2 = max(0.0, 2 * (fit.log_likelihood - without.log_likelihood))
-    return chi2, float(chdtrc(1, chi2))
+    return chi2, chi2_tail(chi2, 1)
 
 
 def _limit(

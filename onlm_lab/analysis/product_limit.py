@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
-Z95 = float(norm.ppf(0.975))
+from onlm_lab.analysis.intervals import normal_quantile
+
+Z95 = normal_quantile(0.95)
+WHOLE_DAYS = 200_000  # whole days below this are counted in a table instead of sorted
 SAME_LEVEL = float(np.sqrt(np.finfo(float).eps))
 
 
@@ -18,14 +20,24 @@ class Steps:
     days: np.ndarray
     at_risk: np.ndarray
     n_state: np.ndarray  # (n_times, 3): censored, event, competing event
+    place: np.ndarray  # (n,) which of the times is each patient's own
+
+
+def distinct_times(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct times in rising order and each patient's place among them; whole days need no sorting."""
+    if len(days) and days.max() < WHOLE_DAYS and (days == np.floor(days)).all():
+        day = days.astype(np.intp)
+        seen = np.bincount(day) > 0
+        return np.flatnonzero(seen).astype(float), (np.cumsum(seen) - 1)[day]
+    return np.unique(days, return_inverse=True)
 
 
 def count_steps(days: np.ndarray, state: np.ndarray) -> Steps:
     """Distinct times with the number at risk and the number in each state (0, 1, 2)."""
-    times, at = np.unique(days, return_inverse=True)
-    n_state = np.stack([np.bincount(at[state == s], minlength=len(times)) for s in (0, 1, 2)], axis=1)
+    times, at = distinct_times(days)
+    n_state = np.bincount(3 * at + state, minlength=3 * len(times)).reshape(-1, 3)
     at_risk = n_state.sum(axis=1)[::-1].cumsum()[::-1]
-    return Steps(days=times, at_risk=at_risk, n_state=n_state)
+    return Steps(days=times, at_risk=at_risk, n_state=n_state, place=at)
 
 
 def survival(at_risk: np.ndarray, n_events: np.ndarray) -> np.ndarray:
@@ -82,4 +94,4 @@ def uncensored_before(days: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, 
     """G(t-), the share not yet censored just before each patient's time; events come before censorings at a tie."""
     steps = count_steps(days, state)
     still = np.maximum(steps.at_risk - steps.n_state[:, 1:].sum(axis=1), 1)
-    return before(survival(still, steps.n_state[:, 0]))[np.searchsorted(steps.days, days)], steps
+    return before(survival(still, steps.n_state[:, 0]))[steps.place], steps

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from scipy.stats import chi2
 
 from onlm_lab.analysis.calibration import assess_calibration, log_odds, separated
 from onlm_lab.analysis.intervals import normal_quantile, wald
 from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled, labelled
+from onlm_lab.analysis.tails import chi2_tail
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Calibration, Estimate, Recalibration
 
@@ -174,7 +174,7 @@ def _closed_test(x: np.ndarray, onlm: np.ndarray, *, widest: str) -> tuple[str, 
     tests = []
     for n_less, simpler in zip(range(len(order) - 1, 0, -1), order[:-1], strict=True):
         statistic = max(0.0, 2 * (top - _likelihood(x, onlm, extent=simpler)))
-        p_value = float(chi2.sf(statistic, n_less))
+        p_value = chi2_tail(statistic, n_less)
         tests.append({"kept": simpler, "against": widest, "chi2": statistic, "df": n_less, "p_value": p_value})
         if p_value >= ALPHA:
             return simpler, tuple(tests)

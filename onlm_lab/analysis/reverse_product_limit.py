@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis import product_limit
+from onlm_lab.analysis.arguments import read_day
 from onlm_lab.analysis.endpoint import read_followup, read_groups
 from onlm_lab.analysis.product_limit import count_steps, time_of_survival
 from onlm_lab.analysis.rows import require_columns
@@ -83,7 +84,7 @@ def _planned(rows: pd.DataFrame, planned_days: float | str | None) -> tuple[np.n
         require_columns(rows, [planned_days])
         planned = pd.to_numeric(rows[planned_days], errors="coerce").to_numpy(float, na_value=np.nan)
     else:
-        planned = np.full(len(rows), float(planned_days))
+        planned = np.full(len(rows), read_day(planned_days, name="planned_days"))
     bad = int((planned <= 0).sum())
     if bad:
         raise OnlmError(f"planned_days must be above 0, but {bad} of {len(rows)} patients have none. Give the plan.")

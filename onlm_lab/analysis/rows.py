@@ -7,8 +7,9 @@ averaged, taken first or mixed in silence: the call stops and says what is there
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,9 +75,44 @@ class Labelled:
         return ""
 
 
-def require_columns(rows: pd.DataFrame | Labelled, columns: Iterable[str]) -> None:
+@dataclass(frozen=True, eq=False)
+class Patients:
+    """Patients of one model, one row each. A call that takes them in place of rows does not check them again, and what
+    one call has read of them the next need not read.
+
+    Attributes:
+        frame: their rows, index 0..n-1; nobody changes them.
+        model_id: the model they come from.
+    """
+
+    frame: pd.DataFrame
+    model_id: str
+    _read: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def columns(self) -> pd.Index:
+        return self.frame.columns
+
+    def once(self, key: Hashable, read: Callable[[], Any]) -> Any:
+        """What was read under this key, read now if it was not before."""
+        if key not in self._read:
+            self._read[key] = read()
+        return self._read[key]
+
+
+def checked_patients(rows: pd.DataFrame | Patients, *, model: str | None = None) -> Patients:
+    """The patients of one model, to be asked many times; as `one_row_a_patient`."""
+    chosen, model_id = one_row_a_patient(rows, model=model)
+    if isinstance(rows, Patients):
+        return rows
+    frame = chosen.copy(deep=False)
+    frame.index = pd.RangeIndex(len(frame))
+    return Patients(frame, model_id)
+
+
+def require_columns(rows: pd.DataFrame | Labelled | Patients, columns: Iterable[str]) -> None:
     """Stop with one sentence that names every column that is missing, and the nearest that is present."""
-    if isinstance(rows, Labelled):
+    if isinstance(rows, Labelled | Patients):
         rows = rows.frame
     if not isinstance(rows, pd.DataFrame):
         raise OnlmError(f"rows must be a pandas DataFrame with a row a patient, got {type(rows).__name__}.")
@@ -114,16 +150,20 @@ def models_in(rows: pd.DataFrame) -> list[str]:
     return [str(m) for m in pd.unique(rows["model_id"])]
 
 
-def one_row_a_patient(rows: pd.DataFrame, *, model: str | None = None) -> tuple[pd.DataFrame, str]:
+def one_row_a_patient(rows: pd.DataFrame | Patients, *, model: str | None = None) -> tuple[pd.DataFrame, str]:
     """The rows of one model, one a patient, and the model's name; needs only patient_id.
 
     Args:
-        rows: any table with patient_id, and model_id where it holds more than one model.
+        rows: any table with patient_id, and model_id where it holds more than one model; or patients checked before.
         model: which model_id; None where the table holds one only.
 
     Raises:
         OnlmError: an unknown model, several models, or a patient with more than one row.
     """
+    if isinstance(rows, Patients):
+        if model not in (None, rows.model_id):
+            raise OnlmError(f"rows: these are the patients of model '{rows.model_id}'; '{model}' was asked for.")
+        return rows.frame, rows.model_id
     require_columns(rows, ["patient_id"])
     if rows.empty:
         raise OnlmError("rows: the table has no rows. Loosen the filter, or read another file.")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis import newton
+from onlm_lab.analysis.arguments import predictors_of, read_cause
 from onlm_lab.analysis.covariates import design_matrix, hazard_table
 from onlm_lab.analysis.endpoint import endpoint_kind, read_followup
 from onlm_lab.analysis.product_limit import before, count_steps, survival
@@ -25,27 +26,49 @@ NO_CONCORDANCE = "not given for a subdistribution hazard: use time_dependent_auc
 
 @dataclass(frozen=True, eq=False)
 class Subdistribution:
-    """Rows sorted by time, with the censoring curve at each row."""
+    """Rows sorted by time, and what is known of each distinct time (j of them): its rows, its events, the censoring."""
 
-    order: np.ndarray
-    x: np.ndarray  # (n, p) standardised
-    first: np.ndarray  # (n,) first row of each row's time
-    past: np.ndarray  # (n,) past the last row of each row's time
+    x: np.ndarray  # (p, n) standardised
     own: np.ndarray  # (n,) bool: the event of interest
     competing: np.ndarray  # (n,) bool
     censored: np.ndarray  # (n,) bool
-    still: np.ndarray  # (n,) G(t-)
+    place: np.ndarray  # (n,) which time is the row's own
+    start: np.ndarray  # (j,) first row of each time
+    days: np.ndarray  # (j,)
+    n_own: np.ndarray  # (j,) events of interest
+    still: np.ndarray  # (j,) G(t-)
+    gone: np.ndarray  # (n,) 1 / G(T-) of those out by a competing event, else 0: their weight at s is that times G(s-)
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the rows of each time, (..., j)."""
+        return np.add.reduceat(values, self.start, axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Risk-set sums at each row's time, and what they add up to over the events."""
+    """Risk-set sums at each time."""
 
+    eta: np.ndarray  # (n,) x beta, up to a constant
     hazard: np.ndarray  # (n,)
-    total: np.ndarray  # (n,) weighted sum of the hazards in the risk set
-    mean: np.ndarray  # (n, p) weighted mean of x in the risk set
-    exposure: np.ndarray  # (n,) sum over events of weight / total
-    mean_exposure: np.ndarray  # (n, p) the same, times the mean
+    total: np.ndarray  # (j,) weighted sum of the hazards in the risk set
+    mean: np.ndarray  # (p, j) weighted mean of x in the risk set
+
+
+@dataclass(frozen=True, eq=False)
+class SubdistributionFit:
+    """Coefficients and robust covariance on the covariates' own scale (NaN: no finite maximum), and the baseline.
+
+    `event_days` are the distinct days of the event, `cumulative` the baseline cumulative subdistribution hazard after
+    each, of a patient with covariates `centre`.
+    """
+
+    coef: np.ndarray
+    covariance: np.ndarray
+    log_likelihood: float
+    log_likelihood_null: float
+    centre: np.ndarray
+    event_days: np.ndarray
+    cumulative: np.ndarray
 
 
 def fine_gray(
@@ -81,25 +104,19 @@ def fine_gray(
     """
     if endpoint_kind(rows, endpoint=endpoint) == "event":
         raise OnlmError(f"'{endpoint}' has no competing events. Use cox(rows, endpoint=\"{endpoint}\", ...).")
-    if cause not in (1, 2):
-        raise OnlmError(f"fine_gray takes cause=1 (the event) or cause=2 (the competing event), got {cause!r}.")
-    if isinstance(covariates, str) or not len(covariates):
-        raise OnlmError(f"covariates must be a list of at least one column, such as ['risk'], got {covariates!r}.")
-    followup = read_followup(rows, endpoint=endpoint, columns=list(covariates), model=model)
+    cause, covariates = read_cause(cause), predictors_of(covariates, endpoint=endpoint)
+    followup = read_followup(rows, endpoint=endpoint, columns=covariates, model=model)
     design = design_matrix(followup.rows, covariates=covariates, stratum=np.zeros(len(followup.days), dtype=int))
     p, n_events = design.x.shape[1], int((followup.state == cause).sum())
     coef, se, value, value_at_zero = np.full(p, np.nan), np.full(p, np.nan), np.nan, np.nan
     notes = [f"not fitted: {n_events} events for {p} coefficients"]
     if n_events > p:
-        scale = design.x.std(axis=0)
-        data = _sorted((design.x - design.x.mean(axis=0)) / scale, followup.days, followup.state, cause)
-        top = newton.maximise(lambda beta: _pieces(data, beta), p=p)
-        coef = np.where(top.unbounded, np.nan, top.beta) / scale
-        se = np.sqrt(np.diag(_sandwich(data, top))) / scale
-        value, value_at_zero = top.value, top.value_at_zero
+        fit = fit_subdistribution(design.x, followup.days, followup.state, cause=cause)
+        coef, se = fit.coef, np.sqrt(np.diag(fit.covariance))
+        value, value_at_zero = fit.log_likelihood, fit.log_likelihood_null
         notes = [
             f"{name}: no finite hazard ratio"
-            for name, unbounded in zip(design.names, top.unbounded, strict=True)
+            for name, unbounded in zip(design.names, np.isnan(fit.coef), strict=True)
             if unbounded
         ]
     return HazardModel(
@@ -117,79 +134,111 @@ def fine_gray(
     )
 
 
-def _sorted(x: np.ndarray, days: np.ndarray, state: np.ndarray, cause: int) -> Subdistribution:
-    order = np.argsort(days, kind="stable")
-    days, state = days[order], state[order]
-    steps = count_steps(days, state)
-    free = before(survival(steps.at_risk, steps.n_state[:, 0]))[np.searchsorted(steps.days, days)]
-    return Subdistribution(
-        order=order,
-        x=x[order],
-        first=np.searchsorted(days, days, side="left"),
-        past=np.searchsorted(days, days, side="right"),
-        own=state == cause,
-        competing=(state != cause) & (state != 0),
-        censored=state == 0,
-        still=free,
+def fit_subdistribution(x: np.ndarray, days: np.ndarray, state: np.ndarray, *, cause: int) -> SubdistributionFit:
+    """Fine and Gray's coefficients, their sandwich and the baseline (Breslow), as cmprsk's crr and predict.crr.
+
+    Args:
+        x: (n, p) covariates, none constant or a combination of others.
+        days: (n,) times; equal times are ties.
+        state: (n,) 0 censored, 1 the event, 2 the competing event.
+        cause: whose incidence is modelled.
+    """
+    centre, scale = x.mean(axis=0), x.std(axis=0)
+    data = _sorted((x - centre) / scale, days, state, cause)
+    top = newton.maximise(lambda beta: _pieces(data, beta), p=x.shape[1])
+    at = _moments(data, top.beta)
+    seen = data.n_own > 0
+    jump = data.n_own[seen] / at.total[seen]
+    return SubdistributionFit(
+        coef=np.where(top.unbounded, np.nan, top.beta) / scale,
+        covariance=_sandwich(data, top) / np.outer(scale, scale),
+        log_likelihood=top.value,
+        log_likelihood_null=top.value_at_zero,
+        centre=centre,
+        event_days=data.days[seen],
+        cumulative=np.cumsum(jump) * np.exp(-(top.beta @ data.x).max()),
     )
 
 
-def _earlier(values: np.ndarray, data: Subdistribution) -> np.ndarray:
-    """Sums over rows with a shorter time."""
-    return np.concatenate([np.zeros((1, *values.shape[1:])), values.cumsum(axis=0)])[data.first]
+def _sorted(x: np.ndarray, days: np.ndarray, state: np.ndarray, cause: int) -> Subdistribution:
+    steps = count_steps(days, state)
+    short = len(steps.days) < 2**16
+    order = np.argsort(steps.place.astype(np.uint16) if short else steps.place, kind="stable")
+    state, place = state[order], steps.place[order]
+    still = before(survival(steps.at_risk, steps.n_state[:, 0]))
+    competing = (state != cause) & (state != 0)
+    return Subdistribution(
+        x=np.ascontiguousarray(x[order].T),
+        own=state == cause,
+        competing=competing,
+        censored=state == 0,
+        place=place,
+        start=np.flatnonzero(np.diff(place, prepend=-1)),
+        days=steps.days,
+        n_own=steps.n_state[:, cause].astype(float),
+        still=still,
+        gone=competing / still[place],
+    )
 
 
-def _from_here(values: np.ndarray, data: Subdistribution) -> np.ndarray:
-    """Sums over rows with the same or a longer time."""
-    return values[::-1].cumsum(axis=0)[::-1][data.first]
+def _from_here(values: np.ndarray) -> np.ndarray:
+    """Sums over the same and longer times, (..., j)."""
+    return values[..., ::-1].cumsum(axis=-1)[..., ::-1]
 
 
-def _up_to(values: np.ndarray, data: Subdistribution) -> np.ndarray:
-    """Sums over rows with the same or a shorter time."""
-    return values.cumsum(axis=0)[data.past - 1]
+def _earlier(values: np.ndarray) -> np.ndarray:
+    """Sums over shorter times."""
+    out = np.zeros_like(values)
+    np.cumsum(values[..., :-1], axis=-1, out=out[..., 1:])
+    return out
 
 
-def _later(values: np.ndarray, data: Subdistribution) -> np.ndarray:
-    """Sums over rows with a longer time."""
-    ahead = np.concatenate([values[::-1].cumsum(axis=0)[::-1], np.zeros((1, *values.shape[1:]))])
-    return ahead[data.past]
+def _later(values: np.ndarray) -> np.ndarray:
+    """Sums over longer times."""
+    return _earlier(values[..., ::-1])[..., ::-1]
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # where _pieces sees that no step may go
 def _moments(data: Subdistribution, beta: np.ndarray) -> Moments:
-    eta = data.x @ beta
-    r = np.exp(eta - eta.max())
-    rx = r[:, None] * data.x
-    gone = data.competing / data.still  # weight per unit of G(s-) of those out by a competing event
-    total = _from_here(r, data) + data.still * _earlier(r * gone, data)
-    sums = _from_here(rx, data) + data.still[:, None] * _earlier(rx * gone[:, None], data)
-    mean = sums / total[:, None]
-    jump = data.own / total
-    exposure = _up_to(jump, data) + gone * _later(jump * data.still, data)
-    mean_jump = jump[:, None] * mean
-    mean_exposure = _up_to(mean_jump, data) + gone[:, None] * _later(mean_jump * data.still[:, None], data)
-    return Moments(r, total, mean, exposure, mean_exposure)
+    eta = beta @ data.x
+    eta -= eta.max()
+    r = np.exp(eta)
+    both = np.concatenate([r[None], r * data.x])  # the hazard, and the hazard times each covariate
+    sums = _from_here(data.at(both)) + data.still * _earlier(data.at(both * data.gone))
+    return Moments(eta, r, sums[0], sums[1:] / sums[0])
+
+
+def _exposure(data: Subdistribution, jump: np.ndarray) -> np.ndarray:
+    """For each row, the sum of jumps at the times at which it is at risk, by its weight then (..., n)."""
+    after = _later(jump * data.still)[..., data.place]
+    return np.cumsum(jump, axis=-1)[..., data.place] + data.gone * after
 
 
 def _pieces(data: Subdistribution, beta: np.ndarray) -> newton.Pieces:
     at = _moments(data, beta)
-    mean = at.mean[data.own]
-    value = float(np.log(at.hazard[data.own] / at.total[data.own]).sum())
-    score = (data.x[data.own] - mean).sum(axis=0)
-    information = data.x.T @ ((at.hazard * at.exposure)[:, None] * data.x) - mean.T @ mean
-    return value, score, information
+    if not (at.total[data.n_own > 0] > newton.NOTHING).all():
+        return -np.inf, np.zeros(len(beta)), np.zeros((len(beta), len(beta)))
+    value = float(at.eta[data.own].sum() - data.n_own @ np.log(at.total))
+    score = data.x[:, data.own].sum(axis=1) - at.mean @ data.n_own
+    exposure = at.hazard * _exposure(data, data.n_own / at.total)
+    return value, score, _crossed(exposure * data.x, data.x) - _crossed(data.n_own * at.mean, at.mean)
+
+
+def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b.T of long narrow matrices, without the threads of a matrix product that cost more than they save here."""
+    return np.einsum("in,jn->ij", a, b)
 
 
 def _sandwich(data: Subdistribution, top: newton.Maximum) -> np.ndarray:
     """Fine and Gray's variance: the score residuals plus what each patient adds through the censoring curve."""
     at = _moments(data, top.beta)
-    residual = np.where(data.own[:, None], data.x - at.mean, 0.0)
-    residual -= at.hazard[:, None] * (data.x * at.exposure[:, None] - at.mean_exposure)
-    out = at.hazard * data.competing / data.still
-    jump = data.still * data.own / at.total
-    q = _earlier(out[:, None] * data.x, data) * _from_here(jump, data)[:, None]
-    q -= _earlier(out, data)[:, None] * _from_here(jump[:, None] * at.mean, data)
-    at_risk = (len(data.first) - data.first).astype(float)
-    own_censoring = np.where(data.censored[:, None], q / at_risk[:, None], 0.0)
-    expected = _up_to(own_censoring / at_risk[:, None], data)
-    change = (residual + own_censoring - expected) @ np.nan_to_num(top.covariance)
-    return np.where(np.isnan(top.covariance), np.nan, change.T @ change)
+    jump, mean = data.n_own / at.total, at.mean[:, data.place]
+    residual = np.where(data.own, data.x - mean, 0.0)
+    residual -= at.hazard * (data.x * _exposure(data, jump) - _exposure(data, jump * at.mean))
+    out, ahead = at.hazard * data.gone, data.still * jump
+    q = _earlier(data.at(out * data.x)) * _from_here(ahead) - _earlier(data.at(out)) * _from_here(ahead * at.mean)
+    own_censoring = q / (len(data.place) - data.start)  # of a patient censored at each time, by the number at risk
+    expected = np.cumsum(data.at(data.censored.astype(float)) * own_censoring / (len(data.place) - data.start), axis=-1)
+    residual += np.where(data.censored, own_censoring[:, data.place], 0.0) - expected[:, data.place]
+    change = np.nan_to_num(top.covariance) @ residual
+    return np.where(np.isnan(top.covariance), np.nan, _crossed(change, change))

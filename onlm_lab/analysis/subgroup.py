@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtrc
 
 from onlm_lab.analysis.calibration import log_odds, observed_to_expected, separated
 from onlm_lab.analysis.discrimination import area_under_curve, auc_intervals, prefers_logit
@@ -15,6 +14,7 @@ from onlm_lab.analysis.intervals import normal_quantile, proportion
 from onlm_lab.analysis.levels import MISSING, levels_of
 from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled, labelled, require_columns
+from onlm_lab.analysis.tails import chi2_tail
 from onlm_lab.analysis.thresholds import predicted_positive
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import Estimate, SubgroupTable
@@ -148,4 +148,4 @@ def _interaction(given: Labelled, code: np.ndarray, usable: list[int], *, n_leve
     if common.note:
         return nothing | {"note": common.note}
     chi2, df = max(0.0, 2 * (each - common.log_likelihood)), len(usable) - 1
-    return {"chi2": chi2, "df": df, "p_value": float(chdtrc(df, chi2)), "n": int(kept.sum()), "note": note}
+    return {"chi2": chi2, "df": df, "p_value": chi2_tail(chi2, df), "n": int(kept.sum()), "note": note}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2 as chi2_distribution
 
 from onlm_lab.analysis import product_limit
 from onlm_lab.analysis.endpoint import Followup, endpoint_kind, read_followup, read_groups
+from onlm_lab.analysis.log_rank_score import chi_square, log_rank_score
 from onlm_lab.analysis.product_limit import Steps, count_steps, median_followup, time_of_survival
+from onlm_lab.analysis.rows import Patients
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import LogRank, SurvivalCurves
 
 
 def kaplan_meier(
-    rows: pd.DataFrame, *, endpoint: str = "os", by: str | None = None, model: str | None = None
+    rows: pd.DataFrame | Patients, *, endpoint: str = "os", by: str | None = None, model: str | None = None
 ) -> SurvivalCurves:
     """Survival after time zero, by group, with numbers at risk, medians and the log-rank test.
 
@@ -41,6 +42,12 @@ def kaplan_meier(
             f'Use cumulative_incidence(rows, endpoint="{endpoint}").'
         )
     followup = read_followup(rows, endpoint=endpoint, columns=[] if by is None else [by], model=model)
+    if isinstance(rows, Patients):
+        return rows.once(("kaplan_meier", endpoint, by), lambda: _curves(followup, endpoint=endpoint, by=by))
+    return _curves(followup, endpoint=endpoint, by=by)
+
+
+def _curves(followup: Followup, *, endpoint: str, by: str | None) -> SurvivalCurves:
     codes, names, notes = read_groups(followup.rows, by=by)
     curves, medians, groups = [], [], []
     for number, name in enumerate(names):
@@ -52,7 +59,7 @@ def kaplan_meier(
         groups.append((name, len(days), int((state == 1).sum()), median_followup(days, state)))
     test = log_rank(followup, codes=codes)
     return SurvivalCurves(
-        curve=pd.concat(curves, ignore_index=True),
+        curve=pd.DataFrame({name: np.concatenate([curve[name] for curve in curves]) for name in curves[0]}),
         median=pd.DataFrame(medians, columns=["group", "days", "low", "high"]),
         log_rank=test,
         groups=pd.DataFrame(groups, columns=["group", "n", "n_events", "followup_days"]),
@@ -76,46 +83,25 @@ def log_rank(followup: Followup, *, codes: np.ndarray) -> LogRank:
     event = followup.state == 1
     if not event.any():
         return LogRank(chi2=np.nan, df=n_groups - 1, p_value=np.nan, note="no events")
-    times, at = np.unique(followup.days, return_inverse=True)
-    shape = (len(times), n_groups)
-    left = np.bincount(at * n_groups + codes, minlength=shape[0] * n_groups).reshape(shape)
-    died = np.bincount((at * n_groups + codes)[event], minlength=shape[0] * n_groups).reshape(shape)
-    at_risk = left[::-1].cumsum(axis=0)[::-1]
-    keep = died.sum(axis=1) > 0
-    at_risk, died = at_risk[keep].astype(float), died[keep]
-    n, d = at_risk.sum(axis=1), died.sum(axis=1)
-    share = at_risk / n[:, None]
-    expected = (d[:, None] * share).sum(axis=0)
-    spread = d * np.divide(n - d, n - 1, out=np.zeros(len(n)), where=n > 1)
-    variance = np.diag((spread[:, None] * share).sum(axis=0)) - np.einsum("t,ti,tj->ij", spread, share, share)
-    used = np.flatnonzero(expected > 0)[1:]
-    df = len(used)
-    if df == 0 or np.linalg.matrix_rank(variance[np.ix_(used, used)]) < df:
-        return LogRank(chi2=np.nan, df=df, p_value=np.nan, note="too few events to compare the groups")
-    excess = (died.sum(axis=0) - expected)[used]
-    chi2 = float(excess @ np.linalg.solve(variance[np.ix_(used, used)], excess))
-    return LogRank(chi2=chi2, df=df, p_value=float(chi2_distribution.sf(chi2, df)))
+    return chi_square(log_rank_score(followup.days, event, codes, n_groups=n_groups))
 
 
-def _curve(name: str, steps: Steps) -> pd.DataFrame:
+def _curve(name: str, steps: Steps) -> dict[str, np.ndarray]:
     """One group's curve, with a first row at day 0 where everybody is alive."""
     n_events = steps.n_state[:, 1]
     low, high = product_limit.log_log_limits(steps.at_risk, n_events)
-    return pd.DataFrame(
-        {
-            "group": name,
-            "days": np.r_[0.0, steps.days],
-            "survival": np.r_[1.0, product_limit.survival(steps.at_risk, n_events)],
-            "low": np.r_[np.nan, low],
-            "high": np.r_[np.nan, high],
-            "at_risk": np.r_[steps.at_risk[0], steps.at_risk],
-            "n_events": np.r_[0, n_events],
-            "n_censored": np.r_[0, steps.n_state[:, 0]],
-        }
-    )
+    return {
+        "group": np.full(len(steps.days) + 1, name, dtype=object),
+        "days": np.r_[0.0, steps.days],
+        "survival": np.r_[1.0, product_limit.survival(steps.at_risk, n_events)],
+        "low": np.r_[np.nan, low],
+        "high": np.r_[np.nan, high],
+        "at_risk": np.r_[steps.at_risk[0], steps.at_risk],
+        "n_events": np.r_[0, n_events],
+        "n_censored": np.r_[0, steps.n_state[:, 0]],
+    }
 
 
-def _median(name: str, curve: pd.DataFrame) -> tuple[str, float, float, float]:
-    days = curve["days"].to_numpy()[1:]
-    limits = [time_of_survival(days, curve[c].to_numpy()[1:]) for c in ("survival", "low", "high")]
+def _median(name: str, curve: dict[str, np.ndarray]) -> tuple[str, float, float, float]:
+    limits = [time_of_survival(curve["days"][1:], curve[c][1:]) for c in ("survival", "low", "high")]
     return (name, *limits)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-from scipy.special import ndtr
 
 from onlm_lab.analysis.discrimination import area_under_curve, auc_intervals
 from onlm_lab.analysis.intervals import wald
 from onlm_lab.analysis.rows import Labelled, labelled, require_columns
+from onlm_lab.analysis.tails import normal_tails
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import AucBetweenGroups, Estimate
 
@@ -64,7 +64,7 @@ def compare_aucs_between(
     notes = tuple(n for n in given.notes if by != "split" or not n.startswith("patients of different splits"))
     return AucBetweenGroups(
         difference=difference, auc_a=areas[0], auc_b=areas[1], z=statistic,
-        p_value=float(2 * ndtr(-abs(statistic))), by=by, group_a=a, group_b=b, groups=groups, model_id=given.model_id,
+        p_value=float(normal_tails(statistic)), by=by, group_a=a, group_b=b, groups=groups, model_id=given.model_id,
         n=sum(p.n for p in parts), n_events=sum(p.n_events for p in parts), n_excluded=n_excluded,
         notes=(*notes, *([difference.note] if difference.note else [])),
     )  # fmt: skip

@@ -59,7 +59,7 @@ def share_distance(a: np.ndarray, b: np.ndarray) -> float:
     if not len(p):
         return 0.0
     covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
-    if np.linalg.matrix_rank(covariance) < len(p):
+    if np.linalg.matrix_rank(covariance, tol=1e-10) < len(p):
         return 0.0 if np.allclose(p, q) else math.nan
     return float(np.sqrt((p - q) @ np.linalg.solve(covariance, p - q)))
 

@@ -195,7 +195,8 @@ def reference_standard(patients: pd.DataFrame, *, by: str = "treatment") -> pd.D
     """
     surgery = patients[patients["arm"] == "surgery"]
     rows = []
-    for name, group in surgery.groupby(surgery[by].astype(object).fillna("not recorded"), sort=True):
+    names = surgery[by].astype(object).where(surgery[by].notna(), "not recorded")
+    for name, group in surgery.groupby(names, sort=True):
         n, positive = int(group["onlm"].notna().sum()), int((group["onlm"] == 1).sum())
         classes = {f"n{k}": int((group["pathological_n"] == f"N{k}").sum()) for k in range(4)}
         rows.append(

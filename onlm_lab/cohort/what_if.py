@@ -173,5 +173,5 @@ def _notes(
     others = np.delete(found, reading, axis=0)
     rest = others.min(axis=0) if len(others) else np.full(found.shape[1], TRUE)
     alone = int(((rest == TRUE) & (status != TRUE)).sum())
-    names = ", ".join(rules[k].name for k in reading)
-    return (f"moves {names}; who meet every other rule and not this: {alone}",)
+    names = ", ".join(rules[k].text or rules[k].name for k in reading)
+    return (f"moves the rule: {names}; who meet every other rule and not this: {alone}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -55,23 +56,37 @@ def plot_roc(
             hovertemplate="at risk ≥ %{customdata:.3f}<br>sensitivity %{y:.1%}, 1 − specificity %{x:.1%}"
                           "<extra></extra>",
         )  # fmt: skip
-    for point in points:
-        style = styles.get(point.model_id, theme.STYLES[0])
-        figure.add_scatter(
-            x=[1 - point.specificity.value], y=[point.sensitivity.value], mode="markers", showlegend=False,
-            name=f"{theme.safe(point.model_id)} at the threshold", legendgroup=theme.safe(point.model_id),
-            marker={"color": style.colour, "size": 11, "symbol": style.marker, "line": {"color": "white", "width": 1}},
-            error_x=_bars(1 - point.specificity.value, low=1 - point.specificity.high,
-                          high=1 - point.specificity.low, colour=style.colour),
-            error_y=_bars(point.sensitivity.value, low=point.sensitivity.low, high=point.sensitivity.high,
-                          colour=style.colour),
-            hovertemplate=f"{theme.safe(point.model_id)} at the threshold<br>"
-                          "sensitivity %{y:.1%}, 1 − specificity %{x:.1%}<extra></extra>",
-        )  # fmt: skip
+    figure.add_traces([go.Scatter(trace) for trace in roc_points(points, names=list(styles))])
     figure.update_xaxes(title_text="1 − specificity: N0 patients called positive (%)", range=[-0.01, 1.01],
                         tickformat=".0%", constrain="domain")  # fmt: skip
     figure.update_yaxes(title_text="Sensitivity: N+ patients found (%)", range=[-0.01, 1.02], tickformat=".0%")
     return figure
+
+
+def roc_points(points: Sequence[OperatingPoint], *, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Operating points with their intervals as crosses: traces that lie upon the ROC curves of the models.
+
+    Args:
+        points: matched by model_id.
+        names: the models of the figure in their order, which gives each its style.
+    """
+    styles = theme.styles_of(list(names))
+    found = []
+    for point in points:
+        style, name = styles.get(point.model_id, theme.STYLES[0]), theme.safe(point.model_id)
+        found.append({
+            "type": "scatter", "x": [1 - point.specificity.value], "y": [point.sensitivity.value], "mode": "markers",
+            "showlegend": False, "name": f"{name} at the threshold", "legendgroup": name,
+            "marker": {"color": style.colour, "size": 11, "symbol": style.marker,
+                       "line": {"color": "white", "width": 1}},
+            "error_x": _bars(1 - point.specificity.value, low=1 - point.specificity.high,
+                             high=1 - point.specificity.low, colour=style.colour),
+            "error_y": _bars(point.sensitivity.value, low=point.sensitivity.low, high=point.sensitivity.high,
+                             colour=style.colour),
+            "hovertemplate": f"{name} at the threshold<br>sensitivity %{{y:.1%}}, 1 − specificity %{{x:.1%}}"
+                             "<extra></extra>",
+        })  # fmt: skip
+    return found
 
 
 def plot_auc_differences(comparison: AucComparison | Sequence[AucComparison], *, mark: str = "") -> go.Figure:
@@ -112,29 +127,33 @@ def plot_operating_point(per_1000: PerThousand, *, mark: str = "") -> go.Figure:
     where = "each fold's own threshold" if pd.isna(per_1000.threshold) else f"risk ≥ {per_1000.threshold:.3f}"
     share = f"; at {theme.percent(per_1000.prevalence)} N+ as named" if per_1000.at_target else ""
     warn = " · apparent: the threshold was chosen on these patients" if per_1000.apparent else ""
-    figure = theme.blank(
+    layout = theme.layout_of(
         title="What would this threshold do to 1,000 such patients?",
         subtitle=f"{theme.safe(per_1000.model_id)}, {where}; {theme.counts(per_1000.n, per_1000.n_events)}"
         f"{share}{warn}",
         height=340, mark=mark,
     )  # fmt: skip
-    figure.add_bar(
-        x=table["patients"], y=table["outcome"], orientation="h", showlegend=False, name="per 1,000",
-        marker={"color": colours, "pattern": {"shape": patterns, "fgcolor": "white"}}, width=0.62,
-        error_x={"type": "data", "symmetric": False, "array": table["high"] - table["patients"],
-                 "arrayminus": table["patients"] - table["low"], "color": theme.INK, "thickness": 1.3},
-        hovertemplate="%{y}: %{x:.0f} of 1,000<extra></extra>",
-    )  # fmt: skip
-    for row in table.itertuples():
-        figure.add_annotation(
-            x=1, xref="paper", xanchor="left", xshift=8, y=row.outcome, showarrow=False, align="left",
-            text="not estimated" if pd.isna(row.patients)
-            else f"<b>{row.patients:.0f}</b> ({row.low:.0f} to {row.high:.0f})", font={"size": 12},
-        )  # fmt: skip
-    figure.update_layout(margin={"r": 120})
-    figure.update_xaxes(title_text=f"Patients of 1,000 ({100 * per_1000.level:.0f} % interval)", range=[0, 1000])
-    figure.update_yaxes(autorange="reversed", ticks="")
-    return figure
+    said = [
+        {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": row.outcome, "showarrow": False, "align": "left",
+         "text": "not estimated" if pd.isna(row.patients)
+         else f"<b>{row.patients:.0f}</b> ({row.low:.0f} to {row.high:.0f})", "font": {"size": 12}}
+        for row in table.itertuples()
+    ]  # fmt: skip
+    level = f"{100 * per_1000.level:.0f} % interval"
+    layout |= {
+        "annotations": [*layout.get("annotations", ()), *said], "margin": layout["margin"] | {"r": 120},
+        "xaxis": theme.axis_of(title=f"Patients of 1,000 ({level})", range=[0, 1000]),
+        "yaxis": theme.axis_of(autorange="reversed", ticks=""),
+    }  # fmt: skip
+    bars = {
+        "type": "bar", "x": table["patients"].tolist(), "y": table["outcome"].tolist(), "orientation": "h",
+        "showlegend": False, "name": "per 1,000", "width": 0.62,
+        "marker": {"color": colours, "pattern": {"shape": patterns, "fgcolor": "white"}},
+        "error_x": {"type": "data", "symmetric": False, "array": (table["high"] - table["patients"]).tolist(),
+                    "arrayminus": (table["patients"] - table["low"]).tolist(), "color": theme.INK, "thickness": 1.3},
+        "hovertemplate": "%{y}: %{x:.0f} of 1,000<extra></extra>",
+    }  # fmt: skip
+    return go.Figure(data=[bars], layout=layout)
 
 
 def _drawn(curve: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 
-WIDTH, MOST_LINES = 34, 6  # of a rule's text: letters a line, lines
+WIDTH, MOST_LINES = 31, 6  # of a rule's text: letters a line, lines
 
 RULES = {
     "nsclc_confirmed": "NSCLC confirmed by pathology", "clinical_stage_i": "Clinical stage I (AJCC 8)",
@@ -91,14 +91,25 @@ def plot_flow(flow: pd.DataFrame, *, centre: str | None = None, mark: str = "") 
     between = [(at[i] + at[i + 1]) / 2 for i in range(len(gone))]
     figure.add_scatter(
         x=[0.66] * len(gone), y=between, mode="text", text=["<br>".join(lines) for lines in gone], name="out",
-        textposition="middle right", hoverinfo="skip", showlegend=False, textfont={"size": 11},
+        textposition="middle right", hoverinfo="skip", showlegend=False, textfont={"size": 11}, cliponaxis=False,
     )  # fmt: skip
+    _touched(figure, rules=[str(rule) for rule in steps["rule"]], y=between)
     for y in between:
         figure.add_shape(type="line", x0=0, x1=0.62, y0=y, y1=y, line={"color": theme.GRID, "width": 1.5})
     figure.update_xaxes(visible=False, range=[-0.52, 2.2], fixedrange=True)
     figure.update_yaxes(visible=False, range=[at[-1] + 31, -31], fixedrange=True)
     figure.update_layout(margin={"l": 12, "r": 12, "b": 16})
     return figure
+
+
+def _touched(figure: go.Figure, *, rules: list[str], y: list[float]) -> None:
+    """Unseen marks over the words of each rule, which tell a page the rule that was clicked on."""
+    across = [0.66 + 0.18 * k for k in range(9)]
+    figure.add_scatter(
+        x=across * len(rules), y=[at for at in y for _ in across], mode="markers", name="rule",
+        customdata=[rule for rule in rules for _ in across], marker={"size": 26, "symbol": "square", "opacity": 0},
+        hovertemplate="Click: who they are<extra></extra>", showlegend=False,
+    )  # fmt: skip
 
 
 def _left_lines(row: dict[str, object]) -> list[str]:

@@ -30,7 +30,7 @@ _QUESTIONS = {
 
 _LABELS = {
     "cea_ng_ml": "CEA (ng/mL)", "suv_max": "SUVmax", "ctr": "Consolidation-to-tumour ratio", "pack_years": "Pack-years",
-    "pet_ct_done": "PET/CT done", "onlm": "Occult nodal metastasis",
+    "pet_ct_done": "PET/CT done", "onlm": "Occult nodal metastasis", "risk_in_sd": "Risk (per SD)",
 }  # fmt: skip
 _UNITS = {"_mm": "mm", "_years": "years", "_ng_ml": "ng/mL", "_ml": "mL", "_hu": "HU", "_days": "days"}
 _CAPITALS = ("kps", "ecog", "nsclc", "ct", "pet", "lvi", "egfr", "kras", "alk", "os", "rfs", "t", "n", "m", "n2")

@@ -82,12 +82,41 @@ def blank(*, title: str, subtitle: str = "", height: int = 420, mark: str = "") 
         height: pixels.
         mark: words laid across the figure, such as "MADE-UP DATA"; nothing when empty.
     """
-    layout = _layout(title=title, subtitle=subtitle, height=height)
-    if mark:
-        layout["annotations"] = [_mark(mark)]
-    return go.Figure(
-        layout=layout | {"xaxis": _AXIS, "yaxis": _AXIS}
-    )  # at once: updates one by one take 20 times longer
+    return go.Figure(layout=layout_of(title=title, subtitle=subtitle, height=height, mark=mark))
+
+
+def layout_of(*, title: str, subtitle: str = "", height: int = 420, mark: str = "") -> dict[str, Any]:
+    """The layout of an empty figure, to be filled before the figure is made of it: updates of a figure one by one take
+    20 times longer.
+
+    Args: as `blank`.
+    """
+    layout = _layout(title=title, subtitle=subtitle, height=height) | {"xaxis": axis_of(), "yaxis": axis_of()}
+    return layout | ({"annotations": [_mark(mark)]} if mark else {})
+
+
+def axis_of(*, title: str = "", **settings: Any) -> dict[str, Any]:
+    """An axis in the house style, with its title and further settings."""
+    said = _AXIS["title"] | ({"text": title} if title else {})
+    return _AXIS | {"title": said} | settings
+
+
+def straight(*, x: float | None = None, y: float | None = None, row: int = 1, **line: Any) -> dict[str, Any]:
+    """A straight line across a panel, upright at x or level at y, as a shape of a layout.
+
+    Args:
+        x: where it stands; None: it lies at y.
+        y: where it lies.
+        row: which panel of a figure of one column, from the top.
+        line: dash, colour and width.
+    """
+    number = "" if row == 1 else str(row)
+    line = {"color": QUIET, "width": 1, "dash": "dot"} | line
+    if x is not None:
+        place = {"x0": x, "x1": x, "xref": f"x{number}", "y0": 0, "y1": 1, "yref": f"y{number} domain"}
+    else:
+        place = {"x0": 0, "x1": 1, "xref": f"x{number} domain", "y0": y, "y1": y, "yref": f"y{number}"}
+    return {"type": "line", "line": line} | place
 
 
 def dress(figure: go.Figure, *, title: str, subtitle: str = "", height: int = 420, mark: str = "") -> None:
@@ -159,12 +188,16 @@ def number(value: float, *, digits: int = 2) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     places = digits if abs(value) < 10 else min(digits, 1) if abs(value) < 100 else 0
-    return f"{value:.{places}f}".replace("-", "−")
+    rounded = round(value, places) + 0.0  # no minus before a zero
+    return f"{rounded:.{places}f}".replace("-", "−")
 
 
 def percent(value: float, *, digits: int = 0) -> str:
     """A fraction as a percentage."""
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.{digits}f}{PERCENT}"
+    if value is None or math.isnan(value):
+        return "–"
+    rounded = round(100 * value, digits) + 0.0  # no minus before a zero
+    return f"{rounded:.{digits}f}{PERCENT}".replace("-", "−")
 
 
 def with_interval(estimate: Estimate, *, digits: int = 2, as_percent: bool = False) -> str:

@@ -57,7 +57,7 @@ def plot_what_if(
             continue
         figure.add_bar(x=words, y=rows[column].tolist(), name=name, marker={"color": theme.STYLES[i].colour},
                        hovertemplate=f"{name}: %{{y:,}}<extra></extra>")  # fmt: skip
-    more = [f"{int(n):+,}" if n else "±0" for n in rows["n_more"]]
+    more = [f"{int(n):+,}".replace("-", "−") if n else "±0" for n in rows["n_more"]]
     figure.add_scatter(x=words, y=rows["n_eligible"].tolist(), mode="text", text=more, textposition="top center",
                        name="more", showlegend=False, hoverinfo="skip")  # fmt: skip
     figure.update_layout(barmode="stack", bargap=0.35, legend={"traceorder": "normal"})

@@ -113,18 +113,29 @@ def look_up_counts(undetermined: pd.DataFrame) -> pd.DataFrame:
     return told.assign(column=[characteristic(name) for name in told["column"]])
 
 
-def what_if_panel(found: WhatIf, *, stack: Literal["arm", "label"] = "arm", mark: str = "") -> Panel:
+LIMITS = {
+    "min_age_years": "Least age (years)", "min_kps": "Least KPS",
+    "imaging_trigger_mm": "Diameter from which PET/CT or invasive staging is wanted (mm)",
+}  # fmt: skip
+
+
+def what_if_panel(
+    found: WhatIf, *, stack: Literal["arm", "label"] = "arm", value: float | None = None, mark: str = ""
+) -> Panel:
     """How many patients would be in if one limit moved.
 
     Args:
         found: cohort.what_if.
         stack: "arm", or "label".
+        value: the value that the sentence speaks of, one of the table's; None: the one that brings most,
+            and the limit is called as study.toml calls it.
         mark: words laid across the figure.
     """
     table = found.table
     every = table[table["centre"] == "all"] if "centre" in table else table
-    best = every.loc[every["n_more"].idxmax()]
-    sentence = f"With {found.limit} at {found.current:g}, {found.n_now:,} of {found.n:,} patients are eligible."
+    best = every.loc[every["n_more"].idxmax()] if value is None else every[every["value"] == value].iloc[0]
+    name = LIMITS.get(found.limit, found.limit) if value is not None else found.limit
+    sentence = f"With {name} at {found.current:g}, {found.n_now:,} of {found.n:,} patients are eligible."
     if best["n_more"] > 0:
         no_arm = f", {int(best['gained_no_arm']):,} not known" if best["gained_no_arm"] else ""
         sentence += (
@@ -132,7 +143,10 @@ def what_if_panel(found: WhatIf, *, stack: Literal["arm", "label"] = "arm", mark
             f"surgery, {int(best['gained_sbrt']):,} SBRT{no_arm}; {int(best['gained_labelled']):,} of them labelled, "
             f"{int(best['gained_positive']):,} N+."
         )
-    figure = figures.plot_what_if(table, limit=found.limit, current=found.current, stack=stack, mark=mark)
+    elif value is not None and value != found.current:
+        n = -int(best["n_more"])
+        sentence += f" At {value:g} there would be {f'{n:,} fewer' if n else 'as many'}."
+    figure = figures.plot_what_if(table, limit=name, current=found.current, stack=stack, mark=mark)
     return Panel("what-if", "How many patients would be in if this limit moved?", figure, table, sentence, found.notes)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
-from onlm_lab import analysis, figures
+from onlm_lab import figures
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
 from onlm_lab.panels.judged import Judged
@@ -18,6 +17,13 @@ RATE_WORDS = {"sensitivity": "sensitivity", "fpr": "false positives among N0", "
               "oe_ratio": "observed : expected", "intercept": "calibration in the large"}  # fmt: skip
 MEASURE_WORDS = {"auc": "AUC", "slope": "calibration slope", "oe_ratio": "observed : expected",
                  "intercept": "calibration in the large"}  # fmt: skip
+MAY_CONCLUDE = (
+    "A gap says that the model errs more often in one group. It does not say why: the groups also differ in age, stage "
+    "and in how they were examined.",
+    "Where N+ is more common in one group, sensitivity, false positives and PPV cannot all be equal unless the risk is "
+    "perfect (Chouldechova 2017): no gap alone is a verdict.",
+    "Only the groups that the table names were looked at; small groups are shown without a number.",
+)
 
 
 def centres_panel(
@@ -32,7 +38,7 @@ def centres_panel(
         left_out: whether each centre was left out of the training that predicted it.
         mark: words laid across the figure.
     """
-    found = analysis.by_centre(Judged.of(rows).patients(model))
+    found = Judged.of(rows).centres(model)
     pooled = found.measures.set_index("measure").loc[measure]
     name = MEASURE_WORDS[measure]
     if math.isnan(pooled["value"]):
@@ -45,7 +51,7 @@ def centres_panel(
         )
     return Panel(f"centres_{measure}", "Does it work in each hospital?",
                  figures.plot_centres(found, measure=measure, left_out=left_out, mark=mark), found.table, sentence,
-                 notes_of(found))  # fmt: skip
+                 notes_of(found), source=(found, measure, left_out))  # fmt: skip
 
 
 def fairness_panel(
@@ -66,11 +72,9 @@ def fairness_panel(
         seed: of the bootstrap.
         mark: words laid across the figure.
     """
-    found = analysis.fairness(
-        Judged.of(rows).patients(model), columns=columns, threshold=threshold,
-        bins={k: v for k, v in (bins or {}).items() if k in columns}, n_resamples=n_resamples,
-        generator=np.random.default_rng(seed),
-    )  # fmt: skip
+    found = Judged.of(rows).fairness(
+        model, columns=columns, threshold=threshold, bins=bins or {}, n_resamples=n_resamples, seed=seed
+    )
     tested = found.gaps.dropna(subset=["p_holm"])
     clear = tested[tested["p_holm"] < 0.05]
     if len(clear):
@@ -87,4 +91,4 @@ def fairness_panel(
         sentence = "No group has enough patients to compare."
     return Panel("fairness", "Does the model err more in some patients than in others?",
                  figures.plot_fairness(found, measure=measure, mark=mark), found.gaps, sentence,
-                 notes_of(found))  # fmt: skip
+                 (*notes_of(found), *MAY_CONCLUDE), source=(found, measure))  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ from onlm_lab.analysis.rows import Labelled
 from onlm_lab.results import (
     AucComparison,
     Calibration,
+    CentreTable,
     DecisionCurve,
+    Estimate,
+    Fairness,
     OperatingPoint,
     PerThousand,
     PrecisionRecall,
@@ -55,6 +58,12 @@ class Judged:
         """How well its risks are calibrated."""
         return self._once(("calibration", model), lambda: analysis.assess_calibration(self.patients(model)))
 
+    def slope(self, model: str) -> Estimate:
+        """Its calibration slope alone."""
+        from onlm_lab.analysis.calibration import recalibration_line
+
+        return self._once(("slope", model), lambda: recalibration_line(self.patients(model), level=0.95)[2])
+
     def comparison(self, model: str, other: str) -> AucComparison:
         """AUC of a model minus that of another, in the same patients."""
         compare = analysis.compare_aucs
@@ -81,6 +90,26 @@ class Judged:
             )  # fmt: skip
 
         return self._once(("decision", tuple(models), grid, n_bootstrap, seed), curve)
+
+    def fairness(
+        self, model: str, *, columns: Sequence[str], threshold: float | None, bins: Mapping[str, Sequence[float]],
+        n_resamples: int, seed: int,
+    ) -> Fairness:  # fmt: skip
+        """Its rates by level of some columns."""
+        edges = {name: tuple(cuts) for name, cuts in bins.items() if name in columns}
+
+        def found() -> Fairness:
+            return analysis.fairness(
+                self.patients(model), columns=list(columns), threshold=threshold, bins=edges, n_resamples=n_resamples,
+                generator=np.random.default_rng(seed),
+            )  # fmt: skip
+
+        key = ("fairness", model, tuple(columns), threshold, tuple(sorted(edges.items())), n_resamples, seed)
+        return self._once(key, found)
+
+    def centres(self, model: str) -> CentreTable:
+        """Its numbers in each centre, and pooled."""
+        return self._once(("centres", model), lambda: analysis.by_centre(self.patients(model)))
 
     def _once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         if key not in self._known:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from onlm_lab.figures.outcomes import ENDPOINTS, endpoint_words
+from onlm_lab.panels.phrases import named
 
 
 class Panel(NamedTuple):
@@ -20,6 +21,7 @@ class Panel(NamedTuple):
         table: the numbers of the figure, a row a thing; what is offered as CSV.
         sentence: what the figure says, in a clinician's words, with n and interval.
         notes: what a reader must know: too few events, apparent, left out and why.
+        source: the results that the figure draws, for panels.shared, which draws them anew with less; never shown.
     """
 
     name: str
@@ -28,6 +30,25 @@ class Panel(NamedTuple):
     table: pd.DataFrame
     sentence: str
     notes: tuple[str, ...] = ()
+    source: object = None
+
+
+class Moved(NamedTuple):
+    """What of a panel follows a threshold: laid upon its figure, which stays as it is.
+
+    Attributes:
+        sentence: in the place of the panel's; empty: that stays.
+        table: likewise; None: that stays.
+        data: traces upon those of the figure.
+        shapes: of the layout, beside those of the figure.
+        annotations: likewise.
+    """
+
+    sentence: str = ""
+    table: pd.DataFrame | None = None
+    data: tuple[dict[str, Any], ...] = ()
+    shapes: tuple[dict[str, Any], ...] = ()
+    annotations: tuple[dict[str, Any], ...] = ()
 
 
 def notes_of(*results: object) -> tuple[str, ...]:
@@ -46,6 +67,8 @@ def notes_of(*results: object) -> tuple[str, ...]:
 
 
 def _in_words(reason: str) -> str:
-    """'regional unknown' as 'regional (nodal) recurrence unknown'."""
+    """'regional unknown' as 'regional (nodal) recurrence unknown', 'kps missing' as 'KPS missing'."""
     name, _, rest = reason.partition(" ")
+    if rest == "missing":
+        return f"{named([name])} {rest}"
     return f"{endpoint_words(name)} {rest}" if name in ENDPOINTS and rest else reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from onlm_lab.analysis.battery import first_repeat, held_apart, set_names
@@ -24,6 +23,12 @@ NARROWEST_RISKS = 0.10
 ARMS = {"surgery": "surgery", "sbrt": "SBRT"}
 
 
+def arm_words(arm: str) -> str:
+    """An arm as a sentence begins with it: 'Surgery arm'."""
+    name = ARMS.get(arm, arm)
+    return f"{name[:1].upper()}{name[1:]} arm"
+
+
 def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
     """The models of the rows: `first` where it is there, then ours, then the baselines, then whatever else there is."""
     names = [str(m) for m in pd.unique(rows["model_id"])]
@@ -33,9 +38,9 @@ def models_of(rows: pd.DataFrame, *, first: str = "") -> tuple[str, ...]:
 
 def splits_of(rows: pd.DataFrame) -> tuple[str, ...]:
     """The splits whose labels the model has not seen, and somebody has: not a locked test set before it is opened."""
-    known = rows["onlm"].notna() if "onlm" in rows.columns else pd.Series(True, index=rows.index)
     names = set_names(rows)
-    return tuple(s for s in TESTED if ((names == s) & known).any())
+    there = set(names[rows["onlm"].notna()] if "onlm" in rows.columns else names)
+    return tuple(s for s in TESTED if s in there)
 
 
 def tested(rows: pd.DataFrame, *, split: str | None = None) -> pd.DataFrame:
@@ -81,10 +86,17 @@ def of_arm(rows: pd.DataFrame, *, model: str, arm: str) -> pd.DataFrame:
     Raises:
         OnlmError: the arm has no patient.
     """
-    chosen = first_repeat(of_model(rows, model=model))
+    own = (rows["model_id"] == model).to_numpy()
+    if not own.any():
+        of_model(rows, model=model)  # raises, naming the models there are
+    if "repeat" in rows.columns:
+        repeat = rows["repeat"]
+        own &= (repeat == repeat[own].min()).to_numpy()
+    chosen = rows[own & (rows["arm"] == arm).to_numpy()]
     main, names = splits_of(rows)[:1], set_names(chosen)
     others = ~names.isin(TESTED) & held_apart(chosen).isin(["", *main])
-    chosen = chosen[(chosen["arm"] == arm) & (names.isin(main) | others)]
+    inside = (names.isin(main) | others).to_numpy()
+    chosen = chosen if inside.all() else chosen[inside]
     if chosen.empty:
         raise OnlmError(f"predictions: there is no patient in the {ARMS.get(arm, arm)} arm under model '{model}'.")
     return chosen
@@ -96,15 +108,18 @@ def at_threshold(rows: pd.DataFrame, *, threshold: float | None) -> pd.DataFrame
         if "predicted_positive" not in rows.columns:
             raise OnlmError("predictions: there is no column predicted_positive; name a threshold.")
         return rows
-    return rows.assign(predicted_positive=(rows["risk"] >= threshold).astype(float), threshold=threshold)
+    called = rows.copy(deep=False)
+    called["predicted_positive"], called["threshold"] = (rows["risk"] >= threshold).astype(float), threshold
+    return called
 
 
 def with_predicted_group(rows: pd.DataFrame, *, threshold: float | None = None) -> pd.DataFrame:
     """The rows with `predicted_group`: low risk or high risk."""
-    rows = at_threshold(rows, threshold=threshold)
+    rows = at_threshold(rows, threshold=threshold).copy(deep=False)  # a wide table is not copied for one column
     positive = rows["predicted_positive"]
-    group = np.where(positive == 1, GROUPS[1], GROUPS[0])
-    return rows.assign(**{GROUP: pd.Categorical(group, categories=GROUPS)})[positive.notna().to_numpy()]
+    rows[GROUP] = pd.Categorical.from_codes((positive == 1).to_numpy(dtype=int), categories=GROUPS)
+    known = positive.notna().to_numpy()
+    return rows if known.all() else rows[known]
 
 
 def source_of(rows: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from onlm_lab import analysis, figures
 from onlm_lab.figures import theme
 from onlm_lab.figures.decision import REFERENCES
 from onlm_lab.panels.judged import Judged
-from onlm_lab.panels.panel import Panel, notes_of
+from onlm_lab.panels.panel import Moved, Panel, notes_of
 from onlm_lab.panels.patients import models_of, threshold_words
 from onlm_lab.results import Estimate
 
@@ -63,11 +63,22 @@ def tiles(rows: pd.DataFrame | Judged, *, model: str, threshold: float | None = 
 
 
 def roc_panel(
-    rows: pd.DataFrame | Judged, *, models: Sequence[str] | None = None, threshold: float | None = None, mark: str = ""
-) -> Panel:
-    """ROC curves of the models with their operating points."""
+    rows: pd.DataFrame | Judged, *, models: Sequence[str] | None = None, threshold: float | None = None, mark: str = "",
+    with_points: bool = True,
+) -> Panel:  # fmt: skip
+    """ROC curves of the models with their operating points; `with_points` False: they are laid upon it later."""
     judged = Judged.of(rows)
     models = list(models or models_of(judged.rows))
+    rocs = [judged.roc(m) for m in models]
+    moved = roc_moved(judged, models=models, threshold=threshold)
+    points = [judged.point(m, threshold=threshold) for m in models]
+    drawn = figures.plot_roc(rocs, points=points if with_points else (), mark=mark)
+    return Panel("roc", "How well does the risk tell N+ from N0?", drawn, moved.table, moved.sentence, notes_of(*rocs),
+                 source=(rocs, points))  # fmt: skip
+
+
+def roc_moved(judged: Judged, *, models: Sequence[str], threshold: float | None) -> Moved:
+    """What of the ROC panel follows the threshold: the operating points, table and sentence."""
     rocs = [judged.roc(m) for m in models]
     points = [judged.point(m, threshold=threshold) for m in models]
     table = pd.DataFrame(
@@ -87,8 +98,7 @@ def roc_panel(
         f"{100 * auc.value:.0f} of 100 pairs (95 % interval {100 * auc.low:.0f} to {100 * auc.high:.0f}; "
         f"{first.n_events} N+ of {first.n}). The marks show {threshold_words(own, threshold=threshold)}."
     )  # fmt: skip
-    return Panel("roc", "How well does the risk tell N+ from N0?", figures.plot_roc(rocs, points=points, mark=mark),
-                 table, sentence, notes_of(*rocs))  # fmt: skip
+    return Moved(sentence, table, data=tuple(figures.roc_points(points, names=models)))
 
 
 def comparison_panel(
@@ -134,7 +144,7 @@ def calibration_panel(rows: pd.DataFrame | Judged, *, models: Sequence[str] | No
         f"risks too low); the curve is off by {100 * c.ici:.1f} percentage points on average (ICI; n = {c.n})."
     )
     return Panel("calibration", "Do predicted risks mean what they say?", figures.plot_calibration(found, mark=mark),
-                 table, sentence, notes_of(*found))  # fmt: skip
+                 table, sentence, notes_of(*found), source=found)  # fmt: skip
 
 
 def decision_panel(
@@ -161,7 +171,7 @@ def decision_panel(
     )
     return Panel("decision_curve", "Would acting on the risk do more good than harm?",
                  figures.plot_decision_curve(curve, threshold=threshold, mark=mark), table, sentence,
-                 notes_of(curve))  # fmt: skip
+                 notes_of(curve), source=(curve, threshold, [judged.roc(m) for m in models]))  # fmt: skip
 
 
 def precision_panel(rows: pd.DataFrame | Judged, *, models: Sequence[str] | None = None, mark: str = "") -> Panel:
@@ -239,7 +249,8 @@ def operating_panel(
     if threshold is not None:
         sentence += " A threshold that was picked for how these numbers look is optimistic."
     return Panel("operating_point", "What would this threshold do to 1,000 such patients?",
-                 figures.plot_operating_point(per_1000, mark=mark), table, sentence, notes_of(per_1000))  # fmt: skip
+                 figures.plot_operating_point(per_1000, mark=mark), table, sentence, notes_of(per_1000),
+                 source=judged.point(model, threshold=threshold))  # fmt: skip
 
 
 def _from_to(low: float, high: float) -> str:

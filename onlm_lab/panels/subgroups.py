@@ -66,7 +66,8 @@ def subgroup_panel(
     else:
         sentence = "Too few events to test whether the risk works differently in any of these factors."
     sentence += " Small subgroups are shown without a number; no evidence of a difference is not evidence of none."
-    return Panel("subgroups", "In whom does the model work?", figure, found.table, sentence, notes_of(found))
+    return Panel("subgroups", "In whom does the model work?", figure, found.table, sentence, notes_of(found),
+                 source=(found, measure))  # fmt: skip
 
 
 def interaction_table(panel_rows: pd.DataFrame, *, model: str, columns: Sequence[str],

@@ -11,7 +11,10 @@ from typing import Any
 import pandas as pd
 
 from onlm_lab import runs
+from onlm_lab.analysis import event_risk_table
+from onlm_lab.analysis.battery import first_repeat
 from onlm_lab.figures import theme
+from onlm_lab.panels.followed import Followed
 from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.patients import models_of, splits_of, tested
 from onlm_lab.runs import Run
@@ -66,6 +69,19 @@ class Material:
     def judged(self) -> Judged:
         """The tested rows, with what was computed of them so far."""
         return Judged(self.tested)
+
+    @cached_property
+    def followed(self) -> Followed:
+        """All rows, with what was computed of their outcomes so far."""
+        return Followed(self.rows)
+
+    @cached_property
+    def event_risk(self) -> pd.DataFrame:
+        """P(event by a day) of each patient, cross-fitted: the run's event_risk.csv, or the same made here."""
+        if (self.run.folder / runs.EVENT_RISK).is_file():
+            return self.run.event_risk()
+        plan = self.study.analysis
+        return event_risk_table(first_repeat(self.rows), endpoints=plan.endpoints, horizon_days=plan.horizon_days)
 
     @property
     def primary(self) -> str:

@@ -5,27 +5,32 @@ from __future__ import annotations
 import pandas as pd
 
 from onlm_lab import analysis
-from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
+from onlm_lab.figures.events import event_words
 from onlm_lab.figures.outcomes import endpoint_words
+from onlm_lab.panels.card import outcome_card
 from onlm_lab.panels.outcomes import (
-    ADJUVANT,
-    OBSERVATIONAL,
     endpoints_of,
     incidence_panel,
     is_competing,
+    mean_months,
+    mean_times,
     outcome_panel,
+    pathology_panel,
     survival_panel,
 )
-from onlm_lab.panels.patients import NARROWEST_RISKS, SMALLEST_GROUP, of_arm
-from onlm_lab.report.grouping import SBRT_ENDPOINTS, grouping_of
+from onlm_lab.panels.panel import notes_of
+from onlm_lab.panels.patients import SMALLEST_GROUP, of_arm
+from onlm_lab.panels.phrases import ADJUVANT, OBSERVATIONAL
+from onlm_lab.report.grouping import SBRT_ENDPOINTS, Grouping, grouping_of, separation_said
+from onlm_lab.report.hazards import hazard_blocks
 from onlm_lab.report.material import Material
 from onlm_lab.report.performance import attempt
-from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
-from onlm_lab.report.words import p_cell, plural, share
-from onlm_lab.results import Estimate
+from onlm_lab.report.section import Block, Markup, Section, Text, box, figure, note, said_once, table
+from onlm_lab.report.sites import site_blocks
+from onlm_lab.report.words import plural, share
 
-EVENTS = {"os": "death", "rfs": "recurrence or death"}
+FEW_EVENTS = 10  # below this the card's reader is told
 SURGERY = (
     f"{ADJUVANT} Risks of patients with a reference standard are out-of-fold; those of the others come from the final "
     "model."
@@ -64,28 +69,25 @@ def _arm(material: Material, arm: str, said: str) -> list[Block]:
     if grouping.said:
         instead = "" if grouping.possible or arm != "surgery" else " The curves below divide by pathological N instead."
         blocks.append(Text(f"{grouping.said}{instead}"))
+    separation = separation_said(material)
+    if separation:
+        blocks.append(box(separation))
+    if grouping.possible:
+        blocks += attempt(lambda: _card(material, arm=arm, endpoints=endpoints, grouping=grouping))
+    blocks += attempt(lambda: site_blocks(material, arm=arm, grouping=grouping))
     for endpoint in endpoints if grouping.possible else ():
         blocks += attempt(lambda e=endpoint: _outcome(material, arm=arm, endpoint=e, threshold=grouping.threshold))
     if arm == "surgery":
         for endpoint in () if grouping.possible else endpoints:
             blocks += attempt(lambda e=endpoint: _by_label(material, endpoint=e))
         blocks += _by_reference_standard(material, endpoints=endpoints)
-    blocks = _said_once(blocks)
-    blocks += attempt(lambda: _hazards(material, arm=arm, endpoints=endpoints))
-    return blocks
-
-
-def _said_once(blocks: list[Block]) -> list[Block]:
-    """Notes that hold for every endpoint, such as that a group is empty, are said at the first."""
-    notes: set[str] = set()
-    kept: list[Block] = []
-    for block in blocks:
-        if isinstance(block, Text) and block.tone == "note":
-            if block.text in notes:
-                continue
-            notes.add(block.text)
-        kept.append(block)
-    return kept
+        if grouping.possible:
+            first = "rfs" if "rfs" in endpoints else endpoints[0]
+            blocks += attempt(lambda: _inside_pathology(material, endpoint=first, threshold=grouping.threshold))
+    if grouping.possible:
+        blocks += attempt(lambda: _mean_times(material, arm=arm, endpoints=endpoints, threshold=grouping.threshold))
+    blocks += attempt(lambda: hazard_blocks(material, arm=arm, endpoints=endpoints))
+    return said_once(blocks)
 
 
 def _by_label(material: Material, *, endpoint: str) -> list[Block]:
@@ -109,7 +111,7 @@ def _by_reference_standard(material: Material, *, endpoints: tuple[str, ...]) ->
     rows = []
     for endpoint in endpoints:
         kind = "state" if is_competing(material.labelled, endpoint=endpoint) else "event"
-        row = {"Endpoint": EVENTS.get(endpoint, endpoint_words(endpoint))}
+        row = {"Endpoint": event_words(endpoint)}
         for name, label in (("N0", 0), ("N+", 1)):
             happened = material.labelled.loc[material.labelled["onlm"] == label, f"{endpoint}_{kind}"].dropna()
             row[f"Found {name}"] = share(int((happened == 1).sum()), len(happened))
@@ -131,52 +133,47 @@ def _followup(material: Material, *, arm: str) -> Text:
 
 def _outcome(material: Material, *, arm: str, endpoint: str, threshold: float | None) -> list[Block]:
     panel = outcome_panel(
-        material.rows, model=material.primary, endpoint=endpoint, arm=arm, threshold=threshold,
+        material.followed, model=material.primary, endpoint=endpoint, arm=arm, threshold=threshold,
         horizon_days=material.study.analysis.horizon_days, mark=material.mark,
     )  # fmt: skip
     said = panel.sentence.split(" Groups by ")[0]
     return [Text(said), figure(panel.figure, id=f"fig-{endpoint}-{arm}"), *(note(n) for n in panel.notes)]
 
 
-def _hazards(material: Material, *, arm: str, endpoints: tuple[str, ...]) -> list[Block]:
-    patients = of_arm(material.rows, model=material.primary, arm=arm)
-    low, high = (float(patients["risk"].quantile(q)) for q in (0.05, 0.95))
-    if high - low < NARROWEST_RISKS:
-        return [Text(
-            f"No hazard ratio is shown: 90 % of the predicted risks lie between {theme.percent(low, digits=1)} and "
-            f"{theme.percent(high, digits=1)}, too close together for a ratio per 10 percentage points."
-        )]  # fmt: skip
-    rows: list[dict[str, str]] = []
-    refused: list[Block] = []
+def _card(material: Material, *, arm: str, endpoints: tuple[str, ...], grouping: Grouping) -> list[Block]:
+    """All endpoints of the predicted groups on one page."""
+    card = outcome_card(
+        material.followed, model=material.primary, arm=arm, threshold=grouping.threshold, endpoints=endpoints,
+        horizon_days=material.study.analysis.horizon_days, mark=material.mark, cut=grouping.cut,
+    )  # fmt: skip
+    n_events = card.table.groupby("endpoint", sort=False)["n_events"].sum()
+    few = [f"{endpoint_words(str(e))} {n}" for e, n in n_events.items() if n < FEW_EVENTS]
+    said = f"Few events ({', '.join(few)}): the ratio and the interval of so few are not to be relied upon."
+    return [Markup(f"card-{arm}", card.html), *([note(said)] if few else [])]
+
+
+def _inside_pathology(material: Material, *, endpoint: str, threshold: float | None) -> list[Block]:
+    panel = pathology_panel(
+        material.followed, model=material.primary, endpoint=endpoint, threshold=threshold,
+        horizon_days=material.study.analysis.horizon_days, mark=material.mark,
+    )  # fmt: skip
+    said = panel.sentence.replace(f" {ADJUVANT} {OBSERVATIONAL}", "")
+    return [Text(said), figure(panel.figure, id=f"fig-{endpoint}-pathology"), *(note(n) for n in panel.notes)]
+
+
+def _mean_times(material: Material, *, arm: str, endpoints: tuple[str, ...], threshold: float | None) -> list[Block]:
+    """Mean time by group, for where hazards cross: a row an endpoint."""
+    rows, notes = [], []
     for endpoint in endpoints:
-        try:
-            row, notes = _hazard(patients, endpoint=endpoint)
-        except OnlmError as refusal:
-            refused.append(note(f"Hazard ratio for {endpoint_words(endpoint)} not shown: {refusal}"))
-        else:
-            rows.append(row)
-            refused += [note(f"{endpoint_words(endpoint).capitalize()}: {said}.") for said in notes]
+        found = mean_times(
+            material.followed, model=material.primary, endpoint=endpoint, arm=arm, threshold=threshold,
+            horizon_days=material.study.analysis.horizon_days,
+        )  # fmt: skip
+        what = "Months lost to" if is_competing(material.rows, endpoint=endpoint) else "Months of"
+        rows.append({"Mean": f"{what} {endpoint_words(endpoint)} within {theme.years(found.tau_days)}"}
+                    | mean_months(found))  # fmt: skip
+        notes += [note(n) for n in notes_of(found)]
     caption = (
-        f"Hazard ratio per 10 percentage points of predicted risk ({material.primary}), unadjusted; cause-specific "
-        "where other events compete."
+        "Mean time by predicted group, with 95 % interval: it holds also where the hazard ratio changes over time."
     )
-    if not rows:
-        return refused
-    held = note("Where the P of proportional hazards is small, one ratio does not hold over the whole of follow-up.")
-    return [table(pd.DataFrame(rows), caption=caption), held, *refused]
-
-
-def _hazard(patients: pd.DataFrame, *, endpoint: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """A row of the table, and what its reader must know."""
-    cause = 1 if is_competing(patients, endpoint=endpoint) else None
-    fitted = analysis.cox(patients, endpoint=endpoint, covariates=["risk"], cause=cause)
-    ratio = fitted.table.to_dict("records")[0]
-    overall = fitted.ph_test[fitted.ph_test["covariate"] == "GLOBAL"]["p_value"]
-    row = {
-        "Endpoint": endpoint_words(endpoint),
-        "HR per 10 points (95 % interval)": theme.with_interval(Estimate(ratio["hr"], ratio["low"], ratio["high"])),
-        "P": p_cell(ratio["p_value"]),
-        "Events / patients": f"{fitted.n_events:,} / {fitted.n:,}",
-        "Proportional hazards, P": p_cell(float(overall.iloc[0])) if len(overall) else "–",
-    }
-    return row, fitted.notes
+    return [table(pd.DataFrame(rows), caption=caption), *notes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -56,7 +57,16 @@ class Verbatim:
     kind: ClassVar[str] = "verbatim"
 
 
-Block = Text | Table | Figure | Verbatim
+@dataclass(frozen=True, eq=False)
+class Markup:
+    """HTML of our own making, every value from data escaped: the outcome card."""
+
+    id: str
+    html: str
+    kind: ClassVar[str] = "markup"
+
+
+Block = Text | Table | Figure | Verbatim | Markup
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +78,22 @@ class Section:
     blocks: tuple[Block, ...]
 
 
+def said_once(blocks: Iterable[Block]) -> list[Block]:
+    """The blocks, each sentence and note at its first place only: what holds for several figures is said once."""
+    seen: set[str] = set()
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Text):
+            if block.text in seen:
+                continue
+            seen.add(block.text)
+        kept.append(block)
+    return kept
+
+
 def note(text: str) -> Text:
-    """A remark under a figure or table, in small print."""
-    return Text(text, tone="note")
+    """A remark under a figure or table, in small print, as a sentence: with a capital and a full stop."""
+    return Text(f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}", tone="note")
 
 
 def box(text: str) -> Text:

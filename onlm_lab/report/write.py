@@ -8,7 +8,18 @@ from pathlib import Path
 
 from onlm_lab import steps
 from onlm_lab.figures import theme
-from onlm_lab.report import held_out, imaging, outcomes, participants, performance, provenance, robustness, standard
+from onlm_lab.report import (
+    event_risks,
+    held_out,
+    imaging,
+    outcomes,
+    participants,
+    performance,
+    provenance,
+    robustness,
+    standard,
+    treatments,
+)
 from onlm_lab.report.material import Material, gather
 from onlm_lab.report.section import Section
 from onlm_lab.report.summary import five_lines
@@ -21,6 +32,7 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
     performance.operating_point,
     performance.subgroups, performance.centres, robustness.fairness, robustness.sensitivity, robustness.mistakes,
     robustness.associations, held_out.held_out, outcomes.surgery, outcomes.sbrt,
+    event_risks.event_risk, treatments.treatments,
     provenance.software, provenance.limits,
 )  # fmt: skip
 

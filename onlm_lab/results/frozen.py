@@ -59,16 +59,16 @@ def result(cls: type) -> type:
     return cls
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """A value as JSON knows it: NaN and infinities become None, tables become lists of records."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain_values(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, pd.DataFrame):
-        return [{str(k): _plain(v) for k, v in row.items()} for row in value.to_dict("records")]
+        return [{str(k): plain_values(v) for k, v in row.items()} for row in value.to_dict("records")]
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain_values(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain_values(v) for v in value]
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if hasattr(value, "item"):
@@ -80,7 +80,7 @@ def _plain(value: Any) -> Any:
 
 def _to_dict(self: Any) -> dict[str, Any]:
     """This result as plain JSON-ready values, keyed by field name."""
-    return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+    return {f.name: plain_values(getattr(self, f.name)) for f in fields(self)}
 
 
 def _digest(self: Any) -> str:
@@ -98,7 +98,7 @@ def _html(self: Any) -> str:
             tables.append(f"<details><summary>{name} ({len(value)} rows)</summary>{body}</details>")
         elif hasattr(value, "digest"):  # a result within a result
             tables.append(f"<details><summary>{name}</summary>{_html(value)}</details>")
-        elif value not in ((), {}, "", None):
+        elif value is not None and not (isinstance(value, (tuple, dict, str)) and not value):
             text = f"{value:.4g}" if isinstance(value, float) else str(value)
             rows.append(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>")
     return f"<b>{type(self).__name__}</b><table>{''.join(rows)}</table>{''.join(tables)}"

@@ -111,7 +111,9 @@ class Calibration:
 @result
 class DecisionCurve:
     """Net benefit against the threshold: model_id (incl. treat_all, treat_none), threshold, net_benefit, low, high,
-    interventions_avoided (per 100 patients), avoided_low, avoided_high."""
+    interventions_avoided (per 100 patients), avoided_low, avoided_high.
+
+    `endpoint` and `horizon_days` are set where the event is one by a day, not N+; `n_events` are then those by it."""
 
     table: pd.DataFrame
     n: int
@@ -119,6 +121,8 @@ class DecisionCurve:
     n_excluded: dict[str, int] = field(default_factory=dict)
     apparent: bool = False
     notes: tuple[str, ...] = ()
+    endpoint: str = ""
+    horizon_days: float = math.nan
 
 
 @result

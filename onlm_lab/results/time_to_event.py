@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from onlm_lab.errors import OnlmError
+from onlm_lab.results.chi_square import ChiSquareTest
 from onlm_lab.results.frozen import Estimate, result
 
 
@@ -71,7 +73,8 @@ class IncidenceCurves:
 @result
 class HazardModel:
     """A fitted hazard model. `table`: covariate, unit, coef, se, hr, low, high, p_value. `concordance`: Harrell.
-    `ph_test`: covariate incl. GLOBAL, chi2, df, p_value (exact score test, Grambsch and Therneau)."""
+    `ph_test`: covariate incl. GLOBAL, chi2, df, p_value (exact score test, Grambsch and Therneau). `likelihood_ratio`,
+    `wald`, `score`: tests that no covariate matters. `uno`: Uno's C of the linear predictor up to the stated day."""
 
     table: pd.DataFrame
     concordance: Estimate
@@ -84,6 +87,11 @@ class HazardModel:
     n_events: int
     n_excluded: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    likelihood_ratio: ChiSquareTest = ChiSquareTest()
+    wald: ChiSquareTest = ChiSquareTest()
+    score: ChiSquareTest = ChiSquareTest()
+    uno: Estimate = Estimate(math.nan)
+    aic: float = math.nan
 
 
 @result
@@ -108,7 +116,9 @@ class Interaction:
 @result
 class Rmst:
     """Mean days lived up to `tau_days`, by group. `table`: group, rmst_days, low, high, n, n_events. `difference`: the
-    last group minus the first, in days; NaN with other than two groups."""
+    last group minus the first, in days; NaN with other than two groups. `p_value`: of that difference. `ratio`: the
+    last group over the first, its interval on the log scale, with `ratio_p_value`. `differences`: each group against
+    the first, however many: group, difference, low, high, p_value, ratio, ratio_low, ratio_high, ratio_p_value."""
 
     table: pd.DataFrame
     difference: Estimate
@@ -119,6 +129,10 @@ class Rmst:
     n_events: int
     n_excluded: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    differences: pd.DataFrame = field(default_factory=pd.DataFrame)
+    p_value: float = math.nan
+    ratio: Estimate = Estimate(math.nan)
+    ratio_p_value: float = math.nan
 
 
 @result
@@ -148,22 +162,30 @@ def _asked_days(days: list[float]) -> list[float]:
 
 def _step_table(curve: pd.DataFrame, *, days: list[float], keys: list[str], carried: list[str]) -> pd.DataFrame:
     """Read step curves at given days, group by group (rows must be sorted by days within a group)."""
-    out = []
-    grid = _asked_days(days)
-    for key, steps in curve.groupby(keys, sort=False, observed=True):
-        time = steps["days"].to_numpy(float)
-        last = time.max() if steps["n_censored"].iloc[-1] else math.inf  # nobody left who could change the curve
-        before = -math.inf
-        for day in grid:
-            row = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True)) | {"days": day}
-            at = int((time <= day).sum()) - 1
-            for name in carried:
-                row[name] = float(steps[name].iloc[at]) if 0 <= at and day <= last else math.nan
-            ahead = steps[time >= day]
-            row["at_risk"] = int(ahead["at_risk"].iloc[0]) if len(ahead) else 0
-            window = steps[(time > before) & (time <= day)]
-            row["n_events"] = int(window["n_events"].sum())
-            row["n_censored"] = int(window["n_censored"].sum())
-            before = day
-            out.append(row)
-    return pd.DataFrame(out)
+    grid = np.array(_asked_days(days))
+    code = np.zeros(len(curve), dtype=int)
+    for key in keys:
+        number, names = pd.factorize(curve[key])
+        code = code * len(names) + number
+    columns = {name: curve[name].to_numpy() for name in (*keys, "days", *carried, "at_risk", "n_events", "n_censored")}
+    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    if len(np.unique(code[starts])) < len(starts):  # a group in several pieces
+        order = np.argsort(code, kind="stable")
+        columns = {name: values[order] for name, values in columns.items()}
+        starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    out: dict[str, list[np.ndarray]] = {}
+    for low, high in zip(starts, [*starts[1:], len(code)], strict=True):
+        steps = {name: values[low:high] for name, values in columns.items()}
+        time = steps["days"].astype(float)
+        reached, ahead = np.searchsorted(time, grid, side="right"), np.searchsorted(time, grid, side="left")
+        ends = steps["n_censored"][-1] > 0  # else nobody is left who could change the curve
+        known = (reached > 0) & ~(ends & (grid > time[-1]))
+        at = np.maximum(reached - 1, 0)
+        table = {key: np.repeat(steps[key][:1], len(grid)) for key in keys} | {"days": grid}
+        table |= {name: np.where(known, steps[name][at].astype(float), np.nan) for name in carried}
+        table["at_risk"] = np.r_[steps["at_risk"], 0][ahead].astype(int)
+        for name in ("n_events", "n_censored"):
+            table[name] = np.diff(np.r_[0, np.r_[0, np.cumsum(steps[name])][reached]]).astype(int)
+        for name, values in table.items():
+            out.setdefault(name, []).append(values)
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in out.items()})

@@ -8,6 +8,7 @@ A key that is not known is an error that names the nearest one; a value of the w
 """
 
 from onlm_lab.study.centrality import CENTRAL_DEFINITIONS, CentralDefinition, central_definition
+from onlm_lab.study.changing import Changes, change_words, parse_changes
 from onlm_lab.study.imaging import Imaging
 from onlm_lab.study.learning import BASELINES, CLINICAL_PREDICTORS, MODELS, Model, Score, Training
 from onlm_lab.study.reading import load_study, starter_toml
@@ -35,6 +36,7 @@ __all__ = [
     "RULES",
     "Analysis",
     "CentralDefinition",
+    "Changes",
     "Data",
     "Elapsed",
     "ExtraColumn",
@@ -51,6 +53,8 @@ __all__ = [
     "Study",
     "Training",
     "central_definition",
+    "change_words",
     "load_study",
+    "parse_changes",
     "starter_toml",
 ]

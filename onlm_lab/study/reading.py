@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onlm_lab.errors import StudyError
+from onlm_lab.study.changing import Changes, with_changes
 from onlm_lab.study.limits import nearest
 from onlm_lab.study.stages import Study
 
 
-def load_study(path: str | Path) -> Study:
+def load_study(path: str | Path, *, changes: Changes | None = None) -> Study:
     """The study in a folder, or in a study.toml.
+
+    Args:
+        path: the folder, or its study.toml.
+        changes: settings of one run, by section, in the place of the file's own; see changing.
 
     Raises:
         StudyError: no such file, not TOML, an unknown key (nearest offered), a value of the wrong kind; all at once.
@@ -40,6 +45,7 @@ def load_study(path: str | Path) -> Study:
     faults: list[str] = []
     if "folder" in raw:  # where the file lies, and nothing that it could say
         faults.append("study.toml: [folder] is not known.")
+    raw = with_changes(raw, changes or {})
     study = _build(Study, {**raw, "folder": file.parent}, where="", faults=faults)
     if faults:
         raise StudyError("\n".join(fault.replace("?.", "?") for fault in faults))

@@ -28,6 +28,7 @@ class Info:
     name: str = "Unnamed study"
     made_up: bool = False
     seed: int = 2026
+    patient_pages: bool = False  # whether pages may list patients one by one; else they show counts alone
     licence: str = ""  # licence and citation of the data, printed on every artefact
 
     def __post_init__(self) -> None:
@@ -208,6 +209,9 @@ class Analysis:
     threshold_range: tuple[float, float] = (0.02, 0.40)  # of the decision curve
     endpoints: tuple[str, ...] = ("os", "rfs", "recurrence", "regional")
     horizon_days: int = 1095
+    adjust: tuple[str, ...] = ("age_years", "sex", "clinical_t")  # beside the risk in models of outcome
+    balance: tuple[str, ...] = ("age_years", "sex", "kps", "total_diameter_mm", "nodule_type")  # treatments compared
+    landmark_days: tuple[int, ...] = (90, 180, 300)  # from which adjuvant treatment is judged; the middle one is told
     bootstrap: int = 500
     prevalence: float | None = None  # share of N+ where the model is to be used: for PPV, NPV and counts per 1,000
     risk_cuts: tuple[float, ...] = ()  # limits of risk categories, for net reclassification; none without them
@@ -227,6 +231,8 @@ class Analysis:
             raise StudyError(f"[analysis] risk_cuts is {list(self.risk_cuts)}; wanted rising, each between 0 and 1.")
         if any(least < 1 for least in self.min_nodes):
             raise StudyError(f"[analysis] min_nodes is {list(self.min_nodes)}; wanted each at least 1.")
+        if not self.landmark_days or any(day < 1 for day in self.landmark_days):
+            raise StudyError(f"[analysis] landmark_days is {list(self.landmark_days)}; wanted days from 1 on.")
         require_positive("[analysis]", horizon_days=self.horizon_days, bootstrap=self.bootstrap)
 
     @property

@@ -205,11 +205,15 @@ def _clinical_table(u: dict[str, Column], rows: dict[str, NDArray], world: World
     return table.astype({c: float for c in table.columns if table[c].dtype == bool})
 
 
-def _adjuvant(clinical: pd.DataFrame, followup: pd.DataFrame, u: dict[str, Column]) -> dict[str, Column]:
+def _adjuvant(
+    clinical: pd.DataFrame, followup: pd.DataFrame, u: dict[str, Column], world: World = WORLD
+) -> dict[str, Column]:
     """After surgery, mostly for pathological N+, to those alive and free of recurrence: it changes no outcome."""
-    start = 20 + np.floor(71 * u["adjuvant_start"])
+    first, last = world.adjuvant_start_days
+    start = first + np.floor((last - first + 1) * u["adjuvant_start"])
     positive = clinical["pathological_n"].isin(["N1", "N2"]).to_numpy()
-    given = (clinical["treatment"] != "sbrt").to_numpy() & (u["adjuvant"] < np.where(positive, 0.76, 0.05))
+    planned = np.where(positive, world.adjuvant_if_n_positive, world.adjuvant_if_not)
+    given = (clinical["treatment"] != "sbrt").to_numpy() & (u["adjuvant"] < planned)
     given &= (followup["followup_days"] > start).to_numpy()
     given &= ~(followup["recurrence_days"] <= start).to_numpy()
     return {"adjuvant": given.astype(float), "adjuvant_start_days": np.where(given, start, np.nan)}

@@ -229,6 +229,7 @@ def write_study(path: str | Path, folder: str | Path) -> Path:
         "analysis": {
             "primary_model": "clinical",
             "subgroups": ["sex", "age_years", "smoking", "nodule_type", "centre"],
+            "endpoints": ["os", "rfs", "recurrence", "regional", "distant"],  # no cause of death is recorded
         },
     }
     reports = {
