@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from onlm_lab import __version__
+from onlm_lab import __version__, teach_verb
 from onlm_lab.page_names import PAGES
 
 STEP_HELP = {
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         _reading,
         _serving,
         _public,
+        _teaching,
     ):
         add(verbs)
     return top
@@ -323,6 +324,10 @@ def _serving(verbs: argparse._SubParsersAction) -> None:
         "--idle", type=_at_least(5), default=600, metavar="SECONDS",
         help="after which the kernel of a page that nobody has open is ended; default: %(default)s",
     )  # fmt: skip
+
+
+def _teaching(verbs: argparse._SubParsersAction) -> None:
+    teach_verb.add(_verb(verbs, "teach", "open the lessons in JupyterLab: predict, run, move, check"), port=_port)
 
 
 def _public(verbs: argparse._SubParsersAction) -> None:

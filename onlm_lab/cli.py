@@ -14,6 +14,7 @@
     onlm volume [STUDY] PATIENT   one whole CT as an array, for the viewer
     onlm plan-reading RUN         fix who reads which patients in a reader study
     onlm dashboards STUDY...      serve the pages to collaborators
+    onlm teach [LESSON]           the lessons, in JupyterLab: predict, run, move a slider, check
 
 Exit codes: 0 done, 1 an error of the program, 2 something in the data or the request is wrong (one sentence says what),
 130 stopped by hand.
@@ -253,11 +254,17 @@ def _of_tables(words: argparse.Namespace) -> int | None:
     return getattr(table_verbs, words.verb.replace("-", "_"))(words, say)
 
 
+def _teach(words: argparse.Namespace) -> None:
+    from onlm_lab import teach_verb
+
+    teach_verb.teach(words, say)
+
+
 CALLS = {
     "demo": _demo, "virtual": _virtual, **dict.fromkeys(IMAGE_VERBS, _of_images),
     **dict.fromkeys(TABLE_VERBS, _of_tables), "run": _run, **dict.fromkeys(STEP_HELP, _step), "analyse": _analyse,
     "open-test": _open_test, "predict": _predict, "recalibrate": _recalibrate, "figures": _figures,
-    "plan-reading": _plan_reading, "dashboards": _dashboards,
+    "plan-reading": _plan_reading, "dashboards": _dashboards, "teach": _teach,
 }  # fmt: skip
 
 

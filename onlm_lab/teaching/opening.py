@@ -1,0 +1,128 @@
+"""JupyterLab on a folder of lessons: for this machine alone, behind a token, without asking any other host."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from onlm_lab.errors import OnlmError
+from onlm_lab.serving import require_free
+from onlm_lab.teaching.shelf import require_lab
+
+HOST = "127.0.0.1"
+_START_S, _STOP_S = 120, 15
+
+
+class Opened(NamedTuple):
+    """A JupyterLab that answers at `url` (token included) until its process ends."""
+
+    url: str
+    token: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextmanager
+def opened(folder: Path, *, notebook: str, port: int, browser: bool = False) -> Iterator[Opened]:
+    """JupyterLab on a folder, stopped with its kernels at the end of the block.
+
+    Args:
+        folder: what it shows; nothing above it.
+        notebook: which file it opens first.
+        port: on 127.0.0.1.
+        browser: whether it opens the machine's browser.
+
+    Raises:
+        OnlmError: the lab extra is missing, the port is taken, or it does not start.
+    """
+    require_lab()
+    require_free(port)
+    token = secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="onlm_lessons_") as name:
+        log = Path(name) / "jupyterlab.log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [*_command(folder, notebook=notebook, port=port), *([] if browser else ["--no-browser"])],
+                stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, cwd=folder, start_new_session=True,
+                env=os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"},
+            )  # fmt: skip
+        try:
+            _wait(process, url=f"http://{HOST}:{port}/api", log=log)
+            yield Opened(f"http://{HOST}:{port}/lab/tree/{notebook}?token={token}", token, process, log)
+        finally:
+            _stop(process)
+
+
+def open_lessons(folder: Path, *, notebook: str, port: int, browser: bool, say: Callable[[str], None]) -> None:
+    """JupyterLab on the lessons until Ctrl-C.
+
+    Args:
+        folder, notebook, port, browser: as `opened` takes them.
+        say: takes the sentences for the person at the terminal, the address among them.
+
+    Raises:
+        OnlmError: it does not start, or ends by itself.
+    """
+    say("Starting JupyterLab; this takes about ten seconds.")
+    with opened(folder, notebook=notebook, port=port, browser=browser) as lab:
+        say(f"Lessons: {lab.url}")
+        say("Only this machine can reach it, and only with the token. Stop it with Ctrl-C.")
+        try:
+            lab.process.wait()
+        except KeyboardInterrupt:
+            say("JupyterLab stopped. Answers and notebooks stay in the folder.")
+            return
+        raise OnlmError(f"JupyterLab ended by itself: {_last_words(lab.log)}")
+
+
+def _command(folder: Path, *, notebook: str, port: int) -> list[str]:
+    """JupyterLab without questions and news, which would ask another host."""
+    return [
+        sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}", f"--ServerApp.ip={HOST}",
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--LabApp.default_url=/lab/tree/{notebook}",
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]  # fmt: skip
+
+
+def _wait(process: subprocess.Popen[bytes], *, url: str, log: Path) -> None:
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise OnlmError(f"JupyterLab did not start: {_last_words(log)}")
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise OnlmError(f"JupyterLab did not answer within {_START_S} s: {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    """The last line of the log, without the token."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].partition("token=")[0] if lines else "it said nothing."
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, which ends its kernels too; insist only when it does not."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(timeout=_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
