@@ -318,12 +318,12 @@ def test_forgetting_asks_once_and_then_clears_cards_file_and_progress(lesson, tm
     one = lesson()
     card, progress = one.check("auc"), one.progress()
     card.give("share")
-    assert "1 of 3 questions answered" in progress.value and "not yet" in progress.value
+    assert "1 of 3 questions answered" in progress.value and "not\u00a0yet" in progress.value
     button, sure, said = one.reset().children
     sure_shown = lambda: sure.layout.display != "none"  # noqa: E731
     assert not sure_shown()
     button.click()
-    assert sure_shown() and "all 1 answers" in said.value and card.verdict["word"] == "Not yet"
+    assert sure_shown() and "(1 of 3)?" in said.value and card.verdict["word"] == "Not yet"
     button.click()
     assert not sure_shown() and said.value == "Kept." and (tmp_path / "answers" / "small.json").is_file()
     button.click()
@@ -340,7 +340,7 @@ def test_progress_counts_predictions_checks_and_tries(lesson):
     check.give("share")
     check.give("pairs")
     assert "2 of 3 questions answered: 1 predictions made, 1 checks right" in shown.value
-    assert "2 tries" in shown.value and "1 try" in shown.value
+    assert "2\u00a0tries" in shown.value and "1\u00a0try" in shown.value
     assert "MADE-UP DATA" in one._repr_html_() and "Research use only" in one._repr_html_()
 
 
@@ -369,6 +369,8 @@ def test_the_lessons_load_neither_torch_nor_a_ct_reader_and_listing_them_loads_n
         return set(json.loads(done.stdout))
 
     heavy = {"torch", "timm", "pydicom", "SimpleITK", "lark"}
-    assert not heavy & loaded("from onlm_lab import teaching; teaching.Lesson; import onlm_lab.teaching.explorer")
+    assert not heavy & loaded(
+        "from onlm_lab import teaching; teaching.Lesson; import onlm_lab.teaching.explorer, onlm_lab.teaching.opening"
+    )
     light = loaded("from onlm_lab import teaching; teaching.LESSONS")
     assert not {"plotly", "pandas", "ipywidgets", "numpy"} & light

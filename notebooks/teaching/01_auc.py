@@ -160,8 +160,7 @@ lesson.check("too_good")
 #
 # ## What to read
 # - Hanley and McNeil. The meaning and use of the area under a receiver operating characteristic (ROC) curve.
-#   Radiology
-# 1982. https://doi.org/10.1148/radiology.143.1.7063747
+#   Radiology 1982. https://doi.org/10.1148/radiology.143.1.7063747
 # - DeLong et al. Comparing the areas under two or more correlated receiver operating characteristic curves.
 #   Biometrics 1988 (the intervals above). https://doi.org/10.2307/2531595
 # - Ransohoff and Feinstein. Problems of spectrum and bias in evaluating the efficacy of diagnostic tests. New England

@@ -17,7 +17,8 @@ from onlm_lab.teaching.sliders import Menu, Slider, Sliders
 
 
 class Drawn(NamedTuple):
-    """What one place of the sliders shows: the figure, the sentence below it, and the table behind it."""
+    """What one place of the sliders shows: the figure, the sentence below it, and the table behind it (None: where the
+    sliders stand, and the sentence)."""
 
     figure: go.Figure
     sentence: str
@@ -61,8 +62,8 @@ class Explorer(widgets.VBox):
         with self._figure.hold_sync():
             self._figure.figure = drawn.figure.to_json()
             self._figure.description = drawn.sentence
-            if drawn.table is not None:
-                self._figure.table = table_json(drawn.table)
+            said = pd.DataFrame([{**values, "what_is_seen": drawn.sentence}])
+            self._figure.table = table_json(said if drawn.table is None else drawn.table)
         self._say(drawn.sentence)
 
     def _say(self, sentence: str) -> None:

@@ -22,6 +22,8 @@ _CARD = (
     "border:1px solid #c3cfda;border-radius:7px;padding:10px 16px;max-width:860px;background:#fff;color:#1b2733;"
     "font:15px/1.5 system-ui,'Noto Sans','DejaVu Sans',Arial,sans-serif;box-sizing:border-box"
 )
+NO_BREAK = "\u00a0"
+_CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
 _PILL = "display:inline-block;border-radius:99px;padding:1px 11px;margin-right:8px;font-size:12.5px;font-weight:650"
 
 
@@ -140,7 +142,10 @@ class Lesson:
             waiting = sure.layout.display == "none"
             sure.layout.display = None if waiting else "none"
             button.description = "No, keep them" if waiting else "Forget my answers"
-            said.value = f"Forget all {len(self._answers.all())} answers of this lesson?" if waiting else "Kept."
+            n = len(self._answers.all())
+            said.value = (
+                f"Forget what you answered in this lesson ({n} of {len(self.questions)})?" if waiting else "Kept."
+            )
 
         def forget(_: object) -> None:
             self.forget()
@@ -223,8 +228,8 @@ class Lesson:
             one = self._answers[question.id]
             word = "–" if one is None else {True: "right", False: "not yet", None: "predicted"}[one.right]
             tries = "" if one is None else f"{one.tries} {'try' if one.tries == 1 else 'tries'}"
-            cells = (question.text.splitlines()[0], word, tries)
-            rows.append("<tr>" + "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in cells) + "</tr>")
+            cells = (question.text.splitlines()[0], word.replace(" ", NO_BREAK), tries.replace(" ", NO_BREAK))
+            rows.append("<tr>" + "".join(f"<td style='{_CELL}'>{html.escape(c)}</td>" for c in cells) + "</tr>")
         return f'<div style="{_CARD}">{html.escape(self._summary())}<table>{"".join(rows)}</table></div>'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -20,6 +21,7 @@ from onlm_lab.serving import require_free
 from onlm_lab.teaching.shelf import require_lab
 
 HOST = "127.0.0.1"
+NEWS = "@jupyterlab/apputils-extension:announcements"  # asks every new user, and another host for what is new
 _START_S, _STOP_S = 120, 15
 
 
@@ -49,12 +51,13 @@ def opened(folder: Path, *, notebook: str, port: int, browser: bool = False) -> 
     require_free(port)
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="onlm_lessons_") as name:
-        log = Path(name) / "jupyterlab.log"
+        place = Path(name)
+        log = place / "jupyterlab.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [*_command(folder, notebook=notebook, port=port), *([] if browser else ["--no-browser"])],
                 stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, cwd=folder, start_new_session=True,
-                env=os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"},
+                env=_environment(place, token=token),
             )  # fmt: skip
         try:
             _wait(process, url=f"http://{HOST}:{port}/api", log=log)
@@ -86,13 +89,26 @@ def open_lessons(folder: Path, *, notebook: str, port: int, browser: bool, say: 
 
 
 def _command(folder: Path, *, notebook: str, port: int) -> list[str]:
-    """JupyterLab without questions and news, which would ask another host."""
+    """The command that starts JupyterLab; nothing in it asks another host."""
     return [
         sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}", f"--ServerApp.ip={HOST}",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--LabApp.default_url=/lab/tree/{notebook}",
-        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]  # fmt: skip
+
+
+def _environment(place: Path, *, token: str) -> dict[str, str]:
+    """The token stays out of the list of processes; JupyterLab's question about news is left out of this start."""
+    config = place / "config" / "labconfig" / "page_config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"disabledExtensions": {NEWS: True}}), encoding="utf-8")
+    paths = [str(place / "config"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    return os.environ | {
+        "JUPYTER_TOKEN": token,
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path),
+    }
 
 
 def _wait(process: subprocess.Popen[bytes], *, url: str, log: Path) -> None:

@@ -38,7 +38,6 @@ function number(shown, name) {
 
 function render({ model, el }) {
   el.classList.add("onlm-question");
-  el.setAttribute("data-lm-suppress-shortcuts", "true"); // the arrow keys move in the question, not in the notebook
   const shown = model.get("shown");
   const name = `onlm-question-${(cards += 1)}`;
   const entry = (shown.kind === "number" ? number : choices)(shown, name);
@@ -57,6 +56,14 @@ function render({ model, el }) {
     ),
   );
   form.dataset.question = shown.id;
+  // JupyterLab's keys (arrows, Enter) would move in the notebook; it looks at the very element that has the focus.
+  for (const one of form.querySelectorAll("input, button")) one.setAttribute("data-lm-suppress-shortcuts", "true");
+  form.addEventListener("keydown", (event) => {
+    // In JupyterLab Enter does not send a form by itself.
+    if (event.key !== "Enter" || event.target.tagName !== "INPUT") return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     said.classList.add("onlm-waiting");

@@ -15,7 +15,6 @@ function words(control, value) {
 
 function render({ model, el }) {
   el.classList.add("onlm-sliders");
-  el.setAttribute("data-lm-suppress-shortcuts", "true"); // the arrow keys move the slider, not the notebook
   let waiting = false; // a move is with the kernel
   let newest = false; // another was made since
   let sent = model.get("answered");
@@ -68,6 +67,8 @@ function render({ model, el }) {
       row.append(select);
       inputs.set(control.name, { read: () => select.value, show: (value) => (select.value = value) });
     }
+    // JupyterLab's arrow keys would move in the notebook; it looks at the very element that has the focus.
+    row.querySelector("input, select").setAttribute("data-lm-suppress-shortcuts", "true");
     el.append(row);
   }
   const show = () => {
