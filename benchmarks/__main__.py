@@ -1,6 +1,7 @@
 """`make bench`: what must be fast, each beside a peer in the same run, as ratios (above 1: ours is faster).
 
-`python -m benchmarks served` opens the pages in a browser instead, which takes about a quarter of an hour.
+`python -m benchmarks served` opens the pages in a browser instead, which takes about a quarter of an hour;
+`python -m benchmarks.class_kernels` holds a class of thirty kernels, each with a lesson, which takes ten minutes.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ right = true
 why = "It ranks pairs."
 [[question.option]]
 key = "share"
-text = "A share"
+text = "A share."
 why = "Nobody was classified."
 
 [[question]]

@@ -86,13 +86,13 @@ class Lesson:
         """
         question = self._asked(question_id)
         true = truth_of(question, truth)
-        came = f"It came out as: {question.shown(true)}."
+        came = f"It came out as: {question.shown(true).rstrip('.')}."
         why = judge(question, true, truth=true).why
         kept = self._usable(question)
         if kept is None:
             return Sentence(f"You made no prediction this time; next time, try one first. {came} {why}")
         found = judge(question, kept.value, truth=true, mistakes=mistakes)
-        said = f"You predicted: {question.shown(kept.value)}. {came}"
+        said = f"You predicted: {question.shown(kept.value).rstrip('.')}. {came}"
         if found.right:
             return Sentence(f"{said} Just so. {why}")
         wrong = f"{found.why} " if found.foreseen and found.why != why else ""

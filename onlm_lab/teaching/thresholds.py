@@ -23,7 +23,7 @@ def plot_hundred_at(point: OperatingPoint) -> go.Figure:
     figure, _ = hundred(
         {"N+ called positive": point.n_tp / point.n, "N+ missed": point.n_fn / point.n,
          "N0 called positive": point.n_fp / point.n, "N0 left alone": point.n_tn / point.n},
-        title=f"A hundred patients, called positive from a risk of {theme.percent(point.threshold, digits=1)} on",
+        title=f"A hundred patients, called positive from a risk of {100 * point.threshold:.3g} % on",
         subtitle=f"as in {theme.counts(point.n, point.n_events)}",
     )  # fmt: skip
     return figure
