@@ -83,6 +83,16 @@ def shot(page, name: str) -> None:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 
+def faults_for_readers_with_tools(page) -> list[str]:
+    """What axe-core finds in the cards and sliders that are on the page; JupyterLab's own faults are not ours."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    drawn = [[".onlm-question"], [".onlm-sliders"], [".onlm-told"], [".onlm-plot[data-drawn]"]]
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"], "resultTypes": ["violations"]}
+    found = axe.Axe().run(page, context={"include": drawn}, options=options).response
+    assert found["passes"], "axe looked at nothing"
+    return [f"{one['id']}: {node['html'][:150]}" for one in found["violations"] for node in one["nodes"]]
+
+
 def test_a_student_answers_wrongly_and_rightly_moves_the_slider_and_finds_all_again(server, page):
     from playwright.sync_api import expect
 
@@ -139,6 +149,7 @@ def test_a_student_answers_wrongly_and_rightly_moves_the_slider_and_finds_all_ag
     expect(said).to_contain_text("Try 2")
     shot(page, "5_right")
 
+    assert faults_for_readers_with_tools(page) == []
     kept = json.loads((folder / "answers" / "auc.json").read_text(encoding="utf-8"))["answers"]
     assert kept["pairs"] == {"value": 0.2, "tries": 1, "right": None}
     assert kept["meaning"] == {"value": "pairs", "tries": 2, "right": True}
