@@ -315,6 +315,11 @@ def _serving(verbs: argparse._SubParsersAction) -> None:
     )
     dashboards.add_argument("--base-url", default="/", metavar="PATH", help="under which a proxy shows the pages")
     dashboards.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS",
+        help="to listen at; default: %(default)s, this machine alone. In a container 0.0.0.0; not encrypted, so put "
+        "TLS in front",
+    )  # fmt: skip
+    dashboards.add_argument(
         "--preheat", type=_at_least(0), default=1, metavar="N",
         help="kernels that wait ready for the next visitor of start, performance and outcomes, about 150 MB each; "
         "default: %(default)s",

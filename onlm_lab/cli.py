@@ -224,7 +224,7 @@ def _dashboards(words: argparse.Namespace) -> None:
     token = read_token(words.token_file) if words.token_file else words.token or os.environ.get("ONLM_TOKEN")
     how = Sharing(
         shared=words.shared, access_log=words.access_log, base_url=words.base_url, idle_s=words.idle,
-        preheat=words.preheat, most_pages=words.most,
+        preheat=words.preheat, most_pages=words.most, host=words.host,
     )  # fmt: skip
     _serve(words.studies, port=words.port, token=token, page=words.page, sharing=how)
 
