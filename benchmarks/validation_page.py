@@ -16,12 +16,12 @@ needs no R. Research use only: that a number is computed as elsewhere says nothi
 
 ## What was compared
 
-Each line calls a function of `onlm_lab.analysis` as you would call it, and sets its numbers beside those of another
-program on the same patients. R's numbers lie in `tests/reference` beside the scripts that computed them
-(`Rscript make_binary.R` there computes `binary.json` again; the first lines of each script name the packages). The
-version in brackets is the one that the numbers' file or script records; where neither does the line says so. "base R"
-means that no package gives the quantity and its definition was written in R, apart from our code. The last table needs
-no stored number: Python's own packages run beside ours on made-up patients.
+Each line calls functions of `onlm_lab.analysis` (staging: of `onlm_lab.cohort`) as you would call them, and sets their
+numbers beside those of another program on the same patients. R's numbers lie in `tests/reference` beside the scripts
+that computed them (`Rscript make_binary.R` there computes `binary.json` again; the first lines of each script name the
+packages). The version in brackets is the one that the numbers' file or script records; where neither does the line says
+so. "base R" means that no package gives the quantity and its definition was written in R, apart from our code. The last
+table needs no stored number: Python's own packages run beside ours on made-up patients.
 
 | Data | What it is |
 |---|---|
@@ -38,8 +38,8 @@ no stored number: Python's own packages run beside ours on made-up patients.
   that only one side gives as different.
 - **Absolute**: the largest difference. **Relative**: the largest difference divided by the other program's value, or
   by {smallest} where that is smaller, since a difference relative to nothing says nothing.
-- **Claimed**: the relative difference that is not exceeded: `make test` computes every line anew, on any machine, and
-  fails where one is. "abs." marks a claim on the absolute difference. Where nothing but rounding differs the claim is
+- **Claimed**: the relative difference that is not exceeded: `make test` computes every line anew, and fails where one
+  is. "abs." marks a claim on the absolute difference. Where nothing but rounding differs the claim is
   1e-10; it is wider where a program ends its iterations early, and widest where both sides draw random samples ("by
   chance"), the other side prints few digits ("printed"), or the difference is meant ("on purpose").
 - These are the differences of one machine; the last digits are others on yours.
