@@ -63,12 +63,12 @@ validation: $(READY)
 
 # Made anew each time: parts of its pages come from the code. A warning is an error; nothing is fetched.
 docs: $(READY)
-	@$(BIN)/python -m sphinx -E -a -n -W --keep-going -q -b html docs docs/_build/html
+	@PYTHONWARNINGS= $(BIN)/python -m sphinx -E -a -n -W --keep-going -q -b html docs docs/_build/html
 	@echo ">> docs/_build/html/index.html"
 
 # Needs a network: every address that a page names is asked for.
 docs-links: $(READY)
-	@$(BIN)/python -m sphinx -E -q -b linkcheck docs docs/_build/links
+	@PYTHONWARNINGS= $(BIN)/python -m sphinx -E -q -b linkcheck docs docs/_build/links
 
 clean:
 	rm -rf docs/_build

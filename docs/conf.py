@@ -1,4 +1,4 @@
-"""How the documentation site is built: `make docs`. Nothing is fetched: no inventories, no fonts, no scripts of others."""
+"""How the documentation site is built: `make docs`. Nothing is fetched: no inventory, font or script of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doi:10...` in a page or a docstring as a link to where it leads, so that `make docs-links` can ask whether it does."""
+"""`doi:10...` in a page or a docstring as a link to where it leads; `make docs-links` asks whether it does."""
 
 from __future__ import annotations
 

@@ -26,18 +26,24 @@ def columns() -> str:
 
     parts = []
     for table, what in schema.TABLES.items():
-        parts += [f"## {table}", "", f"{what[0].upper()}{what[1:]}.", "", "| column | holds | known | what |", "|---|---|---|---|"]
+        parts += [f"## {table}", "", _sentence(what), "", "| column | what it is | what it holds |", "|---|---|---|"]
         for entry in schema.dictionary_entries(table):
             words = "; ".join(f"{word}: {means}" if means else word for word, means in entry.meanings)
-            what = " ".join(said for said in (entry.column.description, entry.note, words, _source(entry)) if said)
-            cells = (f"`{entry.column.name}`", f"{entry.range}; {entry.required}", entry.column.timing, what)
+            said = (
+                entry.column.description,
+                entry.note,
+                words,
+                f"From: {entry.column.source}" * bool(entry.column.source),
+            )
+            what = " ".join(_sentence(text) for text in said if text)
+            cells = (f"`{entry.column.name}`", what, f"{entry.range}; {entry.required}; {entry.column.timing}")
             parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
         parts.append("")
     return "\n".join(parts)
 
 
-def _source(entry: object) -> str:
-    return f"({entry.column.source})" if entry.column.source else ""
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def generated(text: str) -> str:

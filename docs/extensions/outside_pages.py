@@ -1,7 +1,7 @@
 """Pages of the site whose text lies outside docs/ (CHANGELOG.md and others), so that it is written once.
 
-The page in docs/ holds a line `<!-- page: ../CHANGELOG.md -->` and nothing else. Links are moved from where the file lies
-to docs/, and every link of any page to such a file leads to its page.
+The page in docs/ holds a line `<!-- page: ../CHANGELOG.md -->` and nothing else. Links are moved from where the file
+lies to docs/, and every link of any page to such a file leads to its page.
 """
 
 from __future__ import annotations

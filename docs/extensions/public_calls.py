@@ -33,7 +33,7 @@ def public_names(module: str) -> list[str]:
 def _directive(name: str, value: object) -> list[str]:
     if inspect.isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
-        return [f".. {kind}:: {name}", "   :members:", ""]
+        return [f".. {kind}:: {name}", "   :members:", "   :exclude-members: to_dict", ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {name}", ""]
     kind = {tuple: "names, in their order", dict: "a table by name"}.get(type(value), type(value).__name__)

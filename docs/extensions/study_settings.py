@@ -1,4 +1,4 @@
-"""Every key of study.toml as Markdown: its kind and default from the dataclass, its meaning from the comment beside it."""
+"""Every key of study.toml as Markdown: kind and default from the dataclass, meaning from the comment beside it."""
 
 from __future__ import annotations
 
