@@ -29,13 +29,10 @@ def columns() -> str:
         parts += [f"## {table}", "", _sentence(what), "", "| column | what it is | what it holds |", "|---|---|---|"]
         for entry in schema.dictionary_entries(table):
             words = "; ".join(f"{word}: {means}" if means else word for word, means in entry.meanings)
-            said = (
-                entry.column.description,
-                entry.note,
-                words,
-                f"From: {entry.column.source}" * bool(entry.column.source),
-            )
-            what = " ".join(_sentence(text) for text in said if text)
+            source = f"From: {entry.column.source}" if entry.column.source else ""
+            said = [_sentence(text) for text in (entry.column.description, entry.note) if text]
+            said += [f"{text}." for text in (words, source) if text]
+            what = " ".join(said)
             cells = (f"`{entry.column.name}`", what, f"{entry.range}; {entry.required}; {entry.column.timing}")
             parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
         parts.append("")
