@@ -46,7 +46,8 @@ def tally(judged: Sequence[Judgement]) -> str:
     counts = {s: sum(j.status == s for j in judged) for s in dict.fromkeys(j.status for j in judged)}
     said = {
         "in the report": "{} told in this report", "in part; needs human": "{} told in part, the rest by the authors",
-        "needs human": "{} to be told by the authors", "not there": "{} not there", "does not apply": "{} not applicable",
+        "needs human": "{} to be told by the authors", "not there": "{} not there",
+        "does not apply": "{} not applicable",
     }  # fmt: skip
     parts = ", ".join(text.format(counts[s]) for s, text in said.items() if s in counts)
     return f"Of {words.plural(len(judged), 'item')}: {parts}."

@@ -52,7 +52,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a run has for an item: sections by id, files of the run's folder by name, and a sentence where one is due."""
+    """What a run has for an item: sections by id, files of its folder by name, and a sentence where one is due."""
 
     item: Item
     status: Status

@@ -68,7 +68,7 @@ class Markup:
 
 @dataclass(frozen=True)
 class EvidenceRow:
-    """An item of a checklist: what is asked, its status, (anchor, title) of sections, names of files, and what to do."""
+    """An item of a checklist: what is asked, its status, (anchor, title) of sections, files, and what to do."""
 
     number: str
     topic: str

@@ -18,9 +18,9 @@ OWN_FROZEN = (
 )
 OWN_FINETUNE = (
     "whole network: AdamW, batches of {batch}, learning rate {rate:g} (backbone {slow:g}, at rest for the first {rest} "
-    "epochs), warm-up and cosine, weight decay {decay:g}, running mean of the weights {ema:g}; at most {epochs} epochs, "
-    "stopped after {patience} epochs without a lower loss in the inner held-out patients; patients turned (to 20 "
-    "degrees), flipped, shifted (to 3 mm) and zoomed (to 10 %) by chance"
+    "epochs), warm-up and cosine, weight decay {decay:g}, running mean of the weights {ema:g}; at most {epochs} "
+    "epochs, stopped after {patience} epochs without a lower loss in the inner held-out patients; patients turned (to "
+    "20 degrees), flipped, shifted (to 3 mm) and zoomed (to 10 %) by chance"
 )
 LOSSES = {
     "plain": "none: all patients count alike in the loss, and none is drawn more often",
