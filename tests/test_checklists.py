@@ -1,4 +1,4 @@
-"""The evidence tables: every item of TRIPOD+AI, CLAIM 2024 and PROBAST+AI once, its links real, its status the run's."""
+"""The evidence tables: every item of three checklists once, its links real, its status that of the run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from made_run import write_run
 
 from onlm_lab import schema
 from onlm_lab.report import evidence, write
+from onlm_lab.report.chapters import CHAPTERS, chapter_of
 from onlm_lab.report.checklists import checklist_csv, tally
 from onlm_lab.report.material import gather
 from onlm_lab.runs import Run
@@ -90,6 +91,13 @@ def test_the_file_beside_the_page_says_what_the_page_says(made):
         assert shown == [(r["item"], r["status"]) for r in rows if r["checklist"] == name]
     linked = [part for r in rows for part in r["evidence"].split("; ") if part.startswith("report.html#")]
     assert linked and all(f'id="{part.split("#")[1]}"' in page for part in linked)
+
+
+def test_the_sections_of_a_chapter_stand_together_and_every_section_has_one(made):
+    ids = re.findall(r'<section id="([^"]*)"', made[1].split("<main>")[1])
+    found = [chapter_of(id) for id in ids]
+    assert "" not in found and [CHAPTERS.index(c) for c in found] == sorted(CHAPTERS.index(c) for c in found)
+    assert re.findall(r'<h2 class="chapter-title" id="chapter-(\w+)">', made[1]) == [c.lower() for c in CHAPTERS]
 
 
 def test_evidence_names_only_facts_sections_and_files_that_the_report_knows(made):

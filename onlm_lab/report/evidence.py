@@ -85,7 +85,7 @@ def _days(material: Material) -> bool:
 
 
 def _before_treatment(material: Material) -> bool:
-    return not partly_post_operative(material) and not late_predictors(material)
+    return not partly_post_operative(material) and not late_predictors(material.study)
 
 
 # What a run may have, told from its files alone.

@@ -52,7 +52,7 @@ def _row(name: str, of: pd.DataFrame) -> tuple[float, dict[str, str]]:
     return float(moved.median()), {
         "Predictor": words.column(name), "Patients": f"{len(moved):,}",
         "Risk moves by, points: median (quartiles)": words.middle(moved, digits=1),
-        "Highest": _rising(known) if ordered else _highest(known),
+        "Risk is highest": _rising(known) if ordered else _highest(known),
     }  # fmt: skip
 
 

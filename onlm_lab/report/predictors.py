@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from onlm_lab import schema
+from onlm_lab.figures.subgroup import level_words
 from onlm_lab.learning.clinical import LOG_OFFSET
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
@@ -52,9 +53,16 @@ def _row(material: Material, name: str) -> dict[str, str]:
         "Predictor": words.column(name),
         "Column": name,
         "Meaning": (said.description if said else "") or "–",
-        "Known": WHEN.get(said.timing if said else "", said.timing if said else ""),
+        "Known": _known(material, name, timing=said.timing if said else ""),
         "Enters the models as": coding(material.patients, name),
     }
+
+
+def _known(material: Material, name: str, *, timing: str) -> str:
+    """When a predictor is known, in this table and not only by its definition."""
+    if name == "histology" and partly_post_operative(material):
+        return "from the resection: not before treatment"
+    return WHEN.get(timing, timing)
 
 
 def coding(patients: pd.DataFrame, name: str) -> str:
@@ -68,8 +76,8 @@ def coding(patients: pd.DataFrame, name: str) -> str:
             return "never known: left out"
         levels = sorted(map(str, counts.index))
         reference = max(levels, key=lambda level: counts.get(level, 0))
-        others = ", ".join(level.replace("_", " ") for level in levels if level != reference)
-        first = reference.replace("_", " ")
+        others = ", ".join(level_words(level) for level in levels if level != reference)
+        first = level_words(reference)
         return f"a sign for each of {others} against {first}" if others else f"always {first}: left out"
     if values.nunique() < 2:
         return "the same in all, or never known: left out"

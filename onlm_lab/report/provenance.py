@@ -14,6 +14,7 @@ from onlm_lab.report.material import Material
 from onlm_lab.report.section import Block, Section, Text, Verbatim, box, note, table
 from onlm_lab.report.standard import SURROGATE
 from onlm_lab.steps import file_digest
+from onlm_lab.study import Study
 
 FILES = (
     "study.toml", "patients.csv", "split.csv", "parts.csv", "split.json", "environment.txt", "weights.safetensors",
@@ -48,15 +49,20 @@ POST_OPERATIVE = (
 
 def partly_post_operative(material: Material) -> bool:
     """Whether a predictor of this run was known only from the resection."""
-    source = material.patients.get("histology_source")
-    return "histology" in material.study.training.predictors and source is not None and (source == "resection").any()
+    return histology_of_resection(material.study, patients=material.patients)
 
 
-def late_predictors(material: Material) -> list[str]:
+def histology_of_resection(study: Study, *, patients: pd.DataFrame) -> bool:
+    """Whether histology predicts, and comes from the resection in some patient."""
+    source = patients.get("histology_source")
+    return "histology" in study.training.predictors and source is not None and bool((source == "resection").any())
+
+
+def late_predictors(study: Study) -> list[str]:
     """Predictors that are declared as known only after treatment."""
     found = []
-    for name in material.study.training.predictors:
-        said = material.study.columns.get(name) or schema.column(name)
+    for name in study.training.predictors:
+        said = study.columns.get(name) or schema.column(name)
         if said and said.timing != "pre_treatment":
             found.append(name)
     return found

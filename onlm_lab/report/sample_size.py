@@ -24,9 +24,9 @@ COUNTED = (
     "Needed to develop: the largest of three criteria (shrinkage of at least 0.9, a small difference of apparent and "
     "adjusted R2, the overall risk known to within 0.05; Riley et al. 2020, doi:10.1136/bmj.m441), from the C "
     "statistic by exact integration. They hold for an unpenalised regression on the clinical columns. The models here "
-    "are penalised, and a network on images has no count of parameters: for these the interval of the tested performance "
-    "says what the patients carried. Needed to test: observed : expected and slope known within 0.2, C within 0.1 "
-    "(Riley et al. 2021, doi:10.1002/sim.9025)."
+    "are penalised, and a network on images has no count of parameters: for these the interval of the tested "
+    "performance says what the patients carried. Needed to test: intervals of observed : expected and slope 0.2 wide, "
+    "of C 0.1 wide (Riley et al. 2021, doi:10.1002/sim.9025)."
 )
 
 

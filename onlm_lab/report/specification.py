@@ -46,7 +46,7 @@ def _what(name: str, *, material: Material) -> str:
     return f"published score ({score.source}), recalibrated here" if score else WHAT.get(name, name)
 
 
-def _layout_words(model: Model) -> str:
+def layout_words(model: Model) -> str:
     """What of the CT is looked at."""
     beside = f"{words.plural(model.neighbours, 'neighbour')} on each side at {model.gap_mm:g} mm as channels"
     shown = {
@@ -98,7 +98,7 @@ def _of_images(material: Material) -> list[tuple[str, str]]:
     if not any(m in ("image", "fused") for m in material.models):
         return []
     rows = [
-        ("Images", _layout_words(model)),
+        ("Images", layout_words(model)),
         ("Backbone", f"{model.backbone}, weights: {model.weights}; {MODES[model.mode]}"),
     ]
     weights = material.trained.get("backbone_weights") or {}
