@@ -254,3 +254,14 @@ def test_a_surrogate_card_asks_another_question_and_says_what_was_known_too_late
     card = write_model_card(Run(copied.folder), work=copied.folder / "work")[0].read_text(encoding="utf-8")
     assert "a surrogate of occult N+" in card and "Is there cancer in lymph nodes that look clean" not in card
     assert "Partly post-operative: histology" in card
+
+
+def test_where_nobody_is_left_to_compare_no_empty_figure_is_drawn(copied):
+    from onlm_lab.report.evidence import tells
+    from onlm_lab.report.robustness import TOO_FEW_TO_COMPARE, mistakes
+
+    assert tells(mistakes(material(copied)))
+    told = copied.predictions
+    schema.write_table(told.assign(predicted_positive=1.0), copied.folder / "predictions.csv")
+    said = mistakes(material(copied))
+    assert TOO_FEW_TO_COMPARE in text(said) and not tells(said)

@@ -120,17 +120,18 @@ def calibration(material: Material) -> Section:
         briers = {c.model_id: c.brier for c in panel.source}
         shown = pd.DataFrame(
             {
-                "Model": r["model_id"], "N+ / patients": f"{r['n_positive']} / {r['n']}",
-                "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
+                "Model": r["model_id"], "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
                 "Observed : expected": spread(r, "oe_ratio"), "ICI": theme.number(r["ici"], digits=3),
                 "Brier": theme.with_interval(briers[r["model_id"]], digits=3),
                 "Scaled Brier": theme.percent(round(r["scaled_brier"], 2) + 0.0).replace("-", "−"),
             }
             for r in panel.table.to_dict("records")
         )  # fmt: skip
+        first = panel.table.iloc[0]
+        whom = f"Calibration in {theme.counts(int(first['n']), int(first['n_positive']))}"
         return [
             *panel_blocks(panel, id="fig-calibration"),
-            table(shown, caption="Calibration; brackets: 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."),
+            table(shown, caption=f"{whom}; brackets: 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."),
             note(
                 "Risks were calibrated on inner folds of the training patients only, never on the patients shown here."
             ),
