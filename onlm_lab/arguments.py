@@ -225,8 +225,9 @@ def _describing(verbs: argparse._SubParsersAction) -> None:
 def _analysing(verbs: argparse._SubParsersAction) -> None:
     analyse = _verb(verbs, "analyse", "every statistic as results.json, of a study or of any predictions.csv")
     analyse.add_argument(
-        "study", type=Path, metavar="STUDY|predictions.csv", help="a study's folder, or risks from anywhere"
+        "study", nargs="?", type=Path, metavar="STUDY|predictions.csv", help="a study's folder, or risks from anywhere"
     )
+    analyse.add_argument("--schema", action="store_true", help="print the JSON Schema of results.json and stop")
     analyse.add_argument("--clinical", type=Path, metavar="FILE", help="clinical.csv beside a predictions.csv")
     analyse.add_argument("--followup", type=Path, metavar="FILE", help="followup.csv, likewise")
     analyse.add_argument("--out", type=Path, metavar="FILE", help="of a predictions.csv; default: results.json")

@@ -148,6 +148,13 @@ def _step(words: argparse.Namespace) -> None:
 
 
 def _analyse(words: argparse.Namespace) -> None:
+    if words.schema:
+        from onlm_lab.report.results_schema import shipped_schema
+
+        say(shipped_schema().rstrip())
+        return
+    if words.study is None:
+        raise OnlmError("Name a study's folder or a predictions.csv; --schema alone prints what results.json holds.")
     if words.study.suffix != ".csv":
         if words.out or words.clinical or words.followup:
             raise OnlmError("--clinical, --followup and --out go with a predictions.csv; a study knows its own files.")
