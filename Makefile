@@ -7,13 +7,15 @@ DEMO   ?= demo
 PORT   ?= 8866
 export PYTHONWARNINGS ?= default
 
-.PHONY: help setup demo test test-all lint bench coverage browser clean
+.PHONY: help setup demo test test-all lint bench coverage validation browser docs docs-links clean
 
 help:
 	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 5 minutes)"
 	@echo "make test      all quick checks (20 to 30 minutes)    make test-all   everything (under 60)"
 	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
+	@echo "make docs      the documentation site: docs/_build/html  make docs-links  asks the hosts that it links to"
 	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage*.md (25 minutes)"
+	@echo "make validation  our numbers beside R's and other packages': docs/validation.md (under a minute)"
 
 setup: $(READY)
 
@@ -55,5 +57,19 @@ coverage: $(READY)
 	@$(BIN)/python -m benchmarks.coverage docs/coverage.md
 	@$(BIN)/python -m benchmarks.coverage_outcomes docs/coverage_outcomes.md
 
+# R's numbers lie in tests/reference; R is not needed.
+validation: $(READY)
+	@$(BIN)/python -m benchmarks.validation docs/validation.md
+
+# Made anew each time: parts of its pages come from the code. A warning is an error; nothing is fetched.
+docs: $(READY)
+	@PYTHONWARNINGS= $(BIN)/python -m sphinx -E -a -n -W --keep-going -q -b html docs docs/_build/html
+	@echo ">> docs/_build/html/index.html"
+
+# Needs a network: every address that a page names is asked for.
+docs-links: $(READY)
+	@PYTHONWARNINGS= $(BIN)/python -m sphinx -E -q -b linkcheck docs docs/_build/links
+
 clean:
+	rm -rf docs/_build
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

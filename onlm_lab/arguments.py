@@ -226,8 +226,9 @@ def _describing(verbs: argparse._SubParsersAction) -> None:
 def _analysing(verbs: argparse._SubParsersAction) -> None:
     analyse = _verb(verbs, "analyse", "every statistic as results.json, of a study or of any predictions.csv")
     analyse.add_argument(
-        "study", type=Path, metavar="STUDY|predictions.csv", help="a study's folder, or risks from anywhere"
+        "study", nargs="?", type=Path, metavar="STUDY|predictions.csv", help="a study's folder, or risks from anywhere"
     )
+    analyse.add_argument("--schema", action="store_true", help="print the JSON Schema of results.json and stop")
     analyse.add_argument("--clinical", type=Path, metavar="FILE", help="clinical.csv beside a predictions.csv")
     analyse.add_argument("--followup", type=Path, metavar="FILE", help="followup.csv, likewise")
     analyse.add_argument("--out", type=Path, metavar="FILE", help="of a predictions.csv; default: results.json")
@@ -315,6 +316,11 @@ def _serving(verbs: argparse._SubParsersAction) -> None:
         "--most", type=_at_least(1), default=40, metavar="N", help="pages open at once; default: %(default)s"
     )
     dashboards.add_argument("--base-url", default="/", metavar="PATH", help="under which a proxy shows the pages")
+    dashboards.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS",
+        help="to listen at; default: %(default)s, this machine alone. In a container 0.0.0.0; not encrypted, so put "
+        "TLS in front",
+    )  # fmt: skip
     dashboards.add_argument(
         "--preheat", type=_at_least(0), default=1, metavar="N",
         help="kernels that wait ready for the next visitor of start, performance and outcomes, about 150 MB each; "

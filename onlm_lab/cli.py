@@ -149,6 +149,13 @@ def _step(words: argparse.Namespace) -> None:
 
 
 def _analyse(words: argparse.Namespace) -> None:
+    if words.schema:
+        from onlm_lab.report.results_schema import shipped_schema
+
+        say(shipped_schema().rstrip())
+        return
+    if words.study is None:
+        raise OnlmError("Name a study's folder or a predictions.csv; --schema alone prints what results.json holds.")
     if words.study.suffix != ".csv":
         if words.out or words.clinical or words.followup:
             raise OnlmError("--clinical, --followup and --out go with a predictions.csv; a study knows its own files.")
@@ -225,7 +232,7 @@ def _dashboards(words: argparse.Namespace) -> None:
     token = read_token(words.token_file) if words.token_file else words.token or os.environ.get("ONLM_TOKEN")
     how = Sharing(
         shared=words.shared, access_log=words.access_log, base_url=words.base_url, idle_s=words.idle,
-        preheat=words.preheat, most_pages=words.most,
+        preheat=words.preheat, most_pages=words.most, host=words.host,
     )  # fmt: skip
     _serve(words.studies, port=words.port, token=token, page=words.page, sharing=how)
 

@@ -234,8 +234,8 @@ def train(
     if study.training.explain:
         _run_learning(["explain"], study=study, run=handle)
     later = (
-        "event_risk.csv", "results.json", "report.html", "model_card.md", "model_card.html", "opening.json",
-        "opened.csv",
+        "event_risk.csv", "results.json", "report.html", "checklist.csv", "model_card.md", "model_card.html",
+        "opening.json", "opened.csv",
     )  # fmt: skip
     made = [path for path in sorted(handle.folder.iterdir()) if path.is_file() and path.name not in later]
     made += sorted(handle.folder.glob("saliency/*.csv"))
@@ -369,12 +369,13 @@ def _ask_oracle(study: Study, *, handle: Run) -> Path:
 
 
 def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
-    """One self-contained HTML file, and the model card as Markdown and HTML."""
-    from onlm_lab.report import write_report
+    """One self-contained HTML file, its checklists as a table, and the model card as Markdown and HTML."""
+    from onlm_lab.report import CHECKLIST_FILE, write_report
     from onlm_lab.report.model_card import write_model_card
 
     handle, work = run_of(study), study.folder / "work"
-    outputs = [write_report(handle, work=work, progress=True), *write_model_card(handle, work=work)]
+    page = write_report(handle, work=work, progress=True)
+    outputs = [page, page.with_name(CHECKLIST_FILE), *write_model_card(handle, work=work)]
     for out in outputs:
         say(f"  {out.relative_to(study.folder)}")
     return outputs, {}

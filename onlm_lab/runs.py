@@ -63,8 +63,8 @@ class Run:
 
     @property
     def openings(self) -> list[dict[str, Any]]:
-        """Every opening of the study's locked test set up to the last one for this run; empty: closed to this run, or
-        the predictions are not those that it was opened to."""
+        """Every opening of the study's locked test set up to the last one for this run; empty where it is closed to
+        this run, or where the predictions are not those that it was opened to."""
         said = self.remembered
         if not said or said.get("predictions_sha256") != steps.file_digest(self.folder / "predictions.csv"):
             return []
@@ -113,7 +113,7 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """Training so far: a row an epoch. Empty before the first epoch."""
+        """Training so far, a row an epoch. Empty before the first epoch."""
         path = self.folder / "history.csv"
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from onlm_lab import page_names
 from onlm_lab.errors import OnlmError
+from onlm_lab.installed import shipped_folder
 
 HOST = "127.0.0.1"
 HEATED = ("start", "performance", "outcomes")  # kernels of these pages wait ready where some shall
@@ -74,6 +74,8 @@ class Sharing:
         idle_s: seconds after which the kernel of a page that nobody has open is ended.
         preheat: how many kernels of each page of HEATED wait ready for the next visitor (about 150 MB each).
         most_pages: how many pages may be open at once, those that wait ready included: a kernel takes 110 to 230 MB.
+        host: address to listen at. Anything but this machine alone is for a container, whose network nobody else is in:
+            what comes in there is not encrypted, so TLS has to stand in front.
     """
 
     shared: bool = False
@@ -82,6 +84,7 @@ class Sharing:
     idle_s: int = 600
     preheat: int = 0
     most_pages: int = 40
+    host: str = HOST
 
 
 def base_path(said: str) -> str:
@@ -93,16 +96,8 @@ def base_path(said: str) -> str:
 
 
 def dashboards_folder() -> Path:
-    """Where the dashboards' notebooks lie: beside the package in a checkout, else where the wheel put them."""
-    candidates = [
-        Path(__file__).resolve().parent.parent / "dashboards",
-        Path(__file__).resolve().parent / "dashboards",
-        Path(sys.prefix) / "share" / "onlm_lab" / "dashboards",
-    ]
-    for folder in candidates:
-        if (folder / _file("start")).is_file():
-            return folder
-    raise OnlmError(f"The dashboards' notebooks are not installed: no {_file('start')} found. Install onlm_lab again.")
+    """Where the dashboards' notebooks lie."""
+    return shipped_folder("dashboards", holding=_file("start"))
 
 
 def _file(page: str) -> str:
@@ -138,7 +133,7 @@ def _config(*, port: int, token: str, sharing: Sharing) -> dict[str, Any]:
     pools = {_file(page): {"pool_size": sharing.preheat} for page in HEATED} | {"default": {"pool_size": 0}}
     return {
         "Voila": {
-            "ip": HOST,
+            "ip": sharing.host,
             "port": port,
             "port_retries": 0,
             "token": token,

@@ -7,6 +7,8 @@ where they are and are read by the kernels only.
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import json
 import os
 import secrets
@@ -67,12 +69,13 @@ def serve(
     Raises:
         OnlmError: no study or run there, the port is taken, or the server does not start.
     """
-    tell = say or (lambda _: None)
+    tell, how = say or (lambda _: None), sharing or Sharing()
     tell("Starting the dashboards; this takes about ten seconds.")
-    with serving(folders, port=port, token=token, page=page, sharing=sharing) as server:
+    with serving(folders, port=port, token=token, page=page, sharing=how) as server:
         # A token of the caller's own stays out of what a service manager keeps of our words.
         tell(f"Dashboard: {server.url if token is None else server.url.partition('?')[0]}")
-        tell("Only this machine can reach it, and only with the token. Stop it with Ctrl-C.")
+        reach = "Only this machine can reach it" if only_this_machine(how) else f"It listens at {how.host}, unencrypted"
+        tell(f"{reach}, and only with the token. Stop it with Ctrl-C.")
         try:
             server.process.wait()
         except KeyboardInterrupt:
@@ -97,11 +100,11 @@ def serving(
     if next(p.needs_run for p in page_names.PAGES if p.name == page):
         for folder in given:
             open_run(folder)  # a study without a run is said here, not on the page
-    require_free(port)
+    require_free(port, host=require_address(sharing.host))
     token = secrets.token_urlsafe(24) if token is None else token
     if not token:
         raise OnlmError("The token is empty, and without one the page would be open to every user of this machine.")
-    if sharing.shared and len(token) < SHORTEST:
+    if (sharing.shared or not only_this_machine(sharing)) and len(token) < SHORTEST:
         raise OnlmError(f"The token has {len(token)} letters; one that others use wants {SHORTEST} or more: "
                         "leave it out for a fresh one, or make one with `openssl rand -hex 24`.")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="onlm_dashboard_") as name:
@@ -117,12 +120,26 @@ def serving(
                 env=_environment(place, folders=given, pages=pages, sharing=sharing), start_new_session=True,
             )  # fmt: skip
         try:
-            base = f"http://{HOST}:{port}{base_path(sharing.base_url)}"
+            base = f"http://{HOST if sharing.host == '0.0.0.0' else sharing.host}:{port}{base_path(sharing.base_url)}"
             _wait(process, url=f"{base}/login", log=log)
             where = "" if page == "start" else f"voila/render/{page}.ipynb"
             yield Server(f"{base}/{where}?{urllib.parse.urlencode({'token': token})}", token, port, process, log)
         finally:
             _stop(process)
+
+
+def only_this_machine(sharing: Sharing) -> bool:
+    """Whether only this machine reaches the server."""
+    return ipaddress.ip_address(sharing.host).is_loopback
+
+
+def require_address(said: str) -> str:
+    """The address to listen at; a name is refused, for who looks it up decides who is let in."""
+    try:
+        return str(ipaddress.IPv4Address(said))
+    except ipaddress.AddressValueError as error:
+        raise OnlmError(f"--host is '{said}'; wanted an IPv4 address: 127.0.0.1 (this machine alone) or, in a "
+                        "container, 0.0.0.0.") from error  # fmt: skip
 
 
 def pages_for(folders: Sequence[Path], *, shared: bool, page: str = "start") -> tuple[str, ...]:
@@ -178,23 +195,25 @@ def _environment(place: Path, *, folders: Sequence[Path], pages: Sequence[str], 
     }
 
 
-def require_free(port: int) -> None:
+def require_free(port: int, *, host: str = HOST) -> None:
     """Raise if the port does not exist or somebody uses it; the message offers the next free one."""
     if not 1 <= port <= 65535:
         raise OnlmError(f"Port {port} does not exist; wanted 1 to 65535, such as 8866.")
-    if _free(port):
+    if _free(port, host=host):
         return
-    other = next((p for p in range(port + 1, min(port + 100, 65536)) if _free(p)), None)
+    other = next((p for p in range(port + 1, min(port + 100, 65536)) if _free(p, host=host)), None)
     hint = f" Try --port {other}, which is free." if other else " Name another with --port."
     raise OnlmError(f"Port {port} is already in use on this machine.{hint}")
 
 
-def _free(port: int) -> bool:
+def _free(port: int, *, host: str) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise OnlmError(f"--host is {host}, which is no address of this machine.") from error
             return False
     return True
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -49,3 +51,16 @@ def test_the_base_has_no_torch():
     base = {name(w) for w in PROJECT["dependencies"]}
     assert not base & {"torch", "torchvision", "timm", "lightning-fabric", "jupyterlab", "voila"}
     assert {"train", "lab", "all", "dev", "pretrained"} <= set(PROJECT["optional-dependencies"])
+
+
+def test_every_pinned_package_that_is_installed_runs_on_the_first_python_that_the_package_wants():
+    """Debian 12 has Python 3.11.2: a pin that wants 3.11.5 ends `make demo` there before it has begun."""
+    first = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    refused = {
+        package.name: wanted
+        for package in distributions()
+        if package.name.lower() in {pin.lower() for pin in PINS}
+        and (wanted := package.metadata.get("Requires-Python"))
+        and not SpecifierSet(wanted).contains(first)
+    }
+    assert refused == {}

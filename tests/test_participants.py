@@ -17,7 +17,7 @@ from onlm_lab import analysis, schema
 from onlm_lab.report import write, write_report
 from onlm_lab.runs import Run
 
-SECTIONS = ("participants", "missing_values", "table_one_section")
+SECTIONS = ("design", "participants", "missing_values", "table_one_section")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def _page(run: Run, tmp_path, patients: pd.DataFrame) -> str:
-    """Those three sections of a run whose patients were changed."""
+    """Those sections of a run whose patients were changed."""
     shutil.copytree(run.folder, tmp_path / "run")
     schema.write_table(patients, tmp_path / "run" / "patients.csv")
     with pytest.MonkeyPatch.context() as patch:

@@ -27,20 +27,20 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SECTIONS = [
-    "participants", "table-1", "missing", "reference-standard", "imaging", "model", "discrimination", "calibration",
-    "doubt", "decision", "operating-point", "subgroups", "centres", "fairness", "sensitivity",
-    "mistakes", "associations", "held-out", "outcomes-surgery", "outcomes-sbrt", "event-risk", "treatments",
-    "software", "limits",
+    "design", "reference-standard", "imaging", "predictors", "missing", "sample-size", "model", "testing", "statistics",
+    "participants", "table-1", "performance", "discrimination", "calibration", "operating-point", "decision",
+    "subgroups", "centres", "fairness", "held-out", "outcomes-surgery", "outcomes-sbrt", "mistakes", "limits",
+    "sensitivity", "doubt", "associations", "event-risk", "treatments", "explanation", "software",
+    "checklist-tripod-ai", "checklist-claim-2024", "checklist-probast-ai",
 ]  # fmt: skip
 FIGURES = [
-    "fig-roc", "fig-auc-differences", "fig-precision-recall", "fig-calibration", "fig-abstention-log-odds-spread",
-    "fig-abstention-ood-score", "fig-decision", "fig-benefit-difference", "fig-operating-point",
-    "fig-operating-differences", "fig-subgroups", "fig-centres-auc", "fig-centres-slope", "fig-centres-oe-ratio",
-    "fig-fairness", "fig-mistakes",
+    "fig-roc", "fig-auc-differences", "fig-precision-recall", "fig-calibration", "fig-operating-point",
+    "fig-operating-differences", "fig-decision", "fig-benefit-difference", "fig-subgroups", "fig-centres-auc",
+    "fig-centres-slope", "fig-centres-oe-ratio", "fig-fairness",
     *(f"fig-{endpoint}-surgery" for endpoint in ("os", "rfs", "recurrence", "regional")),
     "fig-hazards-surgery",
     *(f"fig-{endpoint}-sbrt" for endpoint in ("regional", "recurrence", "rfs", "os")),  # the nodes come first
-    "fig-hazards-sbrt",
+    "fig-hazards-sbrt", "fig-mistakes", "fig-abstention-log-odds-spread", "fig-abstention-ood-score",
     *(f"fig-{what}-surgery" for what in ("auc-time", "brier", "event-calibration", "event-decision")),
     "fig-auc-time-sbrt",  # 8 nodal recurrences: nobody is told a probability
     *(f"fig-{what}-{pair}" for pair in ("sublobar", "sbrt") for what in ("balance", "treatment", "weighted")),
@@ -96,7 +96,9 @@ def rewritten(run: Run, folder: Path, *, patients=None, predictions=None, toml: 
 def test_the_sections_stand_in_their_order_and_each_is_linked_from_the_top(made):
     page = made[1]
     assert re.findall(r'<section id="([^"]*)"', page) == SECTIONS
-    assert re.findall(r'<a href="#([^"]*)"', page) == SECTIONS
+    contents = re.search(r"<nav.*?</nav>", page, flags=re.DOTALL).group()
+    assert re.findall(r'<a href="#([^"]*)"', contents) == SECTIONS
+    assert re.findall(r"<p>(.*?)</p>", contents) == ["Methods", "Results", "Supplement"]
     assert list(figures(page)) == FIGURES
 
 

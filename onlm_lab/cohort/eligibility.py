@@ -60,7 +60,7 @@ def _html(self: Screening) -> str:
 
 
 def _digest(self: Screening) -> str:
-    """SHA-256 of everything that the screening says: the same table and protocol, the same digest."""
+    """SHA-256 of everything that the screening says; the same table and protocol give the same digest."""
     sha = hashlib.sha256(repr((self.protocol, self.notes)).encode())
     for name in ("rules", "decisions", "status", "flow", "undetermined"):
         table = getattr(self, name)

@@ -41,7 +41,7 @@ def table_one(
 ) -> pd.DataFrame:
     """Who the patients are, overall and by group, with what is missing and how far the groups are apart.
 
-    The standardised mean difference is |difference| / sqrt of the mean variance (Austin, Stat Med 2009;28:3083,
+    The standardised mean difference is abs(difference) / sqrt of the mean variance (Austin, Stat Med 2009;28:3083,
     doi:10.1002/sim.3697), for categories its multinomial form (Yang & Dalton, SAS Global Forum 2012, 335); with more
     than two groups the largest of all pairs. It rests on known values; NaN where it cannot be computed.
 

@@ -50,7 +50,7 @@ class PatchCache:
 
     @property
     def digest(self) -> str:
-        """Stands for the content: the spec, the patients and every voxel of their patches."""
+        """Stands for the content, that is the spec, the patients and every voxel of their patches."""
         return digest([self.spec.digest, [[patient, row["sha256"]] for patient, row in self.rows.items()]])
 
     @property
@@ -61,7 +61,7 @@ class PatchCache:
 
     @property
     def facts(self) -> pd.DataFrame:
-        """One row a patient: patient_id and the facts that were measured when the patch was cut."""
+        """One row a patient, patient_id and the facts that were measured when the patch was cut."""
         import pandas as pd  # the cache itself needs numpy only
 
         return pd.DataFrame([{"patient_id": patient, **row["facts"]} for patient, row in self.rows.items()])

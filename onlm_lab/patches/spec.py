@@ -76,7 +76,7 @@ class PatchSpec:
 
     @property
     def cube_digest(self) -> str:
-        """Stands for what the cube's voxels depend on: other windows or views do not cut it anew."""
+        """Stands for what the cube's voxels depend on; other windows or views do not cut it anew."""
         plain = _plain_spec(self)
         return digest({name: plain[name] for name in OF_THE_CUBE})
 

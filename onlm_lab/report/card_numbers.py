@@ -33,11 +33,11 @@ def _numbers(part: dict[str, Any]) -> dict[str, str]:
     return {
         "n": f"{counted['n']:,}" if counted else NOT_DONE,
         "N+": f"{counted['n_events']:,}" if counted else NOT_DONE,
-        "AUC": _said(auc),
-        "Observed : expected": _said(calibration.get("oe_ratio")),
-        "Slope": _said(calibration.get("slope")),
-        "Sensitivity": _said(point.get("sensitivity"), as_percent=True),
-        "Specificity": _said(point.get("specificity"), as_percent=True),
+        "AUC": said_estimate(auc),
+        "Observed : expected": said_estimate(calibration.get("oe_ratio")),
+        "Slope": said_estimate(calibration.get("slope")),
+        "Sensitivity": said_estimate(point.get("sensitivity"), as_percent=True),
+        "Specificity": said_estimate(point.get("specificity"), as_percent=True),
     }
 
 
@@ -48,13 +48,13 @@ def subgroup_table(said: dict[str, Any]) -> pd.DataFrame:
         auc = {"value": row.get("auc"), "low": row.get("auc_low"), "high": row.get("auc_high")}
         rows.append({
             "Subgroup": words.column(str(row["column"])), "Level": str(row["level"]), "n": f"{row['n']:,}",
-            "N+": f"{row['n_positive']:,}", "AUC": _said(auc), "Note": row.get("note") or NOT_DONE,
+            "N+": f"{row['n_positive']:,}", "AUC": said_estimate(auc), "Note": row.get("note") or NOT_DONE,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _said(plain: dict[str, Any] | None, *, as_percent: bool = False) -> str:
-    """'0.84 (0.79 to 0.89)', or a dash."""
+def said_estimate(plain: dict[str, Any] | None, *, as_percent: bool = False) -> str:
+    """An estimate of results.json as text, '0.84 (0.79 to 0.89)', or a dash."""
     if not plain or plain.get("value") is None:
         return NOT_DONE
     low, high = (math.nan if plain.get(k) is None else float(plain[k]) for k in ("low", "high"))

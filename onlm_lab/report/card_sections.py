@@ -7,31 +7,32 @@ from typing import Any
 
 import pandas as pd
 
-from onlm_lab import schema, steps
+from onlm_lab import steps
 from onlm_lab.figures import theme
 from onlm_lab.report import words
-from onlm_lab.report.card_numbers import performance_table, subgroup_table
-from onlm_lab.report.provenance import MEANT_FOR, MEANT_FOR_SURROGATE, MODES, WHAT
+from onlm_lab.report.card_numbers import performance_table, said_estimate, subgroup_table
+from onlm_lab.report.provenance import (
+    MEANT_FOR,
+    MEANT_FOR_SURROGATE,
+    MODES,
+    POST_OPERATIVE,
+    WHAT,
+    histology_of_resection,
+    late_predictors,
+)
 from onlm_lab.report.section import Block, Section, Text, Verbatim, box, note, table
+from onlm_lab.report.specification import layout_words
 from onlm_lab.report.standard import SURROGATE
 from onlm_lab.runs import Run
-from onlm_lab.study import MODELS, Study
+from onlm_lab.study import BASELINES, MODELS, Study
 
 OOD_LIMIT = 0.95
 TOO_GOOD = 0.95  # an internal AUC above it is a reason to look for a leak
 CALIBRATION = {"platt": "Platt's: intercept and slope of the log odds", "temperature": "one temperature"}
-LAYOUTS = {
-    "orthogonal": "axial, coronal and sagittal plane through the tumour, {beside} on each side as channels",
-    "slab": "{slices} axial planes through the tumour, {beside} on each side of each, attention over them",
-    "three_planes": "axial, coronal and sagittal plane through the tumour as the three channels of one picture",
-    "multi_window": "axial, coronal and sagittal plane with {beside} on each side, once for each window",
-}  # fmt: skip
+NO_LICENCE = "not stated in study.toml"
 SCORES = "published score, coefficients as published"
-KINDS = {
-    **WHAT, "logistic": "baseline: ridge logistic regression on clinical columns",
-    "boosting": "baseline: boosted trees on clinical columns",
-    "image_facts": "baseline: ridge logistic regression on what was measured on the CT",
-}  # fmt: skip
+QUESTION = "Is there cancer in lymph nodes that look clean on imaging? (occult N+)"
+SURROGATE_QUESTION = "Is cancer found in the lymph nodes at surgery? (a surrogate of occult N+)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,12 @@ class Facts:
     def models(self) -> list[str]:
         """Shown first, our own, then what stands beside them."""
         tested = [m for m, said in self.results.items() if isinstance(said, dict) and "about" in said]
-        own = sorted((m for m in MODELS if m in tested), key=lambda m: m != self.study.primary_model)
-        return own + [m for m in tested if m not in own]
+        known = [self.study.primary_model, *MODELS, *BASELINES]  # the order of the report
+        return sorted(tested, key=lambda m: known.index(m) if m in known else len(known))
+
+    @property
+    def post_operative(self) -> bool:
+        return histology_of_resection(self.study, patients=self.patients)
 
     @property
     def sees_ct(self) -> bool:
@@ -61,18 +66,15 @@ class Facts:
 def _details(facts: Facts) -> Section:
     study, model, training = facts.study, facts.study.model, facts.study.training
     rows = [
-        ("Run", facts.run.id), ("Question", "Is there cancer in lymph nodes that look clean on imaging? (occult N+)"),
-        ("Models", "; ".join(f"{m}: {KINDS.get(m, SCORES if m in study.scores else m)}" for m in facts.models)),
+        ("Run", facts.run.id), ("Question", SURROGATE_QUESTION if study.label.surrogate else QUESTION),
+        ("Models", "; ".join(f"{m}: {WHAT.get(m, SCORES if m in study.scores else m)}" for m in facts.models)),
         ("Shown first", study.primary_model),
     ]  # fmt: skip
     if facts.sees_ct:
-        windows = model.windows_hu if model.layout == "multi_window" else ((model.window_low_hu, model.window_high_hu),)
-        shown = " and ".join(f"{low:g} to {high:g} HU" for low, high in windows).replace("-", "−")
-        beside, patch = words.plural(model.neighbours, "neighbour"), study.patch
+        patch = study.patch
         rows += [
             ("Patch", f"cube of {patch.size_mm:g} mm, voxels of {patch.spacing_mm:g} mm, on the patient's axes"),
-            ("Layout", f"{model.layout}: {LAYOUTS[model.layout].format(beside=beside, slices=model.slices)}; "
-             f"{model.image_px} px; window {shown}"),
+            ("Layout", f"{model.layout}: {layout_words(model)}"),
             ("Backbone", f"{model.backbone}; {MODES[model.mode]}"),
         ]  # fmt: skip
         weights = facts.trained.get("backbone_weights") or {}
@@ -87,7 +89,8 @@ def _details(facts: Facts) -> Section:
     rows += [
         ("Output", "risk of N+ from 0 to 1, higher is worse, with the spread of the models and an ood_score"),
         ("Seed", str(study.seed)), ("Licence of the software", "Apache-2.0"),
-        ("Data and their licence", study.study.licence or "not stated in study.toml"),
+        ("Data and their licence", study.study.licence or ("made-up data" if study.made_up else NO_LICENCE)),
+        ("More", "report.html beside this card, with TRIPOD+AI, CLAIM 2024 and PROBAST+AI item by item"),
     ]  # fmt: skip
     return Section("details", "Model details", (_two(rows, caption="What the model is."),))
 
@@ -102,7 +105,8 @@ def _intended_use(facts: Facts) -> Section:
              "screening, patients after treatment, hospitals whose patients or CT differ from training without "
              "external testing (onlm predict tells how they differ)."),
     ]  # fmt: skip
-    return Section("use", "Intended use", tuple([*([box(SURROGATE)] if surrogate else []), *blocks]))
+    before = [*([box(SURROGATE)] if surrogate else []), *([box(POST_OPERATIVE)] if facts.post_operative else [])]
+    return Section("use", "Intended use", tuple([*before, *blocks]))
 
 
 def _factors(facts: Facts) -> Section:
@@ -176,7 +180,8 @@ def _training_data(facts: Facts) -> Section:
     standard = "pathological N1-N3 against N0 after surgery, in patients with clinical N0 and no neoadjuvant treatment"
     standard = "pathological N alone (a surrogate)" if label.surrogate else standard
     rows.append(("Reference standard", standard + (f"; at least {', '.join(least)}" if least else "")))
-    rows.append(("Not among them", "patients after SBRT: they have no pathological N and never teach"))
+    if (facts.run.patients["arm"] == "sbrt").any():
+        rows.append(("Not among them", "patients after SBRT: they have no pathological N and never teach"))
     blocks: list[Block] = [_two(rows, caption="Who taught the final models.")]
     if len(facts.flow):
         shown = facts.flow[["text", "n_in", "n_excluded", "n_undetermined", "n_left"]].astype(str)
@@ -195,8 +200,9 @@ def _quantitative(facts: Facts) -> Section:
     pooled = facts.results[primary].get("by_centre", {})
     if pooled.get("pooled", {}).get("value") is not None:
         low, high = (pooled["prediction_interval"].get(k) for k in ("low", "high"))
-        between = "" if low is None else f"; in a new centre from {low:.2f} to {high:.2f}"
-        blocks.append(note(f"Pooled over {pooled['n_pooled']} centres: AUC {pooled['pooled']['value']:.2f}{between}."))
+        between = "" if low is None else f"; in a new centre it is expected between {low:.2f} and {high:.2f}"
+        blocks.append(note(f"Over {pooled['n_pooled']} of {pooled['n_centres']} centres the AUC is "
+                           f"{said_estimate(pooled['pooled'])}{between}."))  # fmt: skip
     return Section("quantitative", "Quantitative analyses", tuple(blocks))
 
 
@@ -228,7 +234,9 @@ def _caveats(facts: Facts) -> Section:
         _unlike(facts),
         "Where the share of N+ or the CT differ, risks may be off: test first, then recalibrate on patients there.",
     ]
-    late = [name for name in facts.study.training.predictors if _timing(facts.study, name) not in ("pre_treatment", "")]
+    late = late_predictors(facts.study)
+    if facts.post_operative:
+        said.append(POST_OPERATIVE)
     if late:
         said.append(f"Not known before treatment, and still a predictor: {', '.join(late)}.")
     return Section("caveats", "Caveats and recommendations", tuple(Text(line) for line in said))
@@ -246,11 +254,6 @@ def _unlike(facts: Facts) -> str:
         f"{said}; {n:,} of {len(scores):,} predictions of {facts.models[0]} lie above {OOD_LIMIT:g}. The model still "
         "gives these patients a risk: abstaining is left to the user."
     )
-
-
-def _timing(study: Study, name: str) -> str:
-    own = study.columns.get(name) or schema.column(name)
-    return own.timing if own else ""
 
 
 def _software(facts: Facts) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from onlm_lab.figures import theme
 from onlm_lab.report import words
 from onlm_lab.report.material import Material
 from onlm_lab.report.section import Block, Section, Text, note, table
@@ -173,8 +174,9 @@ def _measured(material: Material, usable: pd.DataFrame) -> list[Block]:
     ])  # fmt: skip
     cut = material.study.imaging.solid_cut_hu
     said = (
-        f"Known before treatment. Solid is what lies at or above {cut:g} HU: which cut is right is disputed, and the "
-        "same is measured at other cuts in prepared.csv."
+        "Fewer than all patients (n) where the tumour's centre alone was marked, or it could not be measured. "
+        f"Known before treatment. Solid is what lies at or above {theme.number(cut, digits=0)} HU: which cut is right "
+        "is disputed, and the same is measured at other cuts in prepared.csv."
     )
     blocks: list[Block] = [table(shown, caption="Tumours as the CT shows them: median (quartiles).")]
     return [*blocks, note(said), *_disagreements(material)]

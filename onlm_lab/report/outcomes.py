@@ -148,8 +148,11 @@ def _card(material: Material, *, arm: str, endpoints: tuple[str, ...], grouping:
     )  # fmt: skip
     n_events = card.table.groupby("endpoint", sort=False)["n_events"].sum()
     few = [f"{endpoint_words(str(e))} {n}" for e, n in n_events.items() if n < FEW_EVENTS]
+    whole = (
+        "The percentages are those by the day named; a ratio is over the whole of follow-up, and may differ from them."
+    )
     said = f"Few events ({', '.join(few)}): the ratio and the interval of so few are not to be relied upon."
-    return [Markup(f"card-{arm}", card.html), *([note(said)] if few else [])]
+    return [Markup(f"card-{arm}", card.html), note(whole), *([note(said)] if few else [])]
 
 
 def _inside_pathology(material: Material, *, endpoint: str, threshold: float | None) -> list[Block]:

@@ -149,6 +149,17 @@ def _unusable(material: Material) -> list[Block]:
     return [Text(said), table(shown, caption="Eligible, but left out for the CT.")]
 
 
+HANDLED = (
+    "Missing values were not imputed from the other columns. In the place of each the model receives the mean of the "
+    "training patients and, beside it, a sign that the value was missing. Nobody is left out for a missing predictor."
+)
+HANDLED_BY = {
+    "fused": "In training the CT, or one known cell, of some patients is hidden by chance, so that the fused model "
+    "knows what to do without them.",
+    "boosting": "Boosting takes a missing value as missing; its trees decide where such patients go.",
+}  # fmt: skip
+
+
 def missing_values(material: Material) -> Section:
     """How many values each predictor lacks, in labelled patients and after SBRT, and what was done about it."""
     labelled, sbrt = material.labelled, material.patients[material.patients["arm"] == "sbrt"]
@@ -160,11 +171,9 @@ def missing_values(material: Material) -> Section:
         }
         for name in material.study.training.predictors
     ]
-    said = (
-        "Missing values were not imputed from the other columns. In the place of each the model receives the mean of "
-        "the training patients and, beside it, a sign that the value was missing."
-    )
-    blocks: list[Block] = [Text(said), table(pd.DataFrame(rows), caption="Missing, of patients."), *_map(material)]
+    blocks: list[Block] = [Text(HANDLED)]
+    blocks += [note(said) for model, said in HANDLED_BY.items() if model in material.models]
+    blocks += [table(pd.DataFrame(rows), caption="Missing, of patients."), *_map(material)]
     return Section("missing", "Missing values", tuple(blocks))
 
 

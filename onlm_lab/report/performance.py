@@ -117,18 +117,21 @@ def calibration(material: Material) -> Section:
 
     def build() -> list[Block]:
         panel = calibration_panel(material.judged, models=material.models, mark=material.mark)
+        briers = {c.model_id: c.brier for c in panel.source}
         shown = pd.DataFrame(
             {
                 "Model": r["model_id"], "In the large": spread(r, "intercept"), "Slope": spread(r, "slope"),
                 "Observed : expected": spread(r, "oe_ratio"), "ICI": theme.number(r["ici"], digits=3),
-                "Brier": theme.number(r["brier"], digits=3),
+                "Brier": theme.with_interval(briers[r["model_id"]], digits=3),
                 "Scaled Brier": theme.percent(round(r["scaled_brier"], 2) + 0.0).replace("-", "−"),
             }
             for r in panel.table.to_dict("records")
         )  # fmt: skip
+        first = panel.table.iloc[0]
+        whom = f"Calibration in {theme.counts(int(first['n']), int(first['n_positive']))}"
         return [
             *panel_blocks(panel, id="fig-calibration"),
-            table(shown, caption="Calibration; brackets: 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."),
+            table(shown, caption=f"{whom}; brackets: 95 % interval. Right: in the large 0, slope 1, O:E 1, ICI 0."),
             note(
                 "Risks were calibrated on inner folds of the training patients only, never on the patients shown here."
             ),
@@ -183,7 +186,7 @@ def decision(material: Material) -> Section:
                 "Net benefit (95 % interval)": spread(
                     r | {"net_benefit_low": r["low"], "net_benefit_high": r["high"]}, "net_benefit", digits=3
                 ),
-                "Work-ups avoided per 100": theme.number(r["interventions_avoided"], digits=0),
+                "Work-ups avoided per 100": _avoided(r),
             }
             for r in rows[rows["model_id"] != "treat_none"].sort_values("threshold", kind="stable").to_dict("records")
         )  # fmt: skip
@@ -212,6 +215,11 @@ def _simpler(material: Material) -> str | None:
     """What the primary model has to beat: the model of clinical data alone, else the next one."""
     others = [m for m in material.models if m != material.primary]
     return next((m for m in ("clinical", *others) if m in others), None)
+
+
+def _avoided(row: dict[str, object]) -> str:
+    found = Estimate(*(float(row[name]) for name in ("interventions_avoided", "avoided_low", "avoided_high")))
+    return theme.with_interval(found, digits=0)
 
 
 def _strategy(model: str) -> str:

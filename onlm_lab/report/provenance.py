@@ -10,17 +10,16 @@ import pandas as pd
 
 import onlm_lab
 from onlm_lab import schema
-from onlm_lab.figures import theme
-from onlm_lab.report import words
 from onlm_lab.report.material import Material
 from onlm_lab.report.section import Block, Section, Text, Verbatim, box, note, table
 from onlm_lab.report.standard import SURROGATE
 from onlm_lab.steps import file_digest
-from onlm_lab.study import Model
+from onlm_lab.study import Study
 
 FILES = (
-    "study.toml", "patients.csv", "split.csv", "parts.csv", "split.json", "weights.safetensors", "calibration.json",
-    "predictions.csv", "results.json",
+    "study.toml", "patients.csv", "split.csv", "parts.csv", "split.json", "environment.txt", "weights.safetensors",
+    "calibration.json", "clinical_model.json", "logistic_model.json", "predictions.csv", "event_risk.csv",
+    "opening.json", "results.json",
 )  # fmt: skip
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "lifelines", "scikit-learn", "plotly", "pydicom")
 MODES = {
@@ -41,88 +40,32 @@ MEANT_FOR_SURROGATE = (
     "Meant for: trying out methods on a public table. Not meant for any patient: whether the nodes looked clean before "
     "treatment is not known here."
 )
+SBRT_LIMIT = "SBRT patients have no pathological N. Their results are about outcome, not about being right."
 POST_OPERATIVE = (
     "Partly post-operative: histology is a predictor here, and in this table it comes from the resection, which is not "
     "known before treatment. What these models reach is therefore not what could be reached before surgery."
 )
 
 
-def _what(name: str, *, material: Material) -> str:
-    """What a model sees, in words; of a published score its source."""
-    score = material.study.scores.get(name)
-    return f"published score ({score.source}), recalibrated here" if score else WHAT.get(name, name)
-
-
-def _layout_words(model: Model) -> str:
-    """What of the CT is looked at."""
-    beside = f"{model.neighbours} neighbour(s) on each side at {model.gap_mm:g} mm as channels"
-    shown = {
-        "orthogonal": f"axial, coronal and sagittal plane through the tumour, {beside}",
-        "multi_window": f"axial, coronal and sagittal plane through the tumour, {beside}, once a window",
-        "slab": f"{model.slices} axial planes at {model.gap_mm:g} mm, {beside}",
-        "three_planes": "axial, coronal and sagittal plane through the tumour as the channels of one picture",
-    }[model.layout]
-    windows = model.windows_hu if model.layout == "multi_window" else ((model.window_low_hu, model.window_high_hu),)
-    seen = " and ".join(f"{low:g} to {high:g} HU" for low, high in windows).replace("-", "−")
-    return f"{shown}; {model.image_px} px; window {seen}"
-
-
 def partly_post_operative(material: Material) -> bool:
     """Whether a predictor of this run was known only from the resection."""
-    source = material.patients.get("histology_source")
-    return "histology" in material.study.training.predictors and source is not None and (source == "resection").any()
+    return histology_of_resection(material.study, patients=material.patients)
 
 
-def model_specification(material: Material) -> Section:
-    """What the models see, how they were trained, calibrated and given a threshold, and the weights' checksum."""
-    study = material.study
-    training, model, label = study.training, study.model, words.plural
-    with_images = any(m in ("image", "fused") for m in material.models)
-    scheme = (
-        "each centre left out in turn" if training.scheme == "leave_one_centre_out"
-        else f"{training.folds} folds, {label(training.repeats, 'repeat')}, balanced by label and centre"
-    )  # fmt: skip
-    rows = [("Models", "; ".join(f"{m}: {_what(m, material=material)}" for m in material.models))]
-    if with_images:
-        rows += [
-            ("Images", _layout_words(model)),
-            ("Fusion", f"{model.fusion}; in training {theme.percent(model.modality_dropout)} of CT and cells hidden"),
-            ("Backbone", f"{model.backbone}, weights: {model.weights}; {MODES[model.mode]}"),
-        ]  # fmt: skip
-    weights = material.trained.get("backbone_weights") or {}
-    if with_images and {"source", "sha256"} <= set(weights):
-        rows.append(("Backbone weights", f"{weights['source']}, SHA-256 {weights['sha256']}"))
-    rows += [
-        ("Predictors", ", ".join(words.column(p) for p in training.predictors)),
-        ("Testing", f"by patient, {scheme}; every reported risk of a labelled patient comes from models that did not "
-         "see the patient"),
-        ("Calibration", "Platt's, on inner out-of-fold risks of the training patients"),
-        ("Threshold", f"highest risk that reaches {100 * training.target_sensitivity:g} % sensitivity in inner "
-         "out-of-fold risks of the training patients"),
-        ("Model spread", f"5th to 95th percentile over {label(training.seeds_per_fold, 'model')} that never saw the "
-         "patient; not a confidence interval"),
-        ("Patients without a label", "final model, refitted on all labelled patients, calibrated by inner "
-         "cross-validation"),
-        ("Seed", str(study.seed)),
-    ]  # fmt: skip
-    shown = pd.DataFrame(rows, columns=["Setting", "This run"])
-    blocks: list[Block] = [table(shown, caption="Model specification."), table(_dictionary(material), caption=(
-        "Predictors: only what is known before treatment may predict."), folded=True)]  # fmt: skip
-    if partly_post_operative(material):
-        blocks.insert(0, box(POST_OPERATIVE))
-    return Section("model", "Model specification", tuple(blocks))
+def histology_of_resection(study: Study, *, patients: pd.DataFrame) -> bool:
+    """Whether histology predicts, and comes from the resection in some patient."""
+    source = patients.get("histology_source")
+    return "histology" in study.training.predictors and source is not None and bool((source == "resection").any())
 
 
-def _dictionary(material: Material) -> pd.DataFrame:
-    rows = []
-    for name in material.study.training.predictors:
-        own, known = material.study.columns.get(name), schema.column(name)
-        said = own or known
-        rows.append({
-            "Predictor": name, "Meaning": said.description if said else "", "Unit": said.unit if said else "",
-            "Known": said.timing.replace("_", " ") if said else "",
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+def late_predictors(study: Study) -> list[str]:
+    """Predictors that are declared as known only after treatment."""
+    found = []
+    for name in study.training.predictors:
+        said = study.columns.get(name) or schema.column(name)
+        if said and said.timing != "pre_treatment":
+            found.append(name)
+    return found
 
 
 def software(material: Material) -> Section:
@@ -160,7 +103,7 @@ def limits(material: Material) -> Section:
         MEANT_FOR_SURROGATE if study.label.surrogate else MEANT_FOR,
         "Internal testing describes how the procedure performs in patients of these hospitals. It does not say how the "
         "model performs in a hospital that gave no training patients; only external testing does.",
-        "SBRT patients have no pathological N. Their results are about outcome, not about being right.",
+        *([SBRT_LIMIT] if (material.patients["arm"] == "sbrt").any() else []),
         "Comparisons of outcomes are observational. They do not say what a treatment does.",
     ]
     blocks: list[Block] = [Text(line) for line in said]

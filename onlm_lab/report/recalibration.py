@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 
 from onlm_lab import figures, steps
 from onlm_lab.figures import theme
+from onlm_lab.report.page import render
 from onlm_lab.report.section import Block, Section, Text, box, figure, note, table
 from onlm_lab.report.words import p_cell
 from onlm_lab.results import Calibration, Estimate, Recalibration
@@ -60,12 +60,8 @@ def write_recalibration(
 
 def render_recalibration(found: Recalibration, *, place: str, source: str = "", mark: str = "") -> str:
     """The page as text. Every value from data is escaped."""
-    from jinja2 import Environment, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = page.from_string(files("onlm_lab.report").joinpath("template.html").read_text(encoding="utf-8"))
-    return template.render(
+    return render(
+        [_update(found), _calibration(found, mark=mark), _use(found)],
         name=f"Local recalibration: {place}",
         question=f"Do the risks of the model {found.model_id} mean in {place} what they say?",
         mark=mark,
@@ -74,10 +70,6 @@ def render_recalibration(found: Recalibration, *, place: str, source: str = "", 
         warnings=[f"No update was made: {found.notes[-1]}."] if found.chosen == "refused" else [],
         lines=summary_lines(found),
         n_positive="cancer in the lymph nodes at surgery although they looked clean before (pathological N1-N3)",
-        sections=[_update(found), _calibration(found, mark=mark), _use(found)],
-        plotly=get_plotlyjs(),
-        font=theme.FONT,
-        colours={"ink": theme.INK, "quiet": theme.QUIET, "grid": theme.GRID},
     )
 
 

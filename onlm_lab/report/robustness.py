@@ -74,6 +74,9 @@ def sensitivity(material: Material) -> Section:
     return Section("sensitivity", "Sensitivity: does it hold where data are in doubt?", tuple(blocks))
 
 
+TOO_FEW_TO_COMPARE = "There are too few of those predicted wrongly, or rightly, for how they differ to be told."
+
+
 def mistakes(material: Material) -> Section:
     """How the missed N+ and the false alarms differ from the others."""
 
@@ -87,8 +90,9 @@ def mistakes(material: Material) -> Section:
             }
             for r in panel.table.dropna(subset=["smd"]).to_dict("records")
         )  # fmt: skip
-        blocks = panel_blocks(panel, id="fig-mistakes")
+        blocks: list[Block] = [Text(panel.sentence), Text(TOO_FEW_TO_COMPARE)]
         if len(shown):
+            blocks = panel_blocks(panel, id="fig-mistakes")
             blocks.append(table(shown, caption="Those predicted wrongly beside those predicted rightly.", folded=True))
         blocks.append(note("Single patients are on the case page, not in this report."))
         return blocks

@@ -1,4 +1,4 @@
-"""What screening left behind, as tables: whom each rule left out where, what to look up, and the rules themselves.
+"""What screening left behind, as tables: whom each rule left out where, what to look up, and the rules.
 
 Everything here is a count over all patients screened: of no patient by name, and of no label or outcome.
 """
@@ -19,7 +19,7 @@ COUNTS = {"n_excluded": "Excluded at each rule, by centre.", "n_undetermined": "
 
 def screened(material: Material) -> list[Block]:
     """The tables that stand behind the flow; none of those whose file the screening did not leave."""
-    return [*_by_centre(material.flow), *_to_look_up(material), *_disagreeing(material), *_rules(material)]
+    return [*_by_centre(material.flow), *_to_look_up(material), *_disagreeing(material)]
 
 
 def _by_centre(flow: pd.DataFrame) -> list[Block]:
@@ -69,14 +69,11 @@ def _disagreeing(material: Material) -> list[Block]:
     ]
 
 
-def _rules(material: Material) -> list[Block]:
-    """The protocol as it was applied."""
-    rules = material.rules
-    if rules.empty:
-        return []
+def protocol_rules(rules: pd.DataFrame) -> Block:
+    """The protocol as it was applied; there is at least one rule."""
     shown = pd.DataFrame({
         "Rule": rules["text"], "Passes if": rules["passes"],
         "Reads": [", ".join(characteristic(name) for name in cell.split(", ") if name) for cell in rules["inputs"]],
         "Source": rules["source"], "Version": rules["version"],
     })  # fmt: skip
-    return [table(shown, caption=f"The {words.plural(len(rules), 'rule')} of the protocol as applied.", folded=True)]
+    return table(shown, caption=f"The {words.plural(len(rules), 'rule')} of the protocol as applied.")

@@ -66,7 +66,29 @@ class Markup:
     kind: ClassVar[str] = "markup"
 
 
-Block = Text | Table | Figure | Verbatim | Markup
+@dataclass(frozen=True)
+class EvidenceRow:
+    """An item of a checklist: what is asked, its status, (anchor, title) of sections, files, and what to do."""
+
+    number: str
+    topic: str
+    asked: str
+    status: str
+    links: tuple[tuple[str, str], ...]
+    files: tuple[str, ...]
+    said: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A checklist as a table with links to the sections that answer it."""
+
+    rows: tuple[EvidenceRow, ...]
+    caption: str
+    kind: ClassVar[str] = "evidence"
+
+
+Block = Text | Table | Figure | Verbatim | Markup | Evidence
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,14 +19,15 @@ SURROGATE = (
 def reference_standard(material: Material) -> Section:
     """How N+ was established, how thoroughly, and who has no label and why."""
     labelled, label = material.labelled, material.study.label
+    sbrt = " SBRT patients have none by design." if (material.patients["arm"] == "sbrt").any() else ""
     blocks: list[Block] = [Text(
         "Reference standard: pathological N after surgery. N+ means pathological N1-N3 in a patient whose nodes looked "
         "clean before treatment; N0 means no metastasis with at least one node examined. Neoadjuvant treatment, NX and "
-        "positive invasive staging leave the label missing. SBRT patients have none by design."
+        f"positive invasive staging leave the label missing.{sbrt}"
     )]  # fmt: skip
     if label.surrogate:
         blocks = [Text(
-            "Reference standard: pathological N after surgery; N+ means N1-N3. SBRT patients have none by design."
+            f"Reference standard: pathological N after surgery; N+ means N1-N3.{sbrt}"
         ), Text(SURROGATE, tone="box")]  # fmt: skip
     if "pathological_n" in labelled:
         stages = labelled["pathological_n"].value_counts().sort_index()

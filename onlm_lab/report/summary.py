@@ -1,25 +1,27 @@
-"""What to know in five lines, each with its n and interval."""
+"""What to know in a few lines, each with its n and interval."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from onlm_lab import analysis, figures
+from onlm_lab.analysis.battery import testing_sets
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
+from onlm_lab.figures.events import upper_first
 from onlm_lab.figures.outcomes import endpoint_words
 from onlm_lab.panels.outcomes import endpoints_of, is_competing
-from onlm_lab.panels.patients import GROUPS, of_arm, of_model, with_predicted_group
+from onlm_lab.panels.patients import GROUPS, first_repeat, of_arm, of_model, with_predicted_group
 from onlm_lab.report import words
 from onlm_lab.report.grouping import SBRT_ENDPOINTS, grouping_of
 from onlm_lab.report.material import Material
 from onlm_lab.results import Estimate
 
 
-def five_lines(material: Material) -> tuple[tuple[str, str], ...]:
-    """(what, sentence): patients, separation, calibration, operating point, the SBRT arm."""
+def summary_lines(material: Material) -> tuple[tuple[str, str], ...]:
+    """(what, sentence): patients, testing, separation, calibration, operating point, the SBRT arm."""
     lines = {
-        "Patients": _patients, "Separation": _separation, "Calibration": _calibration,
+        "Patients": _patients, "Testing": _testing, "Separation": _separation, "Calibration": _calibration,
         "Operating point": _operating_point, "SBRT arm": _sbrt,
     }  # fmt: skip
     found = []
@@ -47,6 +49,20 @@ def _patients(material: Material) -> str:
         f"{screened}{words.plural(len(labelled), 'patient')} with a reference standard, {n_positive:,} of them N+ "
         f"({theme.percent(n_positive / len(labelled)) if len(labelled) else '–'}){sbrt}."
     )
+
+
+def _testing(material: Material) -> str:
+    """In whom the models were tested, and whether in another hospital."""
+    said = []
+    for name, of in testing_sets(first_repeat(material.rows)).items():
+        one = of[(of["model_id"] == material.primary) & of["onlm"].notna()]
+        said.append(f"{words.SPLITS.get(name, name)}, {words.plural(len(one), 'patient')}")
+    if not said:
+        return "No labelled patient was tested."
+    other = "" if any(s.startswith("external") for s in said) else (
+        " No external testing: how the models do in another hospital is not known."
+    )  # fmt: skip
+    return f"{upper_first('; '.join(said))}.{other}"
 
 
 def _separation(material: Material) -> str:

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 from onlm_lab import steps
-from onlm_lab.figures import theme
 from onlm_lab.report import (
+    design,
     event_risks,
+    explanation,
     held_out,
     imaging,
+    measures,
     outcomes,
     participants,
     performance,
+    performance_by_set,
+    predictors,
     provenance,
     robustness,
+    sample_size,
+    specification,
     standard,
+    testing,
     treatments,
 )
+from onlm_lab.report.checklists import checklist_csv, checklist_section
+from onlm_lab.report.evidence import CHECKLISTS, Judgement, judge
 from onlm_lab.report.material import Material, gather
+from onlm_lab.report.page import render
 from onlm_lab.report.section import Section
-from onlm_lab.report.summary import five_lines
+from onlm_lab.report.summary import summary_lines
 from onlm_lab.runs import Run
 
 SECTIONS: tuple[Callable[[Material], Section], ...] = (
-    participants.participants, participants.table_one_section, participants.missing_values,
-    standard.reference_standard, imaging.imaging, provenance.model_specification,
-    performance.discrimination, performance.calibration, performance.doubt, performance.decision,
-    performance.operating_point,
-    performance.subgroups, performance.centres, robustness.fairness, robustness.sensitivity, robustness.mistakes,
-    robustness.associations, held_out.held_out, outcomes.surgery, outcomes.sbrt,
-    event_risks.event_risk, treatments.treatments,
-    provenance.software, provenance.limits,
+    design.design, standard.reference_standard, imaging.imaging, predictors.predictors, participants.missing_values,
+    sample_size.sample_size, specification.model_specification, testing.testing, measures.measures,
+    participants.participants, participants.table_one_section, performance_by_set.performance,
+    performance.discrimination, performance.calibration, performance.operating_point, performance.decision,
+    performance.subgroups, performance.centres, robustness.fairness, held_out.held_out, outcomes.surgery, outcomes.sbrt,
+    robustness.mistakes, provenance.limits,
+    robustness.sensitivity, performance.doubt, robustness.associations, event_risks.event_risk, treatments.treatments,
+    explanation.explanation, provenance.software,
 )  # fmt: skip
 
+CHECKLIST_FILE = "checklist.csv"
 QUESTION = "Predicting occult nodal metastasis in clinical stage I non-small-cell lung cancer"
 SURROGATE_QUESTION = (
     "Predicting nodal metastasis found at surgery, a surrogate of occult metastasis, in resected non-small-cell lung "
@@ -46,7 +56,7 @@ SURROGATE_N_POSITIVE = "cancer in the lymph nodes at surgery (pathological N1-N3
 
 
 def write_report(run: Run, *, work: Path, progress: bool = False) -> Path:
-    """Write `report.html` into the run's folder, whole or not at all.
+    """Write `report.html` into the run's folder, and `checklist.csv` beside it, each whole or not at all.
 
     Args:
         run: a finished run.
@@ -55,38 +65,41 @@ def write_report(run: Run, *, work: Path, progress: bool = False) -> Path:
         progress: show a bar, a step a section.
 
     Returns:
-        The file.
+        The page.
 
     Raises:
         OnlmError: the run has no patients or no predictions.
     """
     out = run.folder / "report.html"
-    steps.write_text(out, render(gather(run, work=work), progress=progress))
+    material = gather(run, work=work)
+    sections = build(material, progress=progress)
+    judged = judge(material, sections=sections)
+    steps.write_text(out, page(material, sections=sections, judged=judged))
+    steps.write_text(run.folder / CHECKLIST_FILE, checklist_csv(judged, page=out.name))
     return out
 
 
-def render(material: Material, *, progress: bool = False) -> str:
-    """The page as text. Every value from data is escaped."""
-    from jinja2 import Environment, StrictUndefined
-    from plotly.offline import get_plotlyjs
+def build(material: Material, *, progress: bool = False) -> list[Section]:
+    """All sections but the checklists, in their order."""
     from tqdm.auto import tqdm
 
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = page.from_string(files("onlm_lab.report").joinpath("template.html").read_text(encoding="utf-8"))
+    return [make(material) for make in tqdm(SECTIONS, desc="report", unit="section", disable=not progress)]
+
+
+def page(material: Material, *, sections: list[Section], judged: list[Judgement]) -> str:
+    """The page as text, the checklists last. Every value from data is escaped."""
     study = material.study
-    return template.render(
+    shown = [*sections, *(checklist_section(name, judged=judged, sections=sections) for name in CHECKLISTS)]
+    return render(
+        shown,
         name=study.name,
         question=SURROGATE_QUESTION if study.label.surrogate else QUESTION,
         mark=material.mark,
         run=material.run.id,
         licence=study.study.licence,
         warnings=_warnings(material),
-        lines=five_lines(material),
+        lines=summary_lines(material),
         n_positive=SURROGATE_N_POSITIVE if study.label.surrogate else N_POSITIVE,
-        sections=[build(material) for build in tqdm(SECTIONS, desc="report", unit="section", disable=not progress)],
-        plotly=get_plotlyjs(),
-        font=theme.FONT,
-        colours={"ink": theme.INK, "quiet": theme.QUIET, "grid": theme.GRID},
     )
 
 

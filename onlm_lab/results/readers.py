@@ -18,11 +18,12 @@ class ReaderComparison:
     `model_minus_alone`: it minus the readers' average without it; both NaN where no risk was given, as what needs a
     second estimate is where there was none.
 
-    `readers`, a row a reader: reader_id; auc_alone, auc_with_model, sensitivity_..., specificity_..., auc_difference,
-    each with _low and _high; p_value (of the difference); auc_method; seconds_alone, seconds_with_model (medians);
-    n_toward, n_away, n_unmoved (second estimates, by whether they went to the truth). `averages`: measure (auc,
-    sensitivity, specificity), kind (alone, with_model, difference, model, model_minus_alone), value, low, high, se, df,
-    p_value, method, note. `threshold`: an estimate from here on is positive; NaN: none was named.
+    `readers`, a row a reader: reader_id; auc_alone, auc_with_model, sensitivity and specificity of both, and
+    auc_difference, each with _low and _high; p_value (of the difference); auc_method; seconds_alone and
+    seconds_with_model (medians); n_toward, n_away, n_unmoved (second estimates, by whether they went to the truth).
+    `averages`: measure (auc, sensitivity, specificity), kind (alone, with_model, difference, model, model_minus_alone),
+    value, low, high, se, df, p_value, method, note. `threshold`: an estimate from here on is positive; NaN where
+    none was named.
     """
 
     auc_alone: Estimate
