@@ -84,8 +84,9 @@ def say_overstated(fit: OneMinusKm, *, death_per_year: float) -> str:
     row = fit.table.iloc[0]
     truth = true_incidence(death_per_year=death_per_year, years=5)
     return (
-        f"By 5 years 1 − Kaplan-Meier reads {row['one_minus_km']:.0%}, the cumulative incidence "
-        f"{row['incidence']:.0%}. Who truly recurs in the nodes in this made-up world: {truth:.0%}."
+        f"By 5 years 1 − Kaplan-Meier reads {theme.percent(row['one_minus_km'])}, the cumulative incidence "
+        f"{theme.percent(row['incidence'])}. Who truly recurs in the nodes in this made-up world: "
+        f"{theme.percent(truth)}."
     )
 
 
@@ -244,8 +245,8 @@ def explore_sbrt(*, seed: int = 1) -> Explorer:
         wrong, truth = (table.set_index("way").loc[way] for way in ("SBRT counted as N0", "the hidden truth"))
         said = (
             f"Counted as N0: AUC {wrong['auc']:.2f}, in truth {truth['auc']:.2f}. N+ found in "
-            f"{wrong['found_fraction']:.0%}, in truth {truth['found_fraction']:.0%}; the model, which is right, seems "
-            f"to expect {1 / wrong['oe_ratio']:.1f} times as many N+ as were found."
+            f"{theme.percent(wrong['found_fraction'])}, in truth {theme.percent(truth['found_fraction'])}; the model, "
+            f"which is right, seems to expect {1 / wrong['oe_ratio']:.1f} times as many N+ as were found."
         )
         figure = figures.plot_roc([analysis.roc(counted(rows, way)) for way in WAYS], mark=theme.MADE_UP)
         return Drawn(figure, said, table)
@@ -265,8 +266,9 @@ def explore_horizon(rows: pd.DataFrame) -> Explorer:
     def draw(years: float) -> Drawn:
         table, share = fates(rows, years=years), recurrence_as_label(rows, years=years)
         said = (
-            f"By {years:g} years: of those with hidden N+ {share['missed_fraction']:.0%} had no recurrence in the "
-            f"nodes; of those who had one {share['false_fraction']:.0%} were truly N0 when treated."
+            f"By {years:g} years: of those with hidden N+ {theme.percent(share['missed_fraction'])} had no "
+            f"recurrence in the nodes; of those who had one {theme.percent(share['false_fraction'])} were truly N0 "
+            "when treated."
         )
         figure = figures.plot_counts(
             table, of="hidden_nodes", series=FATES, title=f"What was seen by {years:g} years?", mark=theme.MADE_UP,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from onlm_lab import analysis
+from onlm_lab import analysis, figures
 from onlm_lab.analysis.log_rank_score import chi_square, log_rank_score
 from onlm_lab.analysis.partial_likelihood import fit_cox
 from onlm_lab.analysis.product_limit import Z95
@@ -81,8 +81,14 @@ def interaction_p(rows: pd.DataFrame) -> float:
     return analysis.interaction(rows, endpoint="os", treatment="treatment", group="subgroup").p_value
 
 
-def plot_fished(table: pd.DataFrame, *, p_interaction: float) -> go.Figure:
-    """A forest of the subgroups; those with P < 0.05 are marked by a word and a bold name."""
+def plot_fished(table: pd.DataFrame, *, p_interaction: float, truth: float = 1.0) -> go.Figure:
+    """A forest of the subgroups; those with P < 0.05 are bold and bear an arrow.
+
+    Args:
+        table: what `fish` returned.
+        p_interaction: what `interaction_p` returned.
+        truth: the true hazard ratio, drawn as a dashed line where it is not 1.
+    """
     lines = []
     for row in table.to_dict("records"):
         caught = row["p_value"] < ALPHA
@@ -97,9 +103,11 @@ def plot_fished(table: pd.DataFrame, *, p_interaction: float) -> go.Figure:
         height=150 + max(22 * len(lines), 60), mark=theme.MADE_UP,
     )  # fmt: skip
     figure.add_vline(x=1, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
+    if truth != 1:
+        figure.add_vline(x=truth, line={"color": theme.STYLES[2].colour, "width": 1.5, "dash": "dash"})
     draw_forest(figure, lines, series=["hazard ratio"], right=230)
     limits = [v for v in [*table["low"], *table["high"]] if np.isfinite(v)]
-    return figure.update_xaxes(title_text="Hazard ratio, new against usual (log scale); truth: 1", type="log",
+    return figure.update_xaxes(title_text=f"Hazard ratio, new against usual (log scale); truth: {truth:g}", type="log",
                                tickvals=log_ticks([1.0, *limits]))  # fmt: skip
 
 
@@ -113,7 +121,7 @@ def say_fished(table: pd.DataFrame, *, p_interaction: float) -> str:
             if len(caught)
             else ""
         )
-        + f"; chance alone gives at least one in {chance_of_any(k):.0%} of such trials."
+        + f"; chance alone gives at least one in {theme.percent(chance_of_any(k))} of such trials."
     )
     after = {m: int((table[f"p_{m}"] < ALPHA).sum()) for m in ("holm", "bh")}
     test = theme.p_value(p_interaction) or "not tested, too few deaths in a subgroup"
@@ -130,7 +138,7 @@ def explore_subgroups() -> Explorer:
 
     controls = [Slider("n_subgroups", "Subgroups", 2, 30, 1, 20),
                 Slider("n", "Patients in the trial", 1200, 8400, 400, 1600),
-                Slider("seed", "Another trial", 1, 40, 1, 1)]  # fmt: skip
+                Slider("seed", "Another trial", 1, 50, 1, 1)]  # fmt: skip
     return Explorer(draw, controls=controls, name="null_subgroups")
 
 
@@ -184,6 +192,21 @@ def some_real(*, n_real: int, ratio: float = 0.5, n: int = 3200, n_subgroups: in
         called = table[column].to_numpy() < ALPHA
         lines.append([rule, int((called & real).sum()), int((called & ~real).sum()), int((~called & real).sum())])
     return pd.DataFrame(lines, columns=["rule", "n_true", "n_false", "n_missed"])
+
+
+def plot_rules(table: pd.DataFrame) -> go.Figure:
+    """Which subgroups each rule calls, the real ones and the others.
+
+    Args:
+        table: what `some_real` returned.
+    """
+    n_real = int(table["n_true"].iloc[0] + table["n_missed"].iloc[0])
+    figure = figures.plot_counts(
+        table, of="rule", series={"n_true": "truly works there", "n_false": "does nothing there"},
+        title="Which subgroups does each rule call?", mark=theme.MADE_UP,
+        subtitle=f"the treatment works in {n_real} subgroups and does nothing in the others",
+    )  # fmt: skip
+    return figure.update_xaxes(title_text="Subgroups called")
 
 
 def _ratio(new: np.ndarray, days: np.ndarray, died: np.ndarray) -> list[float]:

@@ -58,8 +58,8 @@ def explore_shared(*, seed: int = 1) -> Explorer:
         rocs = [analysis.roc(rows) for rows in with_shared_patients(share, seed=seed)]
         test, new = (one.auc.value for one in rocs)
         said = (
-            f"{share:.0%} of the test patients also taught the model by another CT: AUC {test:.2f} on the test "
-            f"patients, {new:.2f} on new ones."
+            f"{theme.percent(share)} of the test patients also taught the model by another CT: AUC {test:.2f} on the "
+            f"test patients, {new:.2f} on new ones."
         )
         return Drawn(figures.plot_roc(rocs, mark=theme.MADE_UP), said)
 
@@ -109,8 +109,8 @@ def plot_thresholds(table: pd.DataFrame, *, n_tested: int) -> go.Figure:
         if measure == "sensitivity + specificity":
             continue
         row = rows.set_index("threshold")
-        points = [Point(*(float(row.loc[name, c]) for c in ("value", "low", "high")), f"{row.loc[name, 'value']:.0%}")
-                  for name in (CHOSEN, BROUGHT)]  # fmt: skip
+        given = [[float(row.loc[name, c]) for c in ("value", "low", "high")] for name in (CHOSEN, BROUGHT)]
+        points = [Point(*three, theme.percent(three[0])) for three in given]
         lines.append(Line(str(measure).capitalize(), points))
     figure = theme.blank(
         title="What does a threshold promise, and what does it keep?", height=280, mark=theme.MADE_UP,
