@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Lesson 4. Leakage: find the planted leak
+# # Lesson 4: Leakage: find the planted leak
 #
 # Everything below is **MADE-UP DATA** from a world whose truth is known. Research use only. About 25 minutes.
 #
@@ -31,13 +31,11 @@ lesson = teaching.Lesson("leakage")
 lesson
 
 # %% [markdown]
-# ## Round 1. Five teams, five AUCs
+# ## Round 1: Five teams, five AUCs
 # Five teams were asked for a model that predicts hidden nodal disease before surgery. This is how they describe it:
 
 # %%
-import pandas as pd
-
-pd.DataFrame({"In their own words": leakage.TEAMS}).style.set_properties(**{"text-align": "left"})
+leakage_sliders.teams_in_words()
 
 # %% [markdown]
 # And this is what they hand in. Nobody lied, and every number was computed correctly.
@@ -63,12 +61,12 @@ leakage_sliders.plot_scores(handed_in)
 # Four of the five fall. Let us find each leak.
 
 # %% [markdown]
-# ## Round 2. The column that knows too much
-# Team B's table, first six patients. Read the columns and ask of each: *when* was it known?
+# ## Round 2: The column that knows too much
+# Team B's table, eight of its patients. Read the columns and ask of each: *when* was it known?
 
 # %%
 team_b = leakage.hand_in("Team B")
-team_b.tested[[*team_b.columns, "onlm"]].head(6)
+team_b.tested[[*team_b.columns, "onlm"]].sample(8, random_state=5)
 
 # %%
 lesson.check("column")
@@ -86,7 +84,7 @@ said = analysis.suspicion(auc, model_id="Team B", predictors=team_b.columns, row
 print(textwrap.fill(said, 110))
 
 # %% [markdown]
-# ## Round 3. A patient on both sides, and features picked too early
+# ## Round 3: A patient on both sides, and features picked too early
 # Team C's forest reaches about 0.7 in new patients. We let some of its test patients also teach it, by another CT.
 
 # %%
@@ -109,6 +107,8 @@ lesson.check("repair_c")
 # onlm_lab also looks for rows that are probably one person (`onlm check` does the same). In Team C's rows:
 
 # %%
+import pandas as pd
+
 from onlm_lab.cohort.duplicates import find_duplicates
 
 team_c = leakage.hand_in("Team C")
@@ -136,7 +136,7 @@ leakage_sliders.explore_picking()
 lesson.check("repair_d")
 
 # %% [markdown]
-# ## Round 4. The hospital, and the threshold
+# ## Round 4: The hospital, and the threshold
 # Team E split by patient, used nothing but the CT, and picked nothing. Look inside each hospital:
 
 # %%

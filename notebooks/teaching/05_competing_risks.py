@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Lesson 5. Competing risks, and why SBRT has no label
+# # Lesson 5: Competing risks, and why SBRT has no label
 #
 # Everything below is **MADE-UP DATA** from a world whose truth is known. Research use only. About 25 minutes.
 #
@@ -31,7 +31,7 @@ lesson = teaching.Lesson("competing")
 lesson
 
 # %% [markdown]
-# ## Round 1. Who dies cannot recur
+# ## Round 1: Who dies cannot recur
 # 2,000 made-up patients after SBRT. The nodes fail at a rate of 6 % a year. Some patients die of something else first.
 # We ask: how many will have a recurrence in the nodes by 5 years?
 
@@ -75,7 +75,7 @@ except OnlmError as refused:
     print(refused)
 
 # %% [markdown]
-# ## Round 2. No look is not a negative
+# ## Round 2: No look is not a negative
 # Now patients after surgery, whose nodes were examined, and patients after SBRT, whose nodes were not. Somebody fills
 # the empty cells of the SBRT patients with N0, "because nothing was found". The model's risks are exactly right here.
 
@@ -122,7 +122,7 @@ figures.plot_intervals(
 lesson.check("age")
 
 # %% [markdown]
-# ## Round 3. Is recurrence in the nodes a label?
+# ## Round 3: Is recurrence in the nodes a label?
 # 1,500 made-up SBRT patients. Only this world knows whose nodes held hidden disease.
 
 # %%
@@ -140,7 +140,7 @@ lesson.reveal("missed", truth=missed, mistakes={"recurred": 1 - missed})
 competing.explore_horizon(sbrt)
 
 # %% [markdown]
-# ## Round 4. What SBRT patients can say
+# ## Round 4: What SBRT patients can say
 # They cannot say whether the model was right about N+. They can say whether a higher risk goes with more recurrence in
 # the nodes, death and other recurrence competing. Nobody needs their hidden label for that.
 

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Lesson 6. Immortal time
+# # Lesson 6: Immortal time
 #
 # Everything below is **MADE-UP DATA** from a world whose truth is known. Research use only. About 25 minutes.
 #
@@ -32,7 +32,7 @@ lesson = teaching.Lesson("immortal")
 lesson
 
 # %% [markdown]
-# ## Round 1. Treated or not, counted from surgery
+# ## Round 1: Treated or not, counted from surgery
 # 600 made-up patients found N+ at surgery. Six of ten are to have adjuvant treatment, which begins 120 days after
 # surgery on average, sooner in some and later in others.
 
@@ -67,7 +67,7 @@ lesson.check("before", mistakes={"early": early["n_events"], "early_treated": ea
 lesson.check("why")
 
 # %% [markdown]
-# ## Round 2. Let them wait longer
+# ## Round 2: Let them wait longer
 # The same patients, who live exactly as long. Only the treatment begins later.
 
 # %%
@@ -80,7 +80,7 @@ for days in (10, 60, 120, 240):
 lesson.reveal("longer")
 
 # %% [markdown]
-# ## Round 3. Start the clock when the treatment is known
+# ## Round 3: Start the clock when the treatment is known
 # On day 180 we look who is alive and free of recurrence. Treated is who has begun by then, and we count from there.
 
 # %%
@@ -106,7 +106,7 @@ immortal.explore_waiting(seed=2)
 lesson.check("left_out")
 
 # %% [markdown]
-# ## Round 4. Five ways to compare the same patients
+# ## Round 4: Five ways to compare the same patients
 # All five are found in papers. The truth is 1 in each.
 
 # %%

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Lesson 7. Subgroup fishing: twenty null subgroups
+# # Lesson 7: Subgroup fishing: twenty null subgroups
 #
 # Everything below is **MADE-UP DATA** from a world whose truth is known. Research use only. About 20 minutes.
 #
@@ -32,7 +32,7 @@ lesson = teaching.Lesson("fishing")
 lesson
 
 # %% [markdown]
-# ## Round 1. How many trials have something to show?
+# ## Round 1: How many trials have something to show?
 
 # %%
 lesson.predict("any")
@@ -56,7 +56,7 @@ print(fishing.say_fished(fished, p_interaction=fishing.interaction_p(rows)))
 lesson.check("write")
 
 # %% [markdown]
-# ## Round 2. Would a larger trial help?
+# ## Round 2: Would a larger trial help?
 
 # %%
 lesson.predict("larger")
@@ -74,7 +74,7 @@ lesson.reveal("larger")
 fishing.explore_subgroups()
 
 # %% [markdown]
-# ## Round 3. "It works here and not there"
+# ## Round 3: "It works here and not there"
 # A trial in which the treatment truly works, and works alike (hazard ratio 0.7) in a large and in a small subgroup.
 
 # %%
@@ -91,7 +91,7 @@ lesson.reveal("one_sided")
 lesson.check("test")
 
 # %% [markdown]
-# ## Round 4. What Holm and Benjamini-Hochberg do
+# ## Round 4: What Holm and Benjamini-Hochberg do
 # Back to the trial without effect. The five smallest P values, before and after:
 
 # %%

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
+from pandas.io.formats.style import Styler
 
 from onlm_lab import analysis, figures
 from onlm_lab.figures import theme
 from onlm_lab.figures.forest import Line, Point, draw_forest
+from onlm_lab.results import Roc
 from onlm_lab.teaching.explorer import Drawn, Explorer
 from onlm_lab.teaching.leakage import (
     BROUGHT,
@@ -17,11 +19,19 @@ from onlm_lab.teaching.leakage import (
     N_KEPT,
     N_NEW,
     NEW,
+    TEAMS,
     chosen_thresholds,
     with_picked_features,
     with_shared_patients,
 )
 from onlm_lab.teaching.sliders import Slider
+
+
+def teams_in_words() -> Styler:
+    """How the five teams describe their work, as a table to read."""
+    left = [{"selector": "th", "props": "text-align: left; white-space: nowrap"}]
+    table = pd.DataFrame({"In their own words": TEAMS})
+    return table.style.set_properties(**{"text-align": "left"}).set_table_styles(left)
 
 
 def plot_scores(table: pd.DataFrame, *, revealed: bool = True) -> go.Figure:
@@ -47,8 +57,7 @@ def plot_scores(table: pd.DataFrame, *, revealed: bool = True) -> go.Figure:
     figure.add_vline(x=0.5, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
     draw_forest(figure, lines, series=series, right=150)
     figure.update_xaxes(title_text="AUC (0.5: no better than chance)", range=[0.35, 1.02])
-    figure.update_layout(margin={"b": 84})
-    return figure
+    return figure.update_layout(margin={"b": 84 if revealed else 52})
 
 
 def explore_shared(*, seed: int = 1) -> Explorer:
@@ -61,7 +70,7 @@ def explore_shared(*, seed: int = 1) -> Explorer:
             f"{theme.percent(share)} of the test patients also taught the model by another CT: AUC {test:.2f} on the "
             f"test patients, {new:.2f} on new ones."
         )
-        return Drawn(figures.plot_roc(rocs, mark=theme.MADE_UP), said)
+        return Drawn(figures.plot_roc(rocs, mark=theme.MADE_UP), said, _areas(rocs))
 
     share = Slider("share", "Test patients who also taught the model", 0, 1, 0.1, 0, unit="%")
     return Explorer(draw, controls=[share], name="shared_patients")
@@ -77,7 +86,7 @@ def explore_picking() -> Explorer:
             f"Ten of {n_features:.0f} features without meaning: AUC {before:.2f} where they were picked before the "
             f"split, {within:.2f} where each fold picked its own. The truth is 0.50."
         )
-        return Drawn(figures.plot_roc(rocs, mark=theme.MADE_UP), said)
+        return Drawn(figures.plot_roc(rocs, mark=theme.MADE_UP), said, _areas(rocs))
 
     controls = [Slider("n_features", "Features to pick ten from", N_KEPT, MOST_FEATURES, 10, N_KEPT),
                 Slider("seed", "Another 120 patients", 1, 20, 1, 1)]  # fmt: skip
@@ -119,3 +128,9 @@ def plot_thresholds(table: pd.DataFrame, *, n_tested: int) -> go.Figure:
     draw_forest(figure, lines, series=[CHOSEN, BROUGHT], right=80)
     figure.update_xaxes(title_text="Sensitivity, specificity (%)", tickformat=".0%", range=[0.2, 1.02])
     return figure.update_layout(margin={"b": 84})
+
+
+def _areas(rocs: list[Roc]) -> pd.DataFrame:
+    """The AUC of each, for the table behind the curves."""
+    lines = [[one.model_id, one.auc.value, one.auc.low, one.auc.high, one.n] for one in rocs]
+    return pd.DataFrame(lines, columns=["tested", "auc", "low", "high", "n"])
