@@ -21,7 +21,9 @@
 # **What you need to know.** An AUC of 0.5 is chance, 1 is perfect (lesson 1). A model is taught on some patients and
 # tested on others. N+ means that the pathologist found cancer in lymph nodes that looked clean.
 #
-# Four rounds: predict, run, move a slider, check. Your answers stay beside this notebook.
+# **How a lesson goes.** Four rounds, each: *predict*, run the next cell (Shift+Enter), *move* a slider, *check
+# yourself*. Do not run everything at once: a prediction made after the answer teaches little. Your answers stay beside
+# this notebook.
 
 # %%
 from onlm_lab import teaching
@@ -75,13 +77,11 @@ lesson.check("column")
 # onlm_lab looks for it by itself. An AUC above 0.95 is a reason to look for a leak, and each column is tried alone:
 
 # %%
-import textwrap
-
 from onlm_lab import analysis
+from onlm_lab.teaching.lesson import Sentence
 
 auc = analysis.roc(team_b.tested).auc
-said = analysis.suspicion(auc, model_id="Team B", predictors=team_b.columns, rows=team_b.tested)
-print(textwrap.fill(said, 110))
+Sentence(analysis.suspicion(auc, model_id="Team B", predictors=team_b.columns, rows=team_b.tested))
 
 # %% [markdown]
 # ## Round 3: A patient on both sides, and features picked too early
@@ -95,7 +95,7 @@ test, new = (analysis.roc(rows).auc.value for rows in leakage.with_shared_patien
 lesson.reveal("shared", truth=test, mistakes={"new": new})
 
 # %% [markdown]
-# Move the slider from 0 to 100 %. Which of the two curves moves?
+# **Move** the slider from 0 to 100 %. Which of the two curves moves?
 
 # %%
 leakage_sliders.explore_shared()
@@ -127,7 +127,7 @@ before, within = (analysis.roc(rows).auc.value for rows in leakage.with_picked_f
 lesson.reveal("noise", truth="high" if before > 0.75 else "little" if before > 0.55 else "half")
 
 # %% [markdown]
-# Move the number of features, then draw other patients. Only one of the two curves stays near the diagonal.
+# **Move** the number of features, then draw other patients. Only one of the two curves stays near the diagonal.
 
 # %%
 leakage_sliders.explore_picking()

@@ -21,7 +21,9 @@
 # **What you need to know.** Kaplan-Meier curves and censoring. N+ means that the pathologist found cancer in lymph
 # nodes that looked clean; after SBRT no nodes are taken out, so there is no pathologist's answer.
 #
-# Four rounds: predict, run, move a slider, check. Your answers stay beside this notebook.
+# **How a lesson goes.** Four rounds, each: *predict*, run the next cell (Shift+Enter), *move* a slider, *check
+# yourself*. Do not run everything at once: a prediction made after the answer teaches little. Your answers stay beside
+# this notebook.
 
 # %%
 from onlm_lab import teaching
@@ -40,11 +42,10 @@ lesson.predict("deaths")
 
 # %% [markdown]
 # Solid: the cumulative incidence (Aalen and Johansen). Dotted: 1 − Kaplan-Meier, deaths counted as lost to follow-up.
-# Move the rate of death up from 0, slowly.
+# **Move** the rate of death up from 0, slowly.
 
 # %%
-explorer = competing.explore_death()
-explorer
+competing.explore_death()
 
 # %%
 for rate in (0.0, 0.1, 0.2, 0.4):
@@ -68,11 +69,13 @@ lesson.check("dead")
 # %%
 from onlm_lab import analysis
 from onlm_lab.errors import OnlmError
+from onlm_lab.teaching.lesson import Sentence
 
 try:
     analysis.kaplan_meier(competing.draw_sbrt(100, death_per_year=0.1, seed=1), endpoint="regional")
 except OnlmError as refused:
-    print(refused)
+    said = Sentence(str(refused))
+said
 
 # %% [markdown]
 # ## Round 2: No look is not a negative
@@ -86,6 +89,9 @@ lesson.predict("share")
 table = competing.sbrt_as_negative(0.5).set_index("way")
 lesson.reveal("share", truth=table.loc["SBRT counted as N0", "found_fraction"])
 
+# %% [markdown]
+# In the next table oe_ratio is the number of N+ found over the number that the model expects: 1 is right.
+
 # %%
 table[["n", "n_positive", "found_fraction", "expected_fraction", "oe_ratio"]].round(2)
 
@@ -93,7 +99,7 @@ table[["n", "n_positive", "found_fraction", "expected_fraction", "oe_ratio"]].ro
 lesson.predict("direction")
 
 # %% [markdown]
-# Move the share of SBRT. Then change who is given SBRT, and watch the dashed curve ("SBRT counted as N0").
+# **Move** the share of SBRT. Then change who is given SBRT, and watch the dashed curve ("SBRT counted as N0").
 
 # %%
 competing.explore_sbrt()
@@ -110,13 +116,7 @@ lesson.reveal("direction")
 # taught on rows counted in three ways:
 
 # %%
-from onlm_lab import figures
-
-odds = competing.odds_by_age(competing.draw_both_arms(3000, share_sbrt=0.4, seed=1))
-figures.plot_intervals(
-    odds, of="way", value="odds_ratio", low="low", high="high", line=1, mark="MADE-UP DATA",
-    title="What does the model learn of age?", axis="Odds ratio of N+ for ten years more; truth: 1",
-)  # fmt: skip
+competing.plot_ages(competing.odds_by_age(competing.draw_both_arms(3000, share_sbrt=0.4, seed=1)))
 
 # %%
 lesson.check("age")
@@ -134,7 +134,7 @@ missed = competing.recurrence_as_label(sbrt, years=2)["missed_fraction"]
 lesson.reveal("missed", truth=missed, mistakes={"recurred": 1 - missed})
 
 # %% [markdown]
-# Wait longer: move the year. Does the wrong label become a right one?
+# **Move** the year: wait longer. Does the wrong label become a right one?
 
 # %%
 competing.explore_horizon(sbrt)
@@ -145,6 +145,8 @@ competing.explore_horizon(sbrt)
 # the nodes, death and other recurrence competing. Nobody needs their hidden label for that.
 
 # %%
+from onlm_lab import figures
+
 curves = analysis.cumulative_incidence(sbrt, endpoint="regional", by="predicted_group")
 figures.plot_incidence(curves, who="SBRT", until_days=5 * 365.25, mark="MADE-UP DATA")
 

@@ -22,7 +22,11 @@
 # The endpoint is recurrence or death, whichever comes first.
 #
 # In this world adjuvant treatment **changes nothing**: the true hazard ratio is 1, and who is to be treated is drawn by
-# lot at surgery. Whoever finds an effect has found a mistake. Your answers stay beside this notebook.
+# lot at surgery. Whoever finds an effect has found a mistake.
+#
+# **How a lesson goes.** Four rounds, each: *predict*, run the next cell (Shift+Enter), *move* a slider, *check
+# yourself*. Do not run everything at once: a prediction made after the answer teaches little. Your answers stay beside
+# this notebook.
 
 # %%
 from onlm_lab import teaching
@@ -42,18 +46,18 @@ lesson.predict("naive")
 # %%
 from onlm_lab import analysis, figures
 
-rows = immortal.draw_patients(waiting_days=120, seed=2)
+rows = immortal.draw_patients(waiting_days=120, seed=20)
 naive = analysis.cox(rows, endpoint="rfs", covariates=["adjuvant"]).table.iloc[0]
 print(f"Hazard ratio {naive.hr:.2f} ({naive.low:.2f} to {naive.high:.2f}), P = {naive.p_value:.2g}")
 lesson.reveal("naive")
 
 # %% [markdown]
-# A journal would print it. And the treatment does nothing at all. What went wrong?
+# It looks like a finding. And the treatment does nothing at all. What went wrong?
 
 # %% [markdown]
 # ## Look at the patients
-# A bar a patient, from surgery on. Striped: waiting for treatment. A cross: recurrence or death. Look for a cross on a
-# striped part.
+# A bar a patient, from surgery on. A cross: recurrence or death. Look for a cross on a striped part (waiting for
+# treatment). Then look at the crossed bars: these patients were to be treated as well.
 
 # %%
 immortal.plot_waiting(rows)
@@ -75,7 +79,7 @@ lesson.predict("longer")
 
 # %%
 for days in (10, 60, 120, 240):
-    ratio = immortal.naive_ratio(immortal.draw_patients(waiting_days=days, seed=2))
+    ratio = immortal.naive_ratio(immortal.draw_patients(waiting_days=days, seed=20))
     print(f"Treatment begins after {days:3d} days on average: hazard ratio counted from surgery {ratio:.2f}")
 lesson.reveal("longer")
 
@@ -96,11 +100,11 @@ lesson.reveal("landmark", truth=side)
 figures.plot_landmark(found, who="found N+ at surgery", mark="MADE-UP DATA")
 
 # %% [markdown]
-# Now move both sliders. The upper line follows the waiting time; where does the lower one stay? Try a landmark so early
+# **Move** both sliders. The upper line follows the waiting time; where does the lower one stay? Try a landmark so early
 # that hardly anybody has begun, and one so late that few are left: what becomes of the interval?
 
 # %%
-immortal.explore_waiting(seed=2)
+immortal.explore_waiting(seed=20)
 
 # %%
 lesson.check("left_out")
@@ -121,11 +125,13 @@ lesson.check("fair")
 
 # %%
 from onlm_lab.errors import OnlmError
+from onlm_lab.teaching.lesson import Sentence
 
 try:
     analysis.compare_treatments(rows, endpoint="rfs", treatment="adjuvant", horizon_days=1095)
 except OnlmError as refused:
-    print(refused)
+    said = Sentence(str(refused))
+said
 
 # %% [markdown]
 # One made-up world is one throw of the dice. Twenty more, each with its own patients:

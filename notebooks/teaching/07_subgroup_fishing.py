@@ -22,11 +22,16 @@
 # when there is no effect.
 #
 # A randomised trial of a new treatment that **does nothing**. The subgroups are made of the last two digits of a record
-# number, so that no biology can be behind them. Your answers stay beside this notebook.
+# number, so that no biology can be behind them.
+#
+# **How a lesson goes.** Four rounds, each: *predict*, run the next cell (Shift+Enter), *move* a slider, *check
+# yourself*. Do not run everything at once: a prediction made after the answer teaches little. Your answers stay beside
+# this notebook.
 
 # %%
 from onlm_lab import teaching
 from onlm_lab.teaching import fishing
+from onlm_lab.teaching.lesson import Sentence
 
 lesson = teaching.Lesson("fishing")
 lesson
@@ -52,7 +57,9 @@ fished = fishing.fish(rows)
 fishing.plot_fished(fished, p_interaction=fishing.interaction_p(rows))
 
 # %%
-print(fishing.say_fished(fished, p_interaction=fishing.interaction_p(rows)))
+Sentence(fishing.say_fished(fished, p_interaction=fishing.interaction_p(rows)))
+
+# %%
 lesson.check("write")
 
 # %% [markdown]
@@ -67,8 +74,8 @@ print(f"At least one P < 0.05 in {small:.0%} of small trials and in {large:.0%} 
 lesson.reveal("larger")
 
 # %% [markdown]
-# Cast the net yourself. Take other trials first (the last slider), some have a catch and some have none. Then change
-# the number of subgroups and the number of patients. What becomes of the hazard ratios that are caught?
+# **Move** and cast the net yourself. Take other trials first (the last slider): some have a catch and some have none.
+# Then change the number of subgroups and the number of patients. What becomes of the hazard ratios that are caught?
 
 # %%
 fishing.explore_subgroups()
@@ -81,7 +88,7 @@ fishing.explore_subgroups()
 lesson.predict("one_sided")
 
 # %%
-alike = fishing.two_sizes(seed=2)
+alike = fishing.two_sizes(seed=1)
 fishing.plot_fished(fishing.fish(alike), p_interaction=fishing.interaction_p(alike), truth=0.7)
 
 # %%

@@ -175,6 +175,15 @@ def odds_by_age(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["way", "odds_ratio", "low", "high"])
 
 
+def plot_ages(table: pd.DataFrame) -> go.Figure:
+    """What a model would learn of age in each way of counting: `odds_by_age` with its intervals."""
+    return figures.plot_intervals(
+        table, of="way", value="odds_ratio", low="low", high="high", line=1, mark=theme.MADE_UP,
+        title="What does the model learn of age?", axis="Odds ratio of N+ for ten years more",
+        subtitle="beside the risk itself; 95 % interval; dotted: the truth, age says nothing",
+    )  # fmt: skip
+
+
 def draw_by_nodes(n: int, *, seed: int) -> pd.DataFrame:
     """Made-up SBRT patients with the hidden state of their nodes, a predicted risk, and recurrence in the nodes.
 

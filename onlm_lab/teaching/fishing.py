@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from threadpoolctl import threadpool_limits
 
 from onlm_lab import analysis, figures
 from onlm_lab.analysis.log_rank_score import chi_square, log_rank_score
@@ -78,7 +79,8 @@ def fish(rows: pd.DataFrame) -> pd.DataFrame:
 
 def interaction_p(rows: pd.DataFrame) -> float:
     """One test of whether the treatment's hazard ratio differs between the subgroups at all."""
-    return analysis.interaction(rows, endpoint="os", treatment="treatment", group="subgroup").p_value
+    with threadpool_limits(limits=1):  # the matrices are small, and a class shares a host
+        return analysis.interaction(rows, endpoint="os", treatment="treatment", group="subgroup").p_value
 
 
 def plot_fished(table: pd.DataFrame, *, p_interaction: float, truth: float = 1.0) -> go.Figure:

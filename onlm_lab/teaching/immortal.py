@@ -24,7 +24,8 @@ PLANNED_FRACTION = 0.6
 N_PATIENTS, N_SHOWN = 600, 24
 LANDMARK_DAYS = 180.0
 COURSE_DAYS = 120
-NEVER, WAITING, TREATED = "never treated", "waiting for treatment", "treated"
+NOT_PLANNED, TOO_LATE = "not planned", "planned, but the event came first: counts as untreated"
+WAITING, TREATED = "waiting for treatment", "treated"
 
 
 def draw_patients(n: int = N_PATIENTS, *, waiting_days: float, seed: int) -> pd.DataFrame:
@@ -136,23 +137,27 @@ def plot_ways(table: pd.DataFrame) -> go.Figure:
 
 
 def plot_waiting(rows: pd.DataFrame, *, until_days: float = 730.0) -> go.Figure:
-    """A bar a patient from surgery on: waiting, treated, never treated; a cross where recurrence or death came.
+    """A bar a patient from surgery on: waiting, treated, or never treated; a cross where recurrence or death came.
 
     Args:
         rows: of `draw_patients`; the first 24 are drawn, the treated above.
         until_days: where the axis ends.
     """
-    few = rows.head(N_SHOWN).sort_values(["adjuvant", "rfs_days"], kind="stable", ignore_index=True)
+    few = rows.head(N_SHOWN).sort_values(["adjuvant", "planned", "rfs_days"], kind="stable", ignore_index=True)
     start = few["adjuvant_start_days"].to_numpy(float)
     last = np.minimum(few["rfs_days"].to_numpy(float), until_days)
-    given = few["adjuvant"].to_numpy() == 1
+    given, planned = (few[c].to_numpy() == 1 for c in ("adjuvant", "planned"))
     waited = np.where(given, np.minimum(start, last), 0)
     layout = theme.layout_of(
-        title="Who can die before treatment begins?", mark=theme.MADE_UP, height=460,
+        title="Who can die before treatment begins?", mark=theme.MADE_UP, height=490,
         subtitle=f"{len(few)} of {len(rows):,} patients from the day of surgery; a cross: recurrence or death",
     )  # fmt: skip
-    bars = ((NEVER, np.where(given, 0, last), 0, theme.STYLES[0], ""), (WAITING, waited, 0, theme.STYLES[1], "/"),
-            (TREATED, np.where(given, last - waited, 0), waited, theme.STYLES[2], ""))  # fmt: skip
+    bars = (
+        (WAITING, waited, 0, theme.STYLES[1], "/"),
+        (TREATED, np.where(given, last - waited, 0), waited, theme.STYLES[2], ""),
+        (TOO_LATE, np.where(planned & ~given, last, 0), 0, theme.STYLES[3], "x"),
+        (NOT_PLANNED, np.where(planned, 0, last), 0, theme.STYLES[0], ""),
+    )
     data = [{
         "type": "bar", "orientation": "h", "y": list(range(len(few))), "x": length, "base": base, "name": name,
         "marker": {"color": style.colour, "pattern": {"shape": pattern}}, "width": 0.66,
@@ -163,7 +168,7 @@ def plot_waiting(rows: pd.DataFrame, *, until_days: float = 730.0) -> go.Figure:
         "type": "scatter", "mode": "markers", "x": last[over], "y": np.flatnonzero(over), "name": "recurrence or death",
         "marker": {"symbol": "x", "size": 8, "color": theme.INK}, "hovertemplate": "day %{x:.0f}<extra></extra>",
     })  # fmt: skip
-    layout["barmode"], layout["margin"] = "overlay", layout["margin"] | {"b": 84}
+    layout["barmode"], layout["margin"] = "overlay", layout["margin"] | {"b": 104}
     layout["xaxis"] = theme.axis_of(title="Days since surgery", range=[0, 1.02 * until_days])
     layout["yaxis"] = theme.axis_of(title="Patients", showticklabels=False, ticks="", range=[-0.8, len(few) - 0.2])
     return go.Figure(data=data, layout=layout)

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from onlm_lab import analysis
 
@@ -291,7 +292,9 @@ def _logistic(x: np.ndarray, onlm: np.ndarray, other: np.ndarray) -> np.ndarray:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression()).fit(x, onlm).predict_proba(other)[:, 1]
+    with threadpool_limits(limits=1):  # the matrices are small, and a class shares a host
+        model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
+        return model.fit(x, onlm).predict_proba(other)[:, 1]
 
 
 def _most_different(features: np.ndarray, onlm: np.ndarray) -> np.ndarray:
