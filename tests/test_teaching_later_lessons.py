@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -364,6 +365,31 @@ def test_too_few_deaths_are_said_and_not_made_into_a_number():
     assert "interaction not tested" in figure.layout.title.subtitle.text
 
 
+def test_the_teachers_notes_say_the_numbers_that_the_class_will_see():
+    notes = " ".join((Path(__file__).parents[1] / "docs" / "teaching_later_lessons.md").read_text("utf-8").split())
+    table = leakage.scores().pivot(index="team", columns="where", values="auc")
+    for team, row in table.iterrows():
+        assert f"| {team[-1]} | {row[leakage.HANDED_IN]:.2f} | {row[leakage.NEW]:.2f} |" in notes
+    test, _ = (analysis.roc(rows).auc.value for rows in leakage.with_shared_patients(0.5))
+    assert f"shared: {test:.2f} ({test - 0.05:.2f} to {test + 0.05:.2f} counts" in notes
+    truths = [competing.true_incidence(death_per_year=rate, years=5) for rate in (0, 0.1, 0.2, 0.4)]
+    said_truths = re.search(r"truly (\d+) % .*? (\d+) % at deaths .*? (\d+) % at 20 %, (\d+) % at 40 %", notes).groups()
+    assert [round(100 * one) for one in truths] == [int(one) for one in said_truths]
+    areas = [competing.sbrt_as_negative(0.4, to_whom=w).set_index("way")["auc"].iloc[1] for w in competing.TO_WHOM]
+    assert "{:.2f} (SBRT given alike), {:.2f} (more often at low risk), {:.2f} (more".format(*areas) in notes
+    sbrt = competing.draw_by_nodes(1500, seed=1)
+    two, five = (competing.recurrence_as_label(sbrt, years=y) for y in (2, 5))
+    assert f"{two['missed_fraction']:.0%} of hidden".replace("%", " %") in notes
+    assert f"{five['missed_fraction']:.0%} by 5 years, and {five['false_fraction']:.0%} of".replace("%", " %") in notes
+    rows = immortal.effect(immortal.draw_patients(waiting_days=120, seed=20)).table.itertuples()
+    naive, fair = (f"{row.hr:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rows)
+    assert f"hazard ratio is {naive}; from day 180 it is {fair}" in notes
+    rows = fishing.draw_trial(seed=46)
+    caught = fishing.fish(rows).nsmallest(1, "p_value").iloc[0]
+    found = f"hazard ratio of {caught['hr']:.2f}, P = {caught['p_value']:.3f}; after Holm {caught['p_holm']:.2f}"
+    assert f"{found}; the interaction test has P = {fishing.interaction_p(rows):.2f}" in notes
+
+
 def marked(cells):
     return all(any(a["text"] == "MADE-UP DATA" for a in f["layout"]["annotations"]) for f in drawn(cells))
 
@@ -384,7 +410,7 @@ def test_the_leakage_lesson_runs_and_finds_the_planted_leaks(tmp_path):
 def test_the_competing_risks_lesson_runs_and_its_numbers_go_the_way_it_says(tmp_path):
     cells = executed("teaching/05_competing_risks.py", folder=tmp_path)
     text = said(cells)
-    read = re.findall(r"Kaplan-Meier reads (\d+)\s%, the cumulative incidence (\d+)\s%.*?: (\d+)\s%", text)
+    read = re.findall(r"a year: 1 − Kaplan-Meier (\d+)%, cumulative incidence (\d+)%, truth (\d+)%", text)
     km, incidence, truth = ([int(v) for v in column] for column in zip(*read, strict=True))
     assert max(km) - min(km) <= 3 and incidence == sorted(incidence, reverse=True) and incidence[-1] < 16
     assert max(abs(a - b) for a, b in zip(incidence, truth, strict=True)) <= 2

@@ -49,8 +49,10 @@ competing.explore_death()
 
 # %%
 for rate in (0.0, 0.1, 0.2, 0.4):
-    fit = competing.overstated(rate)
-    print(f"Deaths {rate:.0%} a year. {competing.say_overstated(fit, death_per_year=rate)}")
+    row = competing.overstated(rate).table.iloc[0]
+    truth = competing.true_incidence(death_per_year=rate, years=5)
+    read = f"1 − Kaplan-Meier {row['one_minus_km']:.0%}, cumulative incidence {row['incidence']:.0%}"
+    print(f"Deaths {rate:.0%} a year: {read}, truth {truth:.0%}")
 lesson.reveal("deaths")
 
 # %% [markdown]

@@ -77,9 +77,9 @@ def say_effect(found: LandmarkEffect) -> str:
     covers = "covers" if fair["low"] <= 1 <= fair["high"] else "does not cover"
     return (
         f"Counted from surgery: {naive['hr']:.2f}, {clear}. Counted from day {fair['day']:.0f}: {fair['hr']:.2f} "
-        f"({fair['low']:.2f} to {fair['high']:.2f}), which {covers} the truth, 1. {int(fair['n_left_out'])} of "
-        f"{found.n} patients had relapsed, died or left before that day; {int(fair['n_later'])} were treated after it "
-        "and count as not treated."
+        f"({fair['low']:.2f} to {fair['high']:.2f}), which {covers} 1, the truth. Of {found.n} patients "
+        f"{int(fair['n_left_out'])} had relapsed, died or left before that day, and {int(fair['n_later'])} were "
+        "treated after it and count as not treated."
     )
 
 
