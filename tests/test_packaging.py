@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_SHIPPED = (".gitignore",)
+
 
 
 def tracked() -> set[str]:
@@ -65,7 +65,7 @@ def test_the_wheel_has_the_dashboards_and_every_notebook(built):
 def test_the_sdist_has_every_file_that_git_knows(built):
     with tarfile.open(built["sdist"]) as sdist:
         names = {str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in sdist.getnames()}
-    assert sorted(tracked() - names - set(NOT_SHIPPED)) == []
+    assert sorted(tracked() - names) == []
     assert [name for name in names if "coverage.json" in name or name.endswith((".pyc", ".part"))] == []
 
 
