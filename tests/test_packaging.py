@@ -15,7 +15,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-
 def tracked() -> set[str]:
     """The files that git knows; of a folder that git does not know, why there are none."""
     done = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True)
