@@ -266,7 +266,8 @@ pd.crosstab(examined, hidden["onlm"].map({1: "called N+", 0: "called N0"}))
 
 # %% [markdown]
 # A model is taught that such patients are N0, and is called wrong where it is right. How many nodes an N0 wants is your
-# decision: `[label] min_nodes` has no default, and the analyses show the results with and without the doubtful.
+# decision: `[label] min_nodes` has no default; once it is set, the analyses show the results with and without the
+# doubtful.
 
 # %% [markdown]
 # ## Who are they? Table 1
@@ -287,10 +288,10 @@ panels.baseline_table(labelled, by="onlm", columns=shown)
 from onlm_lab import figures
 from onlm_lab.cohort import missing_by
 
-predictors = ["cea_ng_ml", "suv_max", "smoking", "kps", "solid_diameter_mm", "central_location"]
+predictors = ["cea_ng_ml", "suv_max", "smoking", "pack_years", "kps", "central_location"]
 missing = missing_by(eligible, by="centre", columns=predictors)
-everywhere = missing[missing["group"] == "all"].set_index("column")["fraction"]
-print(f"CEA is missing in {everywhere['cea_ng_ml']:.0%} of the eligible patients, SUVmax in {everywhere['suv_max']:.0%}.")
+share = missing[missing["group"] == "all"].set_index("column")["fraction"]
+print(f"CEA is missing in {share['cea_ng_ml']:.0%} of the eligible patients, SUVmax in {share['suv_max']:.0%}.")
 figures.plot_missing(missing, mark=MADE_UP)
 
 # %% [markdown]
@@ -304,7 +305,7 @@ from onlm_lab import analysis
 n, n_events = len(labelled), int(labelled["onlm"].sum())
 size = analysis.sample_size_binary(n_parameters=12, prevalence=n_events / n, c_statistic=0.75, n=n, n_events=n_events)
 print(size.sentence)
-size.criteria[["means", "n", "n_events"]]
+size.criteria[["means", "n", "n_events"]].round(0)
 
 # %% [markdown]
 # What to say: so many were screened, so many were eligible, so many have a label, and the study is this far from the

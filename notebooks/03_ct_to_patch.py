@@ -219,7 +219,8 @@ read_csv(folder / "work" / "image_disagreements.csv").drop(columns="matters")
 
 # %% [markdown]
 # Our patient: the solid part is 10 mm in truth, yet the CT cannot tell it from the rest. In slices of 4 mm the edge of
-# a small tumour is a mixture of tumour and lung, and no cut in HU brings back what the slice has blurred.
+# a small tumour is a mixture of tumour and lung, and none of the usual cuts in HU brings back what the slice has
+# blurred.
 
 # %% [markdown]
 # ## Are the diameters right?
@@ -230,21 +231,25 @@ prepared = read_csv(folder / "work" / "prepared.csv").set_index("patient_id")
 truth = read_csv(folder / "truth.csv").set_index("patient_id")
 sizes = prepared.join(truth).dropna(subset=["ct_longest_axial_mm"])
 over = sizes["ct_longest_axial_mm"] - sizes["true_total_diameter_mm"]
-print(f"{len(sizes)} contours: measured minus painted, median {over.median():+.1f} mm ({over.min():+.1f} to {over.max():+.1f}).")
+low, middle, high = over.quantile([0, 0.5, 1])
+print(f"{len(sizes)} contours: measured minus painted {low:+.1f} to {high:+.1f} mm, median {middle:+.1f}.")
 print(f"{prepared['ct_longest_axial_mm'].isna().sum()} patients have a point only: where, but not how large.")
 
 # %%
 import plotly.express as px
 
-painted, measured = "painted (mm)", "measured on the CT (mm)"
-shown = sizes.rename(columns={"true_total_diameter_mm": painted, "ct_longest_axial_mm": measured, "thickness_mm": "slice (mm)"})
-title = f"{MADE_UP}: is the longest diameter measured right?"
-points = px.scatter(shown, x=painted, y=measured, color="slice (mm)", title=title, width=600, height=450)
+from onlm_lab.figures.theme import dress
+
+said = {"true_total_diameter_mm": "painted (mm)", "ct_longest_axial_mm": "measured on the CT (mm)", "model": "scanner"}
+shown = sizes.rename(columns=said)
+points = px.scatter(shown, x="painted (mm)", y="measured on the CT (mm)", color="scanner", symbol="scanner")
 points.add_shape(type="line", x0=8, y0=8, x1=36, y1=36, line_dash="dot")
+dress(points, title="Is the longest diameter measured right?", subtitle="dotted: as painted", mark=MADE_UP)
+points
 
 # %% [markdown]
-# A little too long, on every scanner: voxels at the edge of a contour count whole. That is not nothing at a limit such
-# as 20 or 30 mm.
+# A little too long, on every scanner, by about the width of a pixel. That is not nothing at a limit such as 20 or 30
+# mm.
 
 # %% [markdown]
 # ## Look through them before you train
