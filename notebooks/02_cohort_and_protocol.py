@@ -68,8 +68,7 @@ sheet.iloc[:3, :9]
 # words.
 
 # %%
-settings = """
-[study]
+settings = """[study]
 name = "A made-up hospital"
 made_up = true
 [data]

@@ -175,12 +175,12 @@ table = read_csv(leaky / "clinical.csv")
 found = table["pathological_n"].isin(["N1", "N2", "N3"]).astype(int)
 table.assign(looks_suspicious=found).to_csv(leaky / "clinical.csv", index=False)
 declared = '\n[columns.looks_suspicious]\ntype = "boolean"\ntiming = "pre_treatment"\n'
-with (leaky / "study.toml").open("a", encoding="utf-8") as settings:
-    settings.write(declared)
+settings = (leaky / "study.toml").read_text(encoding="utf-8").removesuffix(declared)
 
 # %%
 from onlm_lab.learning.train import train_run
 
+(leaky / "study.toml").write_text(settings + declared, encoding="utf-8")
 guilty = ["age_years", "solid_diameter_mm", "looks_suspicious"]
 changes = {"training": {"predictors": guilty, "baselines": [], "explain": False}}
 for step in ("check", "screen", "prepare"):
