@@ -218,9 +218,8 @@ for step in ("check", "screen", "prepare"):
 read_csv(folder / "work" / "image_disagreements.csv").drop(columns="matters")
 
 # %% [markdown]
-# Our patient: the solid part is 10 mm in truth, yet the CT cannot tell it from the rest. In slices of 4 mm the edge of
-# a small tumour is a mixture of tumour and lung, and none of the usual cuts in HU brings back what the slice has
-# blurred.
+# Our patient: the solid part is 10 mm in truth, yet the CT cannot tell it from the rest. Slices of 4 mm mix solid part,
+# ground glass and lung, and none of the usual cuts in HU takes them apart.
 
 # %% [markdown]
 # ## Are the diameters right?
