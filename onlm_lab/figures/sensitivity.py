@@ -86,8 +86,9 @@ def plot_mistakes(mistakes: ConfidentMistakes, *, mark: str = "") -> go.Figure:
     compared = _telling(mistakes.compared)
     every = list(dict.fromkeys(compared["comparison"]))
     kinds = [kind for kind in every if compared.loc[compared["comparison"] == kind, "low"].notna().any()]
-    few = "".join(f"; {kind}: too few to compare" for kind in every if kind not in kinds)
-    few += f"; drawn: {kinds[0]}" if len(kinds) == 1 else ""
+    few = [f"{kind}: too few to compare" for kind in every if kind not in kinds]
+    few += [f"drawn: {kinds[0]}"] if len(kinds) == 1 else []
+    more = f"<br>{'; '.join(few)}" if few else ""  # a line of its own: in one they are cut off at a page's width
     lines = []
     for (column, level), rows in compared.groupby(["column", "level"], sort=False):
         word = "" if level in ("", "1") else f": {level_words(level)}"
@@ -97,13 +98,13 @@ def plot_mistakes(mistakes: ConfidentMistakes, *, mark: str = "") -> go.Figure:
     figure = theme.blank(
         title="Who is predicted wrongly?",
         subtitle=f"{theme.safe(mistakes.model_id)}; {mistakes.n_missed} N+ missed, {mistakes.n_found} found; "
-        f"{mistakes.n_false_alarms} false alarms, {mistakes.n_spared} N0 spared{few}; 95 % interval",
-        height=190 + 36 * max(len(lines), 1), mark=mark,
+        f"{mistakes.n_false_alarms} false alarms, {mistakes.n_spared} N0 spared; 95 % interval{more}",
+        height=(210 if more else 190) + 36 * max(len(lines), 1), mark=mark,
     )  # fmt: skip
     draw_forest(figure, lines, series=kinds or ["compared"])
     figure.add_vline(x=0, line={"color": theme.QUIET, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="Standardised difference: right of 0, more in those predicted wrongly")
-    figure.update_layout(margin={"b": 84})
+    figure.update_layout(margin={"b": 84, "t": 94 if more else 74})
     return figure
 
 
