@@ -265,3 +265,14 @@ def test_where_nobody_is_left_to_compare_no_empty_figure_is_drawn(copied):
     schema.write_table(told.assign(predicted_positive=1.0), copied.folder / "predictions.csv")
     said = mistakes(material(copied))
     assert TOO_FEW_TO_COMPARE in text(said) and not tells(said)
+
+
+def test_the_table_of_centres_holds_the_numbers_that_its_figures_draw(run):
+    from onlm_lab.report.centres import centres
+
+    found = analysis.by_centre(run.rows(split="oof"), model="fused").table
+    shown = rows(centres(material(run)))
+    assert (found["auc"].notna()).any()
+    for row in found.itertuples():
+        told = "too few" if np.isnan(row.auc) else f"{row.auc:.2f} ({row.low:.2f} to {row.high:.2f})"
+        assert shown[row.centre]["AUC"] == told and shown[row.centre]["N+ / patients"] == f"{row.n_positive} / {row.n}"

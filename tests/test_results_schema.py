@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 import re
 from pathlib import Path
@@ -11,10 +12,12 @@ import jsonschema
 import pytest
 from made_run import write_run
 
+from onlm_lab import pipeline
 from onlm_lab.analysis import battery
 from onlm_lab.analysis.label_battery import label_calls
 from onlm_lab.analysis.outcome_battery import outcome_calls
 from onlm_lab.cli import main
+from onlm_lab.cohort import nsclc_radiogenomics
 from onlm_lab.report import results_schema as made
 from onlm_lab.study import Analysis
 
@@ -70,6 +73,17 @@ def test_the_results_of_testing_sets_and_openings_are_valid(validator, rows):
 
 def test_the_results_of_the_trial_are_valid(validator, trial_run):
     assert faults(validator, trial_run.results) == []
+
+
+@pytest.mark.slow
+def test_the_results_of_the_real_table_are_valid(validator, shared_data, tmp_path):
+    table = next(shared_data("nsclc_radiogenomics").glob("*.csv"))
+    run = pipeline.run(nsclc_radiogenomics.write_study(table, tmp_path / "study"), say=lambda _: None)
+    assert faults(validator, run.results) == []
+    with (run.folder / "checklist.csv").open(encoding="utf-8", newline="") as file:
+        status = {(row["checklist"], row["item"]): row["status"] for row in csv.DictReader(file)}
+    assert status["PROBAST+AI", "D3.1"] == status["PROBAST+AI", "D2.4"] == "not there", "surrogate, post-operative"
+    assert status["CLAIM 2024", "13"] == "does not apply" and status["TRIPOD+AI", "20a"] == "in the report"
 
 
 def test_every_call_that_a_run_may_make_is_in_the_schema(rows):

@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from onlm_lab import figures
 from onlm_lab.analysis import leakage
 from onlm_lab.errors import OnlmError
 from onlm_lab.figures import theme
 from onlm_lab.figures.subgroup import level_words
 from onlm_lab.panels.doubt import DOUBTS, abstention_panel
-from onlm_lab.panels.groups import centres_panel
 from onlm_lab.panels.panel import Panel
-from onlm_lab.panels.patients import TESTED, of_model
+from onlm_lab.panels.patients import of_model
 from onlm_lab.panels.performance import (
     benefit_difference_panel,
     calibration_panel,
@@ -311,46 +309,3 @@ def _sizes(found: pd.DataFrame) -> pd.DataFrame:
 
 def _chi(row: dict[str, object]) -> str:
     return "too few events" if pd.isna(row["chi2"]) else f"{row['chi2']:.2f} ({int(row['df'])})"
-
-
-def centres(material: Material) -> Section:
-    """Every centre's AUC, sensitivity and observed-to-expected ratio, too few events said and not hidden."""
-
-    def build() -> list[Block]:
-        told = {"model": material.primary, "columns": ["centre"], "mark": material.mark}
-        panel = subgroup_panel(material.judged, **told)
-        shown = pd.DataFrame(
-            {
-                "Centre": r["level"], "N+ / patients": f"{int(r['n_positive'])} / {int(r['n'])}",
-                "AUC": _or_few(r, "auc"), "Sensitivity": _or_few(r, "sensitivity", as_percent=True),
-                "Specificity": _or_few(r, "specificity", as_percent=True),
-                "Observed : expected": _or_few(r, "oe_ratio"),
-            }
-            for r in panel.table.to_dict("records")
-        )  # fmt: skip
-        scheme = material.study.training.scheme
-        how = (
-            "each centre was left out of training in turn"
-            if scheme == "leave_one_centre_out"
-            else "every centre also contributed training patients, so this is not external testing"
-        )
-        return [
-            Text(f"{figures.label_of(material.primary)} model by centre; {how}."),
-            table(shown, caption=f"By centre, {TESTED[material.split].split(':')[0]}, 95 % intervals."),
-            *(block for measure in ("auc", "slope", "oe_ratio") for block in attempt(
-                lambda measure=measure: panel_blocks(
-                    centres_panel(material.judged, model=material.primary, measure=measure,
-                                  left_out=scheme == "leave_one_centre_out", mark=material.mark),
-                    id=f"fig-centres-{measure.replace('_', '-')}",
-                )
-            )),
-        ]  # fmt: skip
-
-    if material.tested.empty or material.tested["centre"].nunique() < 2:
-        said = Text("One centre only: nothing can be said about other hospitals.")
-        return Section("centres", "Centres", (said,))
-    return Section("centres", "Centres: does it work in each hospital?", tuple(attempt(build)))
-
-
-def _or_few(row: dict[str, object], name: str, *, as_percent: bool = False) -> str:
-    return "too few" if pd.isna(row[name]) else spread(row, name, as_percent=as_percent)

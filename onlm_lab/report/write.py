@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onlm_lab import steps
 from onlm_lab.report import (
+    centres,
     design,
     event_risks,
     explanation,
@@ -39,7 +40,7 @@ SECTIONS: tuple[Callable[[Material], Section], ...] = (
     sample_size.sample_size, specification.model_specification, testing.testing, measures.measures,
     participants.participants, participants.table_one_section, performance_by_set.performance,
     performance.discrimination, performance.calibration, performance.operating_point, performance.decision,
-    performance.subgroups, performance.centres, robustness.fairness, held_out.held_out, outcomes.surgery, outcomes.sbrt,
+    performance.subgroups, centres.centres, robustness.fairness, held_out.held_out, outcomes.surgery, outcomes.sbrt,
     robustness.mistakes, provenance.limits,
     robustness.sensitivity, performance.doubt, robustness.associations, event_risks.event_risk, treatments.treatments,
     explanation.explanation, provenance.software,
