@@ -9,7 +9,12 @@ from pathlib import Path
 
 from onlm_lab.errors import OnlmError
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def roots() -> tuple[Path, ...]:
+    """Where a wheel may have put its `share`: the environment, the user's own folder, or beside the packages."""
+    return Path(sysconfig.get_path("data")), Path(sys.prefix), Path(site.getuserbase()), CHECKOUT
 
 
 def shipped_folder(name: str, *, holding: str) -> Path:
@@ -26,8 +31,7 @@ def shipped_folder(name: str, *, holding: str) -> Path:
         OnlmError: no such folder was installed.
     """
     shared = Path("share") / "onlm_lab" / name
-    roots = [Path(sysconfig.get_path("data")), Path(sys.prefix), Path(site.getuserbase()), _CHECKOUT]
-    for folder in (_CHECKOUT / name, *(root / shared for root in roots)):
+    for folder in (CHECKOUT / name, *(root / shared for root in roots())):
         if (folder / holding).is_file():
             return folder
     raise OnlmError(f"'{name}' is not installed: no {holding} was found in it. Install onlm_lab again.")

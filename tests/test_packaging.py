@@ -96,6 +96,12 @@ def test_the_installed_package_is_the_one_that_is_tried(elsewhere, tmp_path):
     assert Path(done.stdout.strip()).parent.parent == elsewhere
 
 
+def test_the_lessons_come_from_the_wheel(elsewhere, tmp_path):
+    done = onlm(elsewhere, "teach", "auc", "--copy", "--folder", "lessons", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "lessons" / "01_auc.ipynb").is_file()
+
+
 @pytest.mark.slow
 def test_a_study_runs_and_its_dashboard_answers_from_the_wheel_alone(elsewhere, tmp_path, free_port):
     study, port = tmp_path / "study", free_port()

@@ -15,7 +15,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from onlm_lab import teaching
+from onlm_lab import installed, teaching
 from onlm_lab.cli import main
 from onlm_lab.errors import OnlmError
 from onlm_lab.teaching import opening, shelf
@@ -148,9 +148,9 @@ def test_a_file_in_the_folders_place_and_a_port_in_use_are_sentences(tmp_path, c
 
 
 def test_lessons_that_are_not_installed_are_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(shelf, "__file__", str(tmp_path / "onlm_lab" / "teaching" / "shelf.py"))
-    with pytest.raises(OnlmError, match=r"no 01_auc\.py found"):
+    monkeypatch.setattr(installed, "roots", lambda: (tmp_path,))
+    monkeypatch.setattr(installed, "CHECKOUT", tmp_path / "elsewhere")
+    with pytest.raises(OnlmError, match=r"'notebooks/teaching' is not installed: no 01_auc\.py was found in it"):
         shelf.lessons_folder()
     there = tmp_path / "share" / "onlm_lab" / "notebooks" / "teaching"
     there.mkdir(parents=True)

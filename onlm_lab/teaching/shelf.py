@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
+from onlm_lab.installed import shipped_folder
 from onlm_lab.teaching import LESSONS, Listed
 
 NEEDED = ("jupyterlab", "jupytext", "ipykernel")
@@ -31,12 +31,7 @@ def lessons_folder() -> Path:
     Raises:
         OnlmError: they are not installed.
     """
-    here = Path(__file__).resolve().parents[1]
-    for folder in (here.parent, here, Path(sys.prefix) / "share" / "onlm_lab"):
-        found = folder / "notebooks" / "teaching"
-        if (found / f"{LESSONS[0].notebook}.py").is_file():
-            return found
-    raise OnlmError(f"The lessons are not installed: no {LESSONS[0].notebook}.py found. Install onlm_lab again.")
+    return shipped_folder("notebooks/teaching", holding=f"{LESSONS[0].notebook}.py")
 
 
 def require_lab() -> None:
