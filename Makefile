@@ -43,11 +43,11 @@ browser:
 
 test: $(READY) browser lint
 	@echo ">> Quick tests: 20 to 30 minutes on two cores."
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: $(READY) browser lint
 	@echo ">> All tests: up to an hour on two cores."
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

@@ -96,7 +96,7 @@ class Measured(NamedTuple):
 
 
 @contextmanager
-def served_notebook(code: str) -> Iterator[str]:
+def served_notebook(code: str, *, port: int | None = None) -> Iterator[str]:
     """The address of a page that shows what a cell of code makes, in a standalone Voilà as the dashboards have it."""
     with tempfile.TemporaryDirectory(prefix="onlm_bench_") as name:
         place = Path(name)
@@ -112,9 +112,7 @@ def served_notebook(code: str) -> Iterator[str]:
         notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
         (place / "served").mkdir()
         (place / "served" / "page.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = port or _any_port()
         config = server_files.write_config(place, port=port, token=_TOKEN, sharing=serving.Sharing())
         root = str(Path(serving.__file__).resolve().parents[1])  # the kernel starts in another folder
         paths = {
@@ -138,6 +136,12 @@ def served_notebook(code: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _wait(process: subprocess.Popen[bytes], *, port: int, log: Path) -> None:

@@ -128,20 +128,21 @@ def _from_workers(
             running = {_begin(client, work, task): task for task in islice(waiting, n_ahead)}
             while running:
                 for future in _finished(client, list(running)):
-                    task = running.pop(future)
-                    for following in waiting:
-                        running[_begin(client, work, following)] = following
-                        break
+                    task, row, ended = running.pop(future), None, False
                     try:
                         row = future.result()
                     except KilledWorker:
-                        if batch is tasks:
-                            suspects.append(task)
-                            continue
-                        row = lost(task)
-                    yield row
-                    bar.update()
+                        ended = True
+                    # Fetched and released before another begins: if that one ends the worker which holds this result,
+                    # Dask would do this task once more, beside the one that ends workers, and take it for guilty too.
                     future.release()
+                    for following in islice(waiting, 1):
+                        running[_begin(client, work, following)] = following
+                    if ended and batch is tasks:
+                        suspects.append(task)
+                        continue
+                    yield lost(task) if ended else row
+                    bar.update()
 
 
 def _finished(client: Any, futures: list[Any]) -> list[Any]:

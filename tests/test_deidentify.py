@@ -19,6 +19,7 @@ import made_ct
 import made_patients
 import numpy as np
 import pandas as pd
+import psutil
 import pydicom
 import pytest
 from made_ct import Scan
@@ -728,6 +729,7 @@ def test_one_uid_for_two_patients_is_named_and_neither_is_copied(tmp_path):
 # Interrupted, and begun again
 
 
+@pytest.mark.waits
 def test_a_copy_that_was_killed_goes_on_and_ends_as_one_that_was_not(tmp_path):
     made = made_patients.slices(Planted(), scan=SCAN.but(shape=(260, 20, 24)))
     source = made_ct.write(tmp_path / "source", made)
@@ -736,14 +738,16 @@ def test_a_copy_that_was_killed_goes_on_and_ends_as_one_that_was_not(tmp_path):
     command = [sys.executable, "-m", "onlm_lab.cli", "deidentify", source, tmp_path / "copy", "--secret",
                tmp_path / "keys" / "secret", "--workers", "2"]  # fmt: skip
     child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(_files(tmp_path / "copy")) < 20 and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
+    os.kill(child.pid, signal.SIGSTOP)  # else its workers are orphans before anybody knows them
+    workers = psutil.Process(child.pid).children(recursive=True)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
+    assert not psutil.wait_procs(workers, timeout=60)[1], "its workers end with it"
     n_there = len(_files(tmp_path / "copy"))
     assert 0 < n_there < len(made)
-    time.sleep(0.3)  # its workers end with it
     first = next(iter(_files(tmp_path / "copy")))
     (first.parent / f".{first.name}.99.part").write_bytes(b"half a file")
     before = {path: path.stat().st_mtime_ns for path in _files(tmp_path / "copy")}

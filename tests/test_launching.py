@@ -15,6 +15,7 @@ from onlm_lab import launching, steps
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.launching import Launch
 
+pytestmark = pytest.mark.waits
 LONG = {"training": {"repeats": 40, "seeds_per_fold": 10}}  # nobody waits for its end
 
 
@@ -50,9 +51,9 @@ def test_a_run_lives_on_when_its_starter_ends_and_is_stopped_at_once(study):
     assert children
     began = time.monotonic()
     launching.stop(launch)
-    assert time.monotonic() - began < launching.STOP_S + 2
+    assert time.monotonic() - began < launching.STOP_S + 20, "not when it is done: that takes minutes"
     assert not launch.going and launch.ended == "stopped"
-    assert soon(lambda: not any(launching._born(child) for child in children), seconds=20)
+    assert soon(lambda: not any(launching._born(child) for child in children))
     assert not launching.is_busy(study)
 
 

@@ -23,7 +23,7 @@ def executed(name: str, *, folder: Path) -> list[dict]:
 
         notebook = jupytext.read(NOTEBOOKS / name)
         paths = {"metadata": {"path": str(folder)}}
-        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=paths).execute()
+        NotebookClient(notebook, timeout=900, kernel_name="python3", resources=paths).execute()
     return notebook.cells
 
 

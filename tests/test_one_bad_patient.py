@@ -209,6 +209,7 @@ def test_a_process_that_the_system_ends_costs_its_patient_alone(few, tmp_path, m
 # --- a cluster ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.waits
 def test_workers_that_do_not_see_the_study_or_have_other_code_are_refused(few, tmp_path, monkeypatch, scheduler):
     again = copy(few[0], tmp_path / "again")
     real = cluster.fitness
@@ -235,11 +236,16 @@ def ends_its_worker(task):
     return task
 
 
+@pytest.mark.waits
 def test_a_task_that_ends_every_worker_is_lost_alone(tmp_path):
     pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as local:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),  # of 3: each costs the start of a worker
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as local,
+    ):
         shared = tmp_path / "shared"
         shared.touch()
         found = list(
@@ -249,6 +255,36 @@ def test_a_task_that_ends_every_worker_is_lost_alone(tmp_path):
             )
         )  # fmt: skip
     assert sorted(map(str, found)) == ["0", "1", "3", "4", "5", "lost 2"]
+
+
+def test_a_suspect_s_result_is_here_before_the_next_suspect_begins(monkeypatch):
+    """Else the next one, if it ends the worker that holds the result, has the innocent done again beside it."""
+    pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
+    from distributed.scheduler import KilledWorker
+
+    told, begun = [], []
+
+    class Future:
+        def __init__(self, task):
+            self.task, self.first = task, task not in begun
+            begun.append(task)
+            told.append(("begun", task))
+
+        def result(self):
+            told.append(("fetched", self.task))
+            if self.first or self.task == 2:
+                raise KilledWorker(str(self.task), None, 3)
+            return self.task
+
+        def release(self):
+            told.append(("released", self.task))
+
+    monkeypatch.setattr(cluster, "_begin", lambda client, work, task: Future(task))
+    monkeypatch.setattr(cluster, "_finished", lambda client, futures: futures[:1])
+    found = cluster._from_workers(None, None, (1, 2, 3), ahead=3, what="task", lost=lambda task: f"lost {task}")
+    assert list(found) == [1, "lost 2", 3]
+    alone = told[-9:]
+    assert alone == [(what, task) for task in (1, 2, 3) for what in ("begun", "fetched", "released")]
 
 
 def test_every_task_of_many_is_done_once(tmp_path, scheduler):
@@ -262,6 +298,7 @@ def same(task):
     return task
 
 
+@pytest.mark.waits
 def test_a_cluster_without_a_worker_left_is_given_up(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason='no dask: pip install "onlm_lab[cluster]"')
     from distributed import LocalCluster

@@ -170,6 +170,8 @@ from onlm_lab.patches import PatchSpec, create_cache, has_row, write_patch
 spec = PatchSpec(size_mm=64.0, spacing_mm=1.0)
 folder = create_cache(sys.argv[1], spec=spec)
 for k in range(40):
+    if k == 30:
+        sys.stdin.readline()  # of the first start nobody lets it go on: a slow test is never too late to kill it
     if not has_row(folder, patient_id=str(k), key=f"k{k}"):
         print("cut", k, flush=True)
         patch = np.random.default_rng(k).integers(-1000, 400, spec.shape).astype(np.float32)
@@ -179,7 +181,7 @@ for k in range(40):
 
 def test_a_killed_run_leaves_whole_rows_and_the_next_one_cuts_only_the_rest(tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path / "cache")]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for line in run.stdout:
         if line.split() == ["cut", "9"]:
             break
@@ -187,11 +189,12 @@ def test_a_killed_run_leaves_whole_rows_and_the_next_one_cuts_only_the_rest(tmp_
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     run.stdout.close()
+    run.stdin.close()
     done = open_cache(tmp_path / "cache").patient_ids
     assert 9 <= len(done) < 40
-    again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+    again = subprocess.run(command, input="", capture_output=True, text=True, check=True).stdout.split("\n")
     assert len([line for line in again if line]) == 40 - len(done)
-    subprocess.run([*command[:3], str(tmp_path / "whole")], capture_output=True, check=True)
+    subprocess.run([*command[:3], str(tmp_path / "whole")], input=b"", capture_output=True, check=True)
     assert open_cache(tmp_path / "cache").digest == open_cache(tmp_path / "whole").digest
 
 

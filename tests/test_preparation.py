@@ -174,11 +174,12 @@ def rows_of(folder):
     return sorted((cache / "rows").glob("*.json"))
 
 
+@pytest.mark.waits
 def test_killed_in_the_middle_of_two_hundred_series_and_started_again_it_leaves_the_same_cache(tmp_path):
     whole = make_study(tmp_path / "whole", MANY, masks=False)
     killed = copy(whole, tmp_path / "killed")
     run = start(killed)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 400
     while len(rows_of(killed)) < MANY // 3 and run.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     os.killpg(run.pid, signal.SIGKILL)
@@ -220,6 +221,7 @@ def test_a_patient_who_fails_on_the_cluster_has_the_same_reason_as_here(few, tmp
     assert far["usable"].sum() == FEW - 1
 
 
+@pytest.mark.waits
 def test_a_cluster_that_does_not_answer_is_a_sentence(few, tmp_path, monkeypatch):
     from onlm_lab import cluster
 

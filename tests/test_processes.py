@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from waiting import eventually
 
 from onlm_lab.processes import module_command, run_child
 
@@ -17,36 +17,28 @@ START = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from onlm_lab.processes import run_child
-run_child([sys.executable, "-c", "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)",
-           sys.argv[1]])
+code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(900)"
+run_child([sys.executable, "-c", code, sys.argv[1]])
 """
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child whose parent was killed outright")
 def test_a_child_ends_with_the_process_that_started_it(tmp_path, how):
     note = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, "-c", START, str(note)], stderr=subprocess.DEVNULL)
-    assert _soon(lambda: note.is_file() and note.read_text())
+    eventually(lambda: note.is_file() and note.read_text(), what="the child has begun")
     child = int(note.read_text())
     os.kill(child, 0)
     parent.send_signal(how)
-    parent.wait(10)
-    assert _soon(lambda: not _alive(child))
+    parent.wait(60)
+    eventually(lambda: not _alive(child), what="the child has ended")
 
 
 def test_the_exit_code_is_the_childs_own_or_128_and_its_signal():
     assert run_child([sys.executable, "-c", "raise SystemExit(3)"]) == 3
     assert run_child([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]) == 137
-
-
-def _soon(true, *, seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def _alive(pid: int) -> bool:

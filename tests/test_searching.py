@@ -87,7 +87,12 @@ import sys, time
 from onlm_lab.imaging import find_series, searching
 searching.PART_FILES = 20
 real = searching._read_part
+n = 0
 def slow(folder, files):
+    global n
+    n += 1
+    if n == 10:
+        sys.stdin.readline()  # of the first start nobody lets it go on: a slow test is never too late to kill it
     print("part", flush=True)
     time.sleep(0.05)
     return real(folder, files)
@@ -99,7 +104,7 @@ find_series(sys.argv[1], store=sys.argv[2])
 def test_a_killed_search_goes_on_where_it_was(tmp_path):
     folder = many(tmp_path / "ct", n_series=40)
     command = [sys.executable, "-c", SEARCH, str(folder), str(tmp_path / "store")]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for n, _ in enumerate(run.stdout, start=1):
         if n == 6:
             time.sleep(0.02)
@@ -107,9 +112,10 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path):
             break
     run.wait()
     run.stdout.close()
+    run.stdin.close()
     kept = len(list((tmp_path / "store").glob("headers-*")))
     assert 4 <= kept < 13  # of 241 files in parts of 20
-    again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    again = subprocess.run(command, input="", capture_output=True, text=True, check=True).stdout.split()
     assert len(again) == -(-(241 - 20 * kept) // 20)
     assert find_series(folder, store=tmp_path / "store").equals(find_series(folder))
 

@@ -75,11 +75,10 @@ def test_a_folder_without_a_run_is_refused_before_anything_starts(tmp_path):
         serving.serve(tmp_path / "study", page="performance")
 
 
-def test_a_server_that_is_told_to_end_takes_its_page_along(tmp_path):
+@pytest.mark.waits
+def test_a_server_that_is_told_to_end_takes_its_page_along(tmp_path, free_port):
     run = write_run(tmp_path / "run", n_surgery=60, n_sbrt=20)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "onlm_lab.cli", "dashboards", str(run.folder), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:

@@ -62,6 +62,7 @@ def study(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.waits
 def test_a_run_is_started_watched_stopped_found_again_and_gone_on_with_to_its_end(study):
     text = (study / "study.toml").read_bytes()
     page = app.training(study)
@@ -89,6 +90,7 @@ def test_a_run_is_started_watched_stopped_found_again_and_gone_on_with_to_its_en
     assert every(page, Pulse)[0].every_ms == RESTING_MS
 
 
+@pytest.mark.waits
 def test_a_crash_is_a_sentence_on_the_page_and_values_of_the_data_stay_text(study):
     (study / "clinical.csv").write_text("patient_id,<img src=x>\nP1,North\n", encoding="utf-8")
     page = app.training(study)

@@ -211,6 +211,7 @@ class View {
   redrawNotes() {
     this.notes.textContent = this.notesText();
     this.notes.hidden = !this.notes.textContent;
+    this.el.dataset.volume = String(this.store.volume?.token ?? "");
     this.el.dataset.here = String(this.store.volume ? this.store.nHere : 0);
   }
 

@@ -30,17 +30,19 @@ function render({ model, el }) {
 
   let lines = []; // of the table, one a patient
   let waiting = null;
+  let coming = null; // chosen by a held key and not yet told: the model keeps what the kernel knows, whose echo may be on its way
   const rows = () => model.get("rows");
-  const at = () => rows().findIndex((row) => row.id === model.get("chosen"));
+  const at = () => rows().findIndex((row) => row.id === (coming ?? model.get("chosen")));
 
   const tell = () => {
-    waiting = null;
+    model.set("chosen", coming);
+    coming = null;
     model.save_changes();
   };
   const choose = (index, { pause = false, focus = true } = {}) => {
     if (!rows().length) return;
     const k = Math.min(Math.max(index, 0), rows().length - 1);
-    model.set("chosen", rows()[k].id);
+    coming = rows()[k].id;
     mark();
     if (focus) lines[k].focus({ preventScroll: true });
     clearTimeout(waiting);

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_run import NASTY, write_run
 from test_cases_page import explain
+from waiting import at_rest, eventually, said, slider_arrived
 
 from onlm_lab.flags import FILE, read_flags
 
@@ -73,7 +74,7 @@ def _card(page, title):
 
 
 def _settled(page, patient):
-    """Waits until the case is the one chosen: its risk figure says a sentence of its own."""
+    """Waits until the case is the one chosen in the list."""
     page.wait_for_function(
         "(who) => document.querySelector(\".onlm-list tr[aria-selected='true'] td\")?.textContent === who",
         arg=patient, timeout=WAIT,
@@ -103,13 +104,12 @@ def _listed(page, ids):
 
 
 def _fits(page, width):
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-    wide = page.evaluate(
-        "(w) => [...document.querySelectorAll('.onlm-card, .onlm-control, .onlm-list, .onlm-plot, .onlm-tabs button')]"
-        ".filter((e) => e.offsetParent && e.getBoundingClientRect().right > w + 0.5).length",
-        arg=width,
-    )
-    assert wide == 0
+    page.wait_for_function(
+        "(w) => document.documentElement.scrollWidth <= w && [...document.querySelectorAll('.onlm-card, .onlm-control,"
+        " .onlm-list, .onlm-plot, .onlm-tabs button')]"
+        ".every((e) => !e.offsetParent || e.getBoundingClientRect().right <= w + 0.5)",
+        arg=width, timeout=WAIT,
+    )  # fmt: skip
 
 
 def _shot(page, name):
@@ -128,15 +128,16 @@ def test_arrow_keys_and_buttons_go_from_patient_to_patient_and_the_address_never
     risk = page.locator(".onlm-sentence").filter(has_text="risk of occult N+").first
     page.locator(ROW).first.click()
     _changed(page, lambda: page.keyboard.press("ArrowDown"), locator=risk)
-    assert _chosen(page) == ids[1]
+    _settled(page, ids[1])
     _changed(page, lambda: page.keyboard.press("End"), locator=risk)
-    assert _chosen(page) == ids[-1]
+    _settled(page, ids[-1])
     _changed(page, lambda: page.keyboard.press("Home"), locator=risk)
+    _settled(page, ids[0])
     _changed(page, lambda: page.get_by_role("button", name="Next").click(), locator=risk)
-    assert _chosen(page) == ids[1]
-    assert page.evaluate("() => document.activeElement.tagName") == "BUTTON"
+    _settled(page, ids[1])
+    expect(page.get_by_role("button", name="Next")).to_be_focused()
     _changed(page, lambda: page.get_by_role("button", name="Previous").click(), locator=risk)
-    assert _chosen(page) == ids[0]
+    _settled(page, ids[0])
     assert not [p for p in ids if p in page.url] and not [u for u in page.asked for p in ids if p in u]
     _fits(page, 1440)
     _shot(page, "cases_1440")
@@ -152,23 +153,22 @@ def test_every_filter_and_order_keeps_whom_it_says(page, run):
     handle.focus()
     for _ in range(20):
         handle.press("ArrowRight")
-    # The last of the moves has come, not the first: a move still on its way would be the newer choice.
-    page.wait_for_function(
-        "() => Math.abs(100 * new URLSearchParams(location.hash.slice(1)).get('threshold')"
-        " - document.querySelector(\".onlm-threshold [role='slider']\").ariaValueNow) < 0.01",
-        timeout=WAIT,
-    )
+    slider_arrived(page)  # a move still on its way would be the newer choice
     page.get_by_role("button", name="Study's own thresholds").click()
     _listed(page, _rows(run, "split == 'oof' and onlm == 0 and predicted_positive == 1"))
     _select(page, "Error").select_option(label="Everybody")
+    _listed(page, _rows(run, "split == 'oof'"))
     _select(page, "Subgroup").select_option(label="Sex")
     _select(page, "Level").select_option(label="female")
     _listed(page, _rows(run, "split == 'oof' and sex == 'female'"))
     _select(page, "Subgroup").select_option(label="None")
+    _listed(page, _rows(run, "split == 'oof'"))
     _select(page, "Tested or not").select_option("All patients")
+    _listed(page, _rows(run, "risk >= 0"))
     page.get_by_role("button", name="SBRT", exact=True).click()
     _listed(page, _rows(run, "arm == 'sbrt'"))
     page.get_by_role("button", name="Both", exact=True).click()
+    _listed(page, _rows(run, "risk >= 0"))
     _select(page, "Order").select_option(label="Risk, lowest first")
     _listed(page, _rows(run, "risk >= 0", ascending=True))
     _select(page, "Order").select_option(label="Risk, highest first")
@@ -180,27 +180,30 @@ def test_every_filter_and_order_keeps_whom_it_says(page, run):
 
 def test_what_became_known_later_is_folded_until_it_is_asked_for_and_folds_again_for_the_next(page):
     card = _card(page, "What became known later")
-    assert "Occult nodal metastasis" not in card.inner_text()
+    expect(card).not_to_contain_text("Occult nodal metastasis")
     card.get_by_role("button", name="Show what became known later").click()
     card.get_by_text("Occult nodal metastasis").wait_for(timeout=WAIT)
     shown = "() => [...document.querySelectorAll('.onlm-plot')].filter((p) => p.offsetParent).length === 3"
     page.wait_for_function(shown, timeout=WAIT)
     page.get_by_role("button", name="Next").click()
     card.get_by_role("button", name="Show what became known later").wait_for(timeout=WAIT)
-    assert "Occult nodal metastasis" not in card.inner_text()
+    expect(card).not_to_contain_text("Occult nodal metastasis")
 
 
 def test_a_neighbour_is_one_click_away_and_html_stays_text(page, run):
     near = _card(page, "Whom does the model take this patient for?").locator("tbody tr")
     near.first.wait_for(timeout=WAIT)
+    at_rest(page, near.all_inner_texts)  # the table of the patient before may still stand here
     other = near.first.locator("td").first.inner_text()
     near.first.click()
     _settled(page, other)
-    page.locator(".onlm-list").first.get_by_text(NASTY, exact=True).click()
+    risk = page.locator(".onlm-sentence").filter(has_text="risk of occult N+").first
+    at_rest(page, risk.inner_text)
+    _changed(page, page.locator(".onlm-list").first.get_by_text(NASTY, exact=True).click, locator=risk)
     _settled(page, NASTY)
     page.locator(".onlm-views img").first.wait_for(timeout=WAIT)  # the first three have pictures
     page.get_by_role("button", name="Grad-CAM").click()
-    page.get_by_text("Yellow raises the risk").wait_for(timeout=WAIT)
+    said(page, "Yellow raises the risk").wait_for(timeout=WAIT)
     sources = page.locator(".onlm img").evaluate_all("(all) => all.map((i) => i.src.slice(0, 15))")
     assert set(sources) == {"data:image/png;"}
     assert page.evaluate("() => window.pwned === undefined")
@@ -260,12 +263,13 @@ def test_the_ct_of_a_trial_is_read_beside_the_page_and_shown_without_contour_unt
         assert first in known
         _show_ct(page)
         outline = page.get_by_role("button", name="Tumour outline")
-        assert outline.get_attribute("aria-pressed") == "false"
+        expect(outline).to_have_attribute("aria-pressed", "false")
         outline.click()
         expect(outline).to_have_attribute("aria-pressed", "true", timeout=WAIT)
         page.get_by_role("button", name="Next").click()
-        page.get_by_text("The whole series is read when you ask for it.").wait_for(timeout=WAIT)
-        assert _chosen(page) != first and not _canvases(page)
+        said(page, "The whole series is read when you ask for it.").wait_for(timeout=WAIT)
+        assert _chosen(page) != first
+        eventually(lambda: not _canvases(page), what="no CT of the patient before")
         _show_ct(page)
         assert len(list((study / "work" / "volumes").glob("*.npy"))) == 2
         assert not page.faults and not [u for u in page.asked if first in u]

@@ -11,9 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_run import NASTY
+from waiting import at_rest, eventually, said
 
 from onlm_lab import cohort, virtual
 from onlm_lab.serving import Sharing
+
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: the dashboards were NOT tested"
+).expect
 
 pytestmark = [
     pytest.mark.browser,
@@ -82,10 +87,14 @@ def _changed(page, before, act, *, question, others=()):
         " && f.querySelector('.onlm-under').textContent + JSON.stringify(f.querySelector('.onlm-plot').data) !== old)",
         arg=[question, before[question]], timeout=120_000,
     )  # fmt: skip
-    page.wait_for_timeout(300)
-    after = _drawn(page)
-    assert {q for q in before if before[q] != after[q]} == {question, *others}
+    eventually(lambda: {question, *others} <= _other(before, _drawn(page)), seconds=120)
+    after = at_rest(page, lambda: _drawn(page))
+    assert _other(before, after) == {question, *others}
     return after
+
+
+def _other(before, after):
+    return {question for question in before if before[question] != after.get(question)}
 
 
 def _select(page, label):
@@ -93,13 +102,12 @@ def _select(page, label):
 
 
 def _fits(page, width):
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-    wide = page.evaluate(
-        "(w) => [...document.querySelectorAll('.onlm-card, .onlm-tile, .onlm-control, .onlm-plot, .onlm-tabs button')]"
-        ".filter((e) => e.offsetParent && e.getBoundingClientRect().right > w + 0.5).length",
-        arg=width,
-    )
-    assert wide == 0
+    page.wait_for_function(
+        "(w) => document.documentElement.scrollWidth <= w && [...document.querySelectorAll('.onlm-card, .onlm-tile,"
+        " .onlm-control, .onlm-plot, .onlm-tabs button')]"
+        ".every((e) => !e.offsetParent || e.getBoundingClientRect().right <= w + 0.5)",
+        arg=width, timeout=60_000,
+    )  # fmt: skip
 
 
 def _shot(page, name):
@@ -121,7 +129,7 @@ def test_each_control_of_who_is_in_redraws_its_figure(page, study):
                          "In which centres does this rule leave patients out?",
                          "How many patients would be in if this limit moved?")  # fmt: skip
     listed = "Why were they left out at this rule?"
-    now = _drawn(page)
+    now = at_rest(page, lambda: _drawn(page))
     now = _changed(page, now, lambda: _select(page, "Flow of").select_option("C2"), question=flow)
     rules = _select(page, "Rule, centre by centre")
     now = _changed(page, now, lambda: rules.select_option(index=7), question=rule, others=(listed,))
@@ -133,24 +141,24 @@ def test_each_control_of_who_is_in_redraws_its_figure(page, study):
         handle.press("ArrowLeft")
 
     now = _changed(page, now, two_left, question=moved)
-    page.get_by_text("At 50 there would be").wait_for(timeout=120_000)
+    said(page, "At 50 there would be").wait_for(timeout=120_000)
     data = cohort.load_cohort(study)
     n = int(cohort.what_if(data, limit="min_kps", values=[50.0]).table["n_more"].iloc[0])
-    page.get_by_text(f"At 50 there would be {n:,} more").wait_for(timeout=60_000)
-    page.wait_for_timeout(500)
-    now = _drawn(page)
+    said(page, f"At 50 there would be {n:,} more").wait_for(timeout=60_000)
+    now = at_rest(page, lambda: _drawn(page))
     label = page.get_by_role("button", name="Label", exact=True)
     now = _changed(page, now, label.click, question=moved)
     limit = _select(page, "Limit of the protocol")
     _changed(page, now, lambda: limit.select_option("Least age (years)"), question=moved)
-    assert page.locator(".onlm-threshold:visible").count() == 1
+    expect(page.locator(".onlm-threshold:visible")).to_have_count(1)
 
 
 def test_a_click_on_a_box_of_the_flow_lists_its_patients(page, study):
     _tab(page, "Who is in")
+    at_rest(page, lambda: _drawn(page))
     words = page.locator(".onlm-plot:visible text").filter(has_text="Informed consent").first
     words.scroll_into_view_if_needed()
-    box = words.bounding_box()
+    box = at_rest(page, words.bounding_box)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     rules = _select(page, "Rule, centre by centre")
     page.wait_for_function(
@@ -160,32 +168,31 @@ def test_a_click_on_a_box_of_the_flow_lists_its_patients(page, study):
     who = screening.status.loc[screening.status["first_rule"] == "consent", "patient_id"].tolist()
     listed = page.locator(".onlm-table:visible").last
     listed.get_by_text(who[0]).wait_for(timeout=60_000)
-    assert listed.locator("tbody tr").count() == len(who)
+    expect(listed.locator("tbody tr")).to_have_count(len(who))
 
 
 def test_each_control_of_who_they_are_redraws_table_1(page):
     _tab(page, "Who they are")
     apart, table = "Who are the patients, and how far are the groups apart?", page.locator(".onlm-table:visible").first
     table.get_by_text("Age (years), median (quartiles)").wait_for()  # open from the start
-    now = _drawn(page)
+    now = at_rest(page, lambda: _drawn(page))
     now = _changed(page, now, lambda: _select(page, "Table 1 compares").select_option("Centre"), question=apart)
     table.get_by_text(NASTY).wait_for()
     assert page.evaluate("() => window.pwned === undefined") and page.locator(".onlm img").count() == 0
     shown = _select(page, "Table 1 shows")
     now = _changed(page, now, lambda: shown.select_option(["KPS", "Sex"]), question=apart)
-    assert "KPS" in table.inner_text() and "Age" not in table.inner_text()
+    expect(table).to_contain_text("KPS")
+    expect(table).not_to_contain_text("Age")
     page.get_by_role("button", name="Everyone in the files").click()
     page.wait_for_function("() => document.querySelector('.onlm-table').innerText.includes('400')", timeout=120_000)
-    page.wait_for_timeout(500)
-    after = _drawn(page)
-    assert all(after[q] != now[q] for q in now)
+    eventually(lambda: _other(now, _drawn(page)) == set(now), seconds=120)
     page.get_by_role("button", name="Eligible", exact=True).click()
+    page.wait_for_function("() => !document.querySelector('.onlm-table').innerText.includes('400')", timeout=120_000)
 
 
 def test_each_control_of_what_is_known_redraws_its_figure(page):
     _tab(page, "What is known")
-    page.wait_for_timeout(500)
-    now = _drawn(page)
+    now = at_rest(page, lambda: _drawn(page))
     now = _changed(
         page, now, page.get_by_role("button", name="Every column").click, question="What is missing, and where?"
     )

@@ -11,8 +11,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_run import tell_event_risk, write_run
+from waiting import at_rest, eventually, slider_arrived
 
 from onlm_lab import analysis
+
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: the dashboards were NOT tested"
+).expect
 
 pytestmark = [
     pytest.mark.browser,
@@ -66,24 +71,27 @@ def _seen(page):
     return page.evaluate(
         "() => [...document.querySelectorAll('.onlm .onlm-card')].filter((c) => c.offsetParent).map((c) => {"
         " const plot = c.querySelector('.onlm-plot'); const print = c.querySelector('.onlm-print');"
-        " const drawn = plot.offsetParent ? plot._fullData.map((t) => [t.name, Array.from(t.x ?? []),"
+        " const drawn = plot.offsetParent ? (plot._fullData ?? []).map((t) => [t.name, Array.from(t.x ?? []),"
         " Array.from(t.y ?? [])]) : [];"
         " return JSON.stringify([drawn, print.offsetParent ? print.shadowRoot.textContent : '', "
         " c.querySelector('.onlm-sentence')?.textContent]); })"
     )
 
 
-def _moved(page, move):
-    """Which of the shown cards change; waits until one does and the page is still."""
-    before = _seen(page)
-    move()
-    for _ in range(60):
-        page.wait_for_timeout(250)
+def _moved(page, move, cards):
+    """Does something, waits until these of the shown cards are others, and sees that no other one is."""
+    before = at_rest(page, lambda: _seen(page))
+
+    def other():
         now = _seen(page)
-        if now != before and len(now) == len(before):
-            break
-    page.wait_for_timeout(1500)
-    return [i for i, (a, b) in enumerate(zip(before, _seen(page), strict=True)) if a != b]
+        return (
+            [i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b] if len(now) == len(before) else []
+        )
+
+    move()
+    eventually(lambda: set(cards) <= set(other()), seconds=120, every_s=0.2, what=f"cards {cards} are others")
+    at_rest(page, lambda: _seen(page))
+    assert other() == cards
 
 
 def _choose(page, text, value):
@@ -94,17 +102,19 @@ def test_the_page_opens_with_its_marks_curves_at_risk_rows_and_the_printed_card(
     assert page.inner_text("h1") == "A made-up study"
     assert "MADE-UP DATA" in page.inner_text(".onlm-pills") and "Research use only" in page.inner_text(".onlm-pills")
     _tab(page, "Curves")
-    text = page.locator(".onlm-plot").first.inner_text()
-    assert "Patients at risk" in text and "low risk" in text
+    first = page.locator(".onlm-plot").first
+    expect(first).to_contain_text("Patients at risk")
+    expect(first).to_contain_text("low risk")
     rows = run.rows()
     one = rows[(rows["model_id"] == "fused") & (rows["arm"] == "surgery")]
     sizes = analysis.cumulative_incidence(one, endpoint="regional", by="predicted_positive").groups["n"]
-    assert all(str(n) in text for n in sizes), "the first column at risk is everybody"
+    for n in sizes:  # the first column at risk is everybody
+        expect(first).to_contain_text(str(n))
     printed = page.locator(".onlm-print:visible")
-    assert printed.count() == 1
-    assert "What became of the patients by 3 years?" in printed.evaluate("(e) => e.shadowRoot.textContent")
-    assert printed.locator("svg circle").count() > 50
-    assert printed.evaluate("(e) => e.shadowRoot.querySelector('.onlm-card').clientWidth") > 400
+    expect(printed).to_have_count(1)
+    expect(printed.locator(".onlm-card")).to_contain_text("What became of the patients by 3 years?")
+    eventually(lambda: printed.locator("svg circle").count() > 50, what="a dot for each of the patients")
+    eventually(lambda: printed.evaluate("(e) => e.shadowRoot.querySelector('.onlm-card').clientWidth") > 400)
 
 
 def test_a_figure_holds_the_numbers_of_the_library(page, run):
@@ -113,44 +123,45 @@ def test_a_figure_holds_the_numbers_of_the_library(page, run):
     one = rows[(rows["model_id"] == "fused") & (rows["arm"] == "surgery")]
     curve = analysis.cumulative_incidence(one, endpoint="regional", by="predicted_positive").curve
     last = curve[curve["cause"] == 1].groupby("group", observed=True)["incidence"].last()
-    drawn = json.loads(_seen(page)[0])[0]
+    drawn = json.loads(at_rest(page, lambda: _seen(page))[0])[0]
     ends = {name: y[-1] for name, _, y in drawn if name in ("low risk", "high risk") and y}
     assert sorted(ends.values()) == pytest.approx(sorted(last.tolist()), abs=1e-3)
 
 
 def test_every_control_moved_redraws_its_cards_and_no_other(page):
     _tab(page, "Curves")
-    assert _moved(page, _choose(page, "Overall survival", "Overall survival")) == [0, 2]
-    assert _moved(page, _choose(page, "Overall survival", "Regional (nodal) recurrence")) == [0, 2]
-    assert _moved(page, _choose(page, "2 years", "2 years")) == [0, 1, 2]
-    assert _moved(page, _choose(page, "2 years", "3 years")) == [0, 1, 2]
-    assert _moved(page, _choose(page, "Quarters", "Quarters of the risk")) == [0, 1]
-    assert _moved(page, _choose(page, "Quarters", "Risk and pathological N")) == [0, 1]
-    assert _moved(page, _choose(page, "Quarters", "Low and high risk")) == [0, 1]
+    _moved(page, _choose(page, "Overall survival", "Overall survival"), [0, 2])
+    _moved(page, _choose(page, "Overall survival", "Regional (nodal) recurrence"), [0, 2])
+    _moved(page, _choose(page, "2 years", "2 years"), [0, 1, 2])
+    _moved(page, _choose(page, "2 years", "3 years"), [0, 1, 2])
+    _moved(page, _choose(page, "Quarters", "Quarters of the risk"), [0, 1])
+    _moved(page, _choose(page, "Quarters", "Risk and pathological N"), [0, 1])
+    _moved(page, _choose(page, "Quarters", "Low and high risk"), [0, 1])
     handle = page.locator(".onlm-threshold [role='slider']")
 
     def slide():
         handle.focus()
         for _ in range(10):
             handle.press("ArrowRight")
+        slider_arrived(page)
 
-    assert _moved(page, slide) == [0, 1, 2]
-    assert _moved(page, page.get_by_role("button", name="Study's own thresholds").click) == [0, 1, 2]
-    assert _moved(page, _choose(page, "clinical", "clinical")) == [0, 1, 2]
-    assert _moved(page, _choose(page, "clinical", "fused")) == [0, 1, 2]
-    assert _moved(page, page.get_by_role("button", name="SBRT", exact=True).click) == [0, 1, 2]
-    assert _moved(page, page.get_by_role("button", name="Surgery", exact=True).click) == [0, 1, 2]
+    _moved(page, slide, [0, 1, 2])
+    _moved(page, page.get_by_role("button", name="Study's own thresholds").click, [0, 1, 2])
+    _moved(page, _choose(page, "clinical", "clinical"), [0, 1, 2])
+    _moved(page, _choose(page, "clinical", "fused"), [0, 1, 2])
+    _moved(page, page.get_by_role("button", name="SBRT", exact=True).click, [0, 1, 2])
+    _moved(page, page.get_by_role("button", name="Surgery", exact=True).click, [0, 1, 2])
 
 
 def test_covariates_and_landmark_redraw_their_cards(page):
     _tab(page, "Hazards")
     covariates = page.locator("select[multiple]").first
-    assert _moved(page, lambda: covariates.select_option(["Sex"])) == [0, 1]
+    _moved(page, lambda: covariates.select_option(["Sex"]), [0, 1])
     _tab(page, "Event risks")
-    assert all(len(json.loads(card)[0]) for card in _seen(page))
+    eventually(lambda: all(len(json.loads(card)[0]) for card in _seen(page)), what="curves in every card")
     _tab(page, "Treatments")
-    assert _moved(page, _choose(page, "day 120", "day 120")) == [2]
-    assert "from day 120 it is" in page.inner_text(".onlm-main")
+    _moved(page, _choose(page, "day 120", "day 120"), [2])
+    expect(page.locator(".onlm-main")).to_contain_text("from day 120 it is")
 
 
 def test_a_refusal_is_a_sentence_in_the_card(page):
@@ -158,7 +169,7 @@ def test_a_refusal_is_a_sentence_in_the_card(page):
     _choose(page, "Quarters", "Risk and pathological N")()
     page.get_by_role("button", name="SBRT", exact=True).click()
     page.wait_for_function("() => document.querySelectorAll('.onlm-error').length === 2", timeout=120_000)
-    assert "no pathological N" in page.locator(".onlm-error").first.inner_text()
+    expect(page.locator(".onlm-error").first).to_contain_text("no pathological N")
     page.wait_for_function(
         "() => ![...document.querySelectorAll('.onlm-print')].some((e) => e.offsetParent)", timeout=60_000
     )
@@ -194,18 +205,17 @@ def test_nothing_is_wider_than_the_page(browser, server, width):
     page = _opened(browser, server, width=width)
     for tab in N_PLOTS:
         _tab(page, tab)
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-        wide = page.evaluate(
-            "(w) => [...document.querySelectorAll('.onlm-card, .onlm-control, .onlm-plot, .onlm-print, "
-            ".onlm-tabs button')].filter((e) => e.offsetParent && e.getBoundingClientRect().right > w + 0.5).length",
-            width,
-        )
-        assert wide == 0, tab
-        labels = page.evaluate(
+        page.wait_for_function(
+            "(w) => document.documentElement.scrollWidth <= w && [...document.querySelectorAll('.onlm-card,"
+            " .onlm-control, .onlm-plot, .onlm-print, .onlm-tabs button')]"
+            ".every((e) => !e.offsetParent || e.getBoundingClientRect().right <= w + 0.5)",
+            arg=width,
+        )  # fmt: skip
+        labels = (
             "() => [...document.querySelectorAll('.onlm-plot')].filter((p) => p.offsetParent).flatMap((p) => {"
             " const left = p.getBoundingClientRect().left - 0.5;"
             " return [...p.querySelectorAll('.ytick text')].filter((t) => t.getBoundingClientRect().left < left)"
             ".map((t) => t.textContent); })"
         )
-        assert labels == [], f"{tab}: names are cut"
+        eventually(lambda: page.evaluate(labels) == [], what=f"{tab}: no name is cut")  # noqa: B023
     page.context.close()

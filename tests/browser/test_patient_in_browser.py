@@ -10,10 +10,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_run import write_clinical_model, write_run
+from waiting import said
 
 from onlm_lab.app.patient_page import FILE, RESET
 from onlm_lab.learning.coefficients import USE, load_clinical_model
 from onlm_lab.panels import typed_patient
+
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: the dashboards were NOT tested"
+).expect
 
 pytestmark = [
     pytest.mark.browser,
@@ -43,7 +48,7 @@ def page(browser, server):
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     opened = context.new_page()
     opened.goto(server.url, timeout=90_000)
-    opened.get_by_text("Fill in:").wait_for(timeout=90_000)
+    said(opened, "Fill in:").wait_for(timeout=90_000)
     yield opened
     context.close()
 
@@ -76,8 +81,9 @@ def test_a_filled_form_tells_the_librarys_number_beside_the_words_and_draws_ever
     model = load_clinical_model(run.folder / FILE)
     values = {"age_years": 64.0, "total_diameter_mm": 21.0, "sex": "female"}
     risk = typed_patient.judge(model, values).risk
-    said = page.locator(".onlm-print .number").inner_text()
-    assert f"{100 * risk:.1f}" in said and USE in said
+    number = page.locator(".onlm-print .number")
+    expect(number).to_contain_text(f"{100 * risk:.1f}")
+    expect(number).to_contain_text(USE)
     assert "64" not in page.url.split("#")[-1] and "female" not in page.url
 
 
@@ -87,32 +93,32 @@ def test_every_control_changes_the_figures(page):
         _type(page, label, value)
         page.wait_for_function(
             "(old) => document.querySelector('.onlm-print').shadowRoot.querySelector('.number b')?.textContent !== old",
-            arg=number, timeout=60_000,
+            arg=number, timeout=90_000,
         )  # fmt: skip
         page.wait_for_function(
             "(old) => JSON.stringify([...document.querySelectorAll('.onlm-plot')].filter((p) => p.offsetParent)"
             ".map((p) => (p.layout.shapes ?? []).map((s) => s.x0))) !== old",
-            arg=json.dumps([shapes for _, shapes in before]).replace(" ", ""), timeout=60_000,
+            arg=json.dumps([shapes for _, shapes in before]).replace(" ", ""), timeout=90_000,
         )  # fmt: skip
         assert _data(page) != before
 
 
 def test_a_value_outside_the_range_is_a_sentence_and_no_number_stays(page):
     _type(page, "Age", "130")
-    page.get_by_text("130 is outside what the model has learned from").wait_for(timeout=60_000)
+    said(page, "130 is outside what the model has learned from").wait_for(timeout=90_000)
     _n_drawn(page, 0)
-    assert page.locator(".onlm-print .number").count() == 0
+    expect(page.locator(".onlm-print .number")).to_have_count(0)
 
 
 def test_the_form_is_emptied_by_keyboard_and_a_reload_remembers_nothing(page):
     page.get_by_role("button", name=RESET).focus()
     page.keyboard.press("Enter")
-    page.get_by_text("Fill in:").wait_for(timeout=60_000)
-    assert page.locator(".onlm-control", has_text="Age").locator("input").input_value() == ""
+    said(page, "Fill in:").wait_for(timeout=90_000)
+    expect(page.locator(".onlm-control", has_text="Age").locator("input")).to_have_value("")
     _type(page, "Age", "64")
     page.reload()
-    page.get_by_text("Fill in:").wait_for(timeout=90_000)
-    assert page.locator(".onlm-control", has_text="Age").locator("input").input_value() == ""
+    said(page, "Fill in:").wait_for(timeout=90_000)
+    expect(page.locator(".onlm-control", has_text="Age").locator("input")).to_have_value("")
 
 
 @pytest.mark.slow
@@ -120,6 +126,6 @@ def test_at_400_pixels_nothing_is_wider_than_the_page(browser, server):
     context = browser.new_context(viewport={"width": 400, "height": 800})
     narrow = context.new_page()
     narrow.goto(server.url, timeout=90_000)
-    narrow.get_by_text("Fill in:").wait_for(timeout=90_000)
-    assert narrow.evaluate("() => document.documentElement.scrollWidth") <= 400
+    said(narrow, "Fill in:").wait_for(timeout=90_000)
+    narrow.wait_for_function("() => document.documentElement.scrollWidth <= 400")
     context.close()

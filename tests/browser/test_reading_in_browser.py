@@ -12,11 +12,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_run import write_run
 from made_volume import write_volume
+from waiting import said
 
 from onlm_lab import reading_plan, server_files
 from onlm_lab.app import reading_words as words
 from onlm_lab.figures import theme
 from onlm_lab.readings import read_readings
+
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: the dashboards were NOT tested"
+).expect
 
 pytestmark = [
     pytest.mark.browser,
@@ -77,7 +82,7 @@ def _begin(page, code):
     page.get_by_label(words.ASK_CODE).fill(code)
     page.get_by_label(words.ASK_CODE).press("Tab")
     page.get_by_role("button", name=words.BEGIN).press("Enter")
-    page.get_by_text("Case 1 of 6").wait_for(timeout=WAIT)
+    said(page, "Case 1 of 6").wait_for(timeout=WAIT)
 
 
 def _heading(page, text):
@@ -95,12 +100,15 @@ def test_a_case_is_read_by_keyboard_and_the_risk_leaves_the_kernel_only_after_th
     page.wait_for_function(
         "() => document.querySelector('.onlm-estimate input[type=number]') === document.activeElement", timeout=WAIT
     )
-    assert box.input_value() == "" and save.is_disabled()
-    assert scale.get_attribute("aria-valuetext") == "not yet given" and "onlm-untouched" in scale.get_attribute("class")
+    expect(box).to_have_value("")
+    expect(save).to_be_disabled()
+    expect(scale).to_have_attribute("aria-valuetext", "not yet given")
+    expect(scale).to_have_class(re.compile("onlm-untouched"))
     box.fill("101")
-    page.get_by_text("A whole number from 0 to 100.").wait_for(timeout=WAIT)
-    assert save.is_disabled()
+    said(page, "A whole number from 0 to 100.").wait_for(timeout=WAIT)
+    expect(save).to_be_disabled()
     box.fill("37")
+    expect(save).to_be_enabled()
     assert page.locator(".onlm-bar nav a").all_inner_texts() == ["Reading"] and not page.locator(".onlm-tabs").count()
     percent, digits = re.compile(rf"<strong>{theme.percent(shown.risk)}<"), f"{shown.risk:.6f}"
     seen = "".join(page.frames_seen)
@@ -110,7 +118,7 @@ def test_a_case_is_read_by_keyboard_and_the_risk_leaves_the_kernel_only_after_th
     before = len(page.frames_seen)
     box.press("Enter")
     page.locator("div.onlm-model-risk").wait_for(timeout=WAIT)
-    assert theme.percent(shown.risk) in page.inner_text("div.onlm-model-risk strong")
+    expect(page.locator("div.onlm-model-risk strong")).to_contain_text(theme.percent(shown.risk))
     assert "onlm-model-risk" in "".join(page.frames_seen[before:])
     again = page.get_by_label(words.ASK_AGAIN, exact=True)
     again.wait_for(timeout=WAIT)
@@ -154,13 +162,11 @@ def test_the_scale_is_given_by_mouse_and_nothing_is_wider_than_the_page(browser,
     n = len(read_readings(run.folder).table)
 
     def fits():
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-        wide = page.evaluate(
-            "(w) => [...document.querySelectorAll('.onlm-reading *')].filter((e) => e.offsetParent && "
-            "e.getBoundingClientRect().right > w + 0.5).map((e) => e.className)",
-            width,
+        page.wait_for_function(
+            "(w) => document.documentElement.scrollWidth <= w && [...document.querySelectorAll('.onlm-reading *')]"
+            ".every((e) => !e.offsetParent || e.getBoundingClientRect().right <= w + 0.5)",
+            arg=width,
         )
-        assert wide == []
 
     fits()
     scale = page.locator(".onlm-estimate input[type=range]")

@@ -13,9 +13,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_run import write_run
+from waiting import eventually, said
 
 from onlm_lab import server_files, serving
 from onlm_lab.runs import Run
+
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: the dashboards were NOT tested"
+).expect
 
 pytestmark = [
     pytest.mark.browser,
@@ -87,10 +92,9 @@ def test_a_link_survives_the_form_for_the_token_which_is_then_nowhere_to_be_seen
     page.get_by_text("That is not the token.").wait_for(timeout=WAIT)
     _give(page, server.token)
     page.wait_for_selector(DRAWN, timeout=WAIT)
-    assert page.inner_text("h1") == "The study two" and page.url == _here(
-        server, "performance", "#study=two&model=clinical"
-    )
-    assert "clinical" in page.inner_text(".onlm-basis")
+    expect(page.locator("h1")).to_have_text("The study two")
+    expect(page).to_have_url(_here(server, "performance", "#study=two&model=clinical"))
+    expect(page.locator(".onlm-basis")).to_contain_text("clinical")
     here = f"http://127.0.0.1:{server.port}{BASE}/"
     assert all(url.startswith((here, "data:", "blob:")) for url, _ in page.asked), page.asked
     assert not [one for one in page.asked if server.token in one[0] + one[1]], "the token went into an address"
@@ -101,18 +105,18 @@ def test_a_link_survives_the_form_for_the_token_which_is_then_nowhere_to_be_seen
 def test_the_token_of_a_link_is_gone_from_the_address_and_from_every_referer(page, server):
     page.goto(f"{server.url}#study=two")
     page.wait_for_selector("a.onlm-go", timeout=WAIT)
-    assert page.url == _here(server, "start", "#study=two") or page.url == _here(server)
+    expect(page).to_have_url(re.compile(re.escape(_here(server)) + "(#study=two)?$"))
     with_token = [url for url, _ in page.asked if server.token in url]
     assert with_token == [server.url] and not [one for one in page.asked if server.token in one[1]]
-    assert page.inner_text("body").count("The study") >= 2
+    eventually(lambda: page.inner_text("body").count("The study") >= 2, what="both studies on the start page")
     page.get_by_role("navigation", name="The study two").get_by_role("link", name="Performance").click()
     page.wait_for_selector(DRAWN, timeout=WAIT)
-    assert page.inner_text("h1") == "The study two"
+    expect(page.locator("h1")).to_have_text("The study two")
 
 
 @pytest.mark.slow
 def test_a_page_that_is_left_ends_its_kernel_and_one_that_is_cut_off_is_culled(browser, serve, studies, free_port):
-    how = serving.Sharing(idle_s=15)
+    how = serving.Sharing(idle_s=40)
     with serving.serving(studies, port=free_port(), sharing=how) as running:
         context = browser.new_context()
         first = context.new_page()
@@ -121,18 +125,18 @@ def test_a_page_that_is_left_ends_its_kernel_and_one_that_is_cut_off_is_culled(b
         second = context.new_page()
         second.goto(f"http://127.0.0.1:{running.port}/voila/render/start.ipynb")
         second.wait_for_selector("a.onlm-go", timeout=WAIT)
-        assert len(_kernels(running)) == 2
+        assert _until(lambda: len(_kernels(running)) == 2)
         second.goto("about:blank")
         assert _until(lambda: len(_kernels(running)) == 1, seconds=60), "leaving a page did not end its kernel"
         second.goto(first.url)
         second.wait_for_selector("a.onlm-go", timeout=WAIT)
         assert _until(lambda: len(_kernels(running)) == 2)
         second.close(run_before_unload=True)  # as a reader closes a tab
-        # Sooner than the culling may, which ends what has been idle for 15 s.
-        assert _until(lambda: len(_kernels(running)) == 1, seconds=12), "closing a tab did not end its kernel"
+        # Sooner than the culling may, which ends what has been idle for 40 s.
+        assert _until(lambda: len(_kernels(running)) == 1, seconds=35), "closing a tab did not end its kernel"
         first.evaluate("navigator.sendBeacon = () => true")  # as when a laptop's lid is shut
         context.close()
-        assert _until(lambda: not _kernels(running), seconds=120), "the kernel was not culled"
+        assert _until(lambda: not _kernels(running), seconds=180), "the kernel was not culled"
 
 
 @pytest.mark.slow
@@ -168,14 +172,14 @@ def test_the_back_button_and_a_reload_bring_a_view_back(page, server):
     page.wait_for_function("() => document.querySelector('.onlm-basis').textContent.includes('clinical')", timeout=WAIT)
     page.go_back()
     page.wait_for_function("() => document.querySelector('.onlm-basis').textContent.includes('image')", timeout=WAIT)
-    assert page.url.endswith("#model=image")
+    expect(page).to_have_url(re.compile("#model=image$"))
     page.reload()
     page.wait_for_selector(DRAWN, timeout=WAIT)
     page.wait_for_function("() => document.querySelector('.onlm-basis').textContent.includes('image')", timeout=WAIT)
     page.evaluate("location.hash = 'model=nobody&run=<img src=x onerror=window.pwned=1>'")
-    page.get_by_text("The link names a run that is not here").wait_for(timeout=WAIT)
+    said(page, "The link names a run that is not here").wait_for(timeout=WAIT)
     page.evaluate("location.hash = 'model=nobody'")
-    page.get_by_text("Part of this link could not be restored").wait_for(timeout=WAIT)
+    said(page, "Part of this link could not be restored").wait_for(timeout=WAIT)
     assert page.evaluate("window.pwned") is None
 
 
@@ -189,8 +193,8 @@ def test_shared_pages_draw_in_every_tab_name_nobody_and_offer_no_page_of_single_
             page.goto(running.url if name == "performance" else f"{base}/{name}.ipynb", timeout=WAIT)
             if name == "performance":
                 page.wait_for_selector("a.onlm-go", timeout=WAIT)
-                offered = set(page.locator(".onlm-bar nav a").all_inner_texts())
-                assert offered == {"Start", "Cohort", "Performance", "Outcomes", "One patient"}
+                offered = {"Start", "Cohort", "Performance", "Outcomes", "One patient"}
+                eventually(lambda: set(page.locator(".onlm-bar nav a").all_inner_texts()) == offered)  # noqa: B023
                 page.goto(f"{base}/{name}.ipynb", timeout=WAIT)
             page.wait_for_selector(DRAWN, timeout=WAIT)
             for k in range(page.get_by_role("tab").count()):
