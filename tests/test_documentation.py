@@ -209,7 +209,7 @@ def commands(text: str) -> list[str]:
     for language, block in FENCE.findall(text):
         lines = re.sub(r"\\\n\s*", "", block).splitlines() if language in ("", "sh", "bash") else []
         found += [line.strip() for line in lines if line.strip().startswith("onlm ")]
-    return [re.split(r"\s{3,}|\s&&\s|\s>\s", line)[0] for line in found if "..." not in line]
+    return [re.split(r"\s{3,}|\s&&\s|\s[|>]\s", line)[0] for line in found if "..." not in line]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
