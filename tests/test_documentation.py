@@ -69,7 +69,7 @@ def site(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, *words, str(DOCS), str(out / "html")], env=env, capture_output=True, text=True, cwd=ROOT
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stderr[-1500:]
     return out / "html"
 
 
@@ -209,7 +209,7 @@ def commands(text: str) -> list[str]:
     for language, block in FENCE.findall(text):
         lines = re.sub(r"\\\n\s*", "", block).splitlines() if language in ("", "sh", "bash") else []
         found += [line.strip() for line in lines if line.strip().startswith("onlm ")]
-    return [re.split(r"\s{3,}|\s&&\s|\s>\s", line)[0] for line in found if "..." not in line]
+    return [re.split(r"\s{3,}|\s&&\s|\s[|>]\s", line)[0] for line in found if "..." not in line]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -275,3 +275,17 @@ def test_a_doi_becomes_a_link_without_the_sign_that_ends_the_sentence(extension)
     before, link, after = extension("doi_links").linked("DeLong (1988, doi:10.2307/2531595).")
     assert link["refuri"] == "https://doi.org/10.2307/2531595" and after == ")." and before.endswith(", ")
     assert extension("doi_links").linked("no address") == []
+    (old,) = extension("doi_links").dois("(Youden, doi:10.1002/1097-0142(1950)3:1<32::aid-cncr2820030106>3.0.co;2-3).")
+    assert old[2] == "10.1002/1097-0142(1950)3:1<32::aid-cncr2820030106>3.0.co;2-3"
+
+
+def test_a_source_is_told_with_its_authors_and_never_with_those_of_the_one_before(extension):
+    told = extension("statistics_sources").sources_in
+    assert told("(Cox 1958; Steyerberg et al. 2004, doi:10.1002/sim.1844):") == [
+        "Steyerberg et al. 2004, doi:10.1002/sim.1844"
+    ]
+    assert told("by Benjamini and Hochberg (1995, doi:10.1/a.x).") == []  # no such prefix
+    assert told("by Benjamini and Hochberg (1995, doi:10.1111/a.x).") == [
+        "Benjamini and Hochberg 1995, doi:10.1111/a.x"
+    ]
+    assert told("Cox 1958; and another (doi:10.1111/b)") == ["doi:10.1111/b"]

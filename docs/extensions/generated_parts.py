@@ -5,6 +5,7 @@ A page holds a line such as `<!-- generated: command-line -->`, which becomes Ma
     command-line                 every verb of `onlm`, from its argparse parser
     study-settings               every key of study.toml, from the dataclasses and the comments beside their fields
     columns                      the data dictionary, as `onlm dictionary` has it
+    statistics-sources           the publications that the docstrings of onlm_lab.analysis name
     calls MODULE NAME ...        the named public calls of a module, from their docstrings
     calls MODULE others          those of its __all__ that the page has not named
 """
@@ -15,6 +16,7 @@ import re
 
 from command_line_page import command_line
 from public_calls import calls
+from statistics_sources import statistics_sources
 from study_settings import study_settings
 
 _PART = re.compile(r"^<!-- generated: ([^\n]+?) -->$", flags=re.MULTILINE)
@@ -55,7 +57,13 @@ def generated(text: str) -> str:
                 named = {name for said in asked for name in said.split()[2:] if said.split()[1] == module}
                 return calls(module, without=named)
             return calls(module, names=names)
-        return {"command-line": command_line, "study-settings": study_settings, "columns": columns}[kind]()
+        makers = {
+            "command-line": command_line,
+            "study-settings": study_settings,
+            "columns": columns,
+            "statistics-sources": statistics_sources,
+        }
+        return makers[kind]()
 
     return _PART.sub(part, text)
 
