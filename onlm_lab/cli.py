@@ -134,7 +134,17 @@ def _demo(words: argparse.Namespace) -> None:
         _serve(done.folder, port=words.port, token=words.token)
 
 
+def _report_of_run(folder: Path) -> None:
+    from onlm_lab.report.files import write_files
+    from onlm_lab.runs import Run
+
+    for path in write_files(Run(folder), progress=True):
+        say(f"  {path.name}")
+
+
 def _step(words: argparse.Namespace) -> None:
+    if words.verb == "report" and (words.study / "predictions.csv").is_file():  # a run, not a study
+        return _report_of_run(words.study)
     from onlm_lab import pipeline, steps
     from onlm_lab.study import parse_changes
 

@@ -370,12 +370,9 @@ def _ask_oracle(study: Study, *, handle: Run) -> Path:
 
 def report(study: Study, *, say: Callable[[str], None]) -> tuple[list[Path], dict[str, Any]]:
     """One self-contained HTML file, its checklists as a table, and the model card as Markdown and HTML."""
-    from onlm_lab.report import CHECKLIST_FILE, write_report
-    from onlm_lab.report.model_card import write_model_card
+    from onlm_lab.report.files import write_files
 
-    handle, work = run_of(study), study.folder / "work"
-    page = write_report(handle, work=work, progress=True)
-    outputs = [page, page.with_name(CHECKLIST_FILE), *write_model_card(handle, work=work)]
+    outputs = write_files(run_of(study), work=study.folder / "work", progress=True)
     for out in outputs:
         say(f"  {out.relative_to(study.folder)}")
     return outputs, {}

@@ -12,6 +12,7 @@ from made_run import write_run
 
 from onlm_lab import analysis, schema
 from onlm_lab.analysis import battery
+from onlm_lab.cli import main
 from onlm_lab.learning.clinical import ClinicalEncoder
 from onlm_lab.report import write
 from onlm_lab.report.design import design
@@ -276,3 +277,15 @@ def test_the_table_of_centres_holds_the_numbers_that_its_figures_draw(run):
     for row in found.itertuples():
         told = "too few" if np.isnan(row.auc) else f"{row.auc:.2f} ({row.low:.2f} to {row.high:.2f})"
         assert shown[row.centre]["AUC"] == told and shown[row.centre]["N+ / patients"] == f"{row.n_positive} / {row.n}"
+
+
+def test_the_command_writes_the_report_of_a_run_by_its_folder_and_leaves_nothing_else_there(run, tmp_path, monkeypatch):
+    folder = tmp_path / "study" / "runs" / "run-a"
+    shutil.copytree(run.folder, folder)
+    write_text(folder / "results.json", json.dumps({"fused": {"about": {"main_split": "oof"}, "not_done": {}}}))
+    before = {path.name for path in folder.iterdir()}
+    monkeypatch.setattr(write, "SECTIONS", tuple(s for s in write.SECTIONS if s.__name__ in ("design", "limits")))
+    assert main(["report", str(folder)]) == 0
+    made = {"report.html", "checklist.csv", "model_card.md", "model_card.html"}
+    assert {path.name for path in folder.iterdir()} == before | made
+    assert not (tmp_path / "study" / "work").exists()
