@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -103,7 +104,8 @@ def perform(
         if not planned(study, name=earlier).done():
             raise OnlmError(
                 f"Step '{name}' needs '{earlier}' first. "
-                f"Run `onlm {earlier} {study.folder.resolve().name}` or `onlm run`."
+                f"Run `{shlex.join(['onlm', earlier, study.folder.resolve().name, *change_words(changes or {})])}` "
+                "or `onlm run`."
             )
     step = planned(study, name=name)
     outputs, facts = work[name](study, say=say)

@@ -11,6 +11,7 @@ import errno
 import ipaddress
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -32,6 +33,7 @@ from onlm_lab.server_files import BUNDLE, HOST, Sharing, base_path, write_config
 from onlm_lab.study import load_study
 
 PAGES = tuple(page.name for page in page_names.PAGES)
+LAB = ("voila", "tornado", "jupyter_server", "jupyterlab_server", "nbclient")  # of the extra `lab`
 SHORTEST = 16  # letters of a token in shared mode
 _START_S, _STOP_S = 90, 10
 
@@ -236,8 +238,9 @@ def _wait(process: subprocess.Popen[bytes], *, url: str, log: Path) -> None:
 
 def _last_words(log: Path) -> str:
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    if any("No module named voila" in line for line in lines):
-        return 'voila is not installed. Install it with: pip install "onlm_lab[lab]"'
+    missing = next((found[1] for line in lines if (found := re.search(r"No module named '?(\w+)", line))), None)
+    if missing in LAB:
+        return f'{missing} is not installed. Install what serves the pages with: pip install "onlm_lab[lab]"'
     return lines[-1] if lines else "it said nothing."
 
 

@@ -179,6 +179,8 @@ def test_a_dicom_without_pixels_is_one_patients_reason_and_not_the_end_of_the_st
 def test_a_step_out_of_turn_names_the_step_that_it_needs(study, capsys):
     said = refused(capsys, "screen", study)
     assert "needs 'check' first" in said
+    changed = refused(capsys, "screen", study, "--set", 'training.models=["clinical"]')
+    assert f"""Run `onlm check {study.name} --set 'training.models=["clinical"]'` or `onlm run`.""" in changed
 
 
 def test_a_folder_that_is_no_study_is_told_so(tmp_path, capsys):

@@ -163,3 +163,12 @@ def test_kernels_talk_through_files_of_their_owner_and_only_our_extensions_run(t
     assert said["KernelManager"]["transport"] == "ipc" and len(said["Voila"]["connection_dir_root"]) <= 35
     assert "@voila-dashboards/widgets-manager8" in said["VoilaConfiguration"]["extension_allowlist"]
     assert said["VoilaExecutor"]["cell_error_instruction"] == server_files.BROKEN
+
+
+@pytest.mark.parametrize("missing", ["voila", "tornado", "jupyter_server"])
+def test_where_the_extra_that_serves_is_missing_it_is_named(missing, tmp_path):
+    log = tmp_path / "voila.log"
+    log.write_text(f"Traceback ...\nModuleNotFoundError: No module named '{missing}.app'\n", encoding="utf-8")
+    assert serving._last_words(log).endswith('Install what serves the pages with: pip install "onlm_lab[lab]"')
+    log.write_text("ModuleNotFoundError: No module named 'elsewhere'\n", encoding="utf-8")
+    assert serving._last_words(log) == "ModuleNotFoundError: No module named 'elsewhere'"

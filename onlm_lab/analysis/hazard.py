@@ -182,7 +182,8 @@ def _clipped(value: float, se: float, *, method: str, note: str) -> Estimate:
 def _notes(data: HazardRows, fit: CoxFit, cluster: np.ndarray | None, cluster_name: str | None) -> tuple[str, ...]:
     p = data.design.x.shape[1]
     notes = [
-        f"{name}: no finite hazard ratio (the event occurs on one side of it only, or it does not vary at an event)"
+        f"{name}: no finite hazard ratio (the event occurs on one side of it only, or at the events it does not vary "
+        "or cannot be told from the others)"
         for name, unbounded in zip(data.design.names, fit.unbounded, strict=True)
         if unbounded
     ]

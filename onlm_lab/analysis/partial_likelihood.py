@@ -145,7 +145,7 @@ class CoxFit:
 
     coef: np.ndarray
     covariance: np.ndarray
-    unbounded: np.ndarray  # (p,) bool: no finite maximum (separation), or no variation among those at risk
+    unbounded: np.ndarray  # (p,) bool: no finite maximum (separation), or one with others among those at risk
     log_likelihood: float
     log_likelihood_null: float
     linear_predictor: np.ndarray  # (n,) in the order of the table

@@ -37,14 +37,20 @@ def parse_changes(words: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def change_words(changes: Changes) -> list[str]:
     """What `parse_changes` reads, each behind its --set: words of a command."""
-    import tomli_w
-
     words: list[str] = []
     for section, values in changes.items():
         for key, value in values.items():
-            text = tomli_w.dumps({"v": value}, multiline_strings=False).partition("=")[2]
-            words += ["--set", f"{section}.{key}={' '.join(text.split())}"]
+            words += ["--set", f"{section}.{key}={_written(value)}"]
     return words
+
+
+def _written(value: Any) -> str:
+    """A value of TOML on one line: tomli-w spreads a list over several."""
+    import tomli_w
+
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return tomli_w.dumps({"v": value}, multiline_strings=False).partition("=")[2].strip()
 
 
 def with_changes(raw: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
