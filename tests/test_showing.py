@@ -183,7 +183,7 @@ def test_a_noun_made_by_hand_shows_itself_too(value):
 def test_every_bar_is_one_that_a_notebook_draws_as_a_widget():
     package = Path(showing.__file__).parent
     plain = [
-        p.name for p in package.rglob("*.py") if re.search(r"(from tqdm import|import tqdm\b)", p.read_text("utf-8"))
+        p.name for p in package.rglob("*.py") if re.search(r"(from tqdm import|^ *import tqdm)", p.read_text("utf-8"))
     ]
     assert plain == [], "wanted: from tqdm.auto import tqdm"
     assert sum("from tqdm.auto import tqdm" in p.read_text("utf-8") for p in package.rglob("*.py")) >= 8
