@@ -150,6 +150,10 @@ print(difference.sentence)
 difference.figure
 
 # %% [markdown]
+# The plainer model does better here: with so few N+ boosting learns much that is chance. Which of two models is better
+# is a question for such a test, not for their names.
+
+# %% [markdown]
 # ## Do the risks mean what they say?
 # A model that was never calibrated may separate well and still promise too much. The curve is the same for everybody's
 # model.
