@@ -155,7 +155,7 @@ from onlm_lab.report.recalibration import summary_lines
 mine = external[external["model_id"] == MODEL]
 hospital = mine["centre"].value_counts().index[0]
 update = analysis.recalibrate(mine[mine["centre"] == hospital], method="test")
-pd.DataFrame(summary_lines(update), columns=["", hospital]).set_index("")
+print(hospital, *(f"{what}: {words}" for what, words in summary_lines(update)), sep="\n")
 
 # %% [markdown]
 # Three curves. *Before*: as the risks came. *After*: in the very patients who made the update, right by construction,
@@ -198,12 +198,12 @@ for name, tables_only in (("with CT", False), ("without CT", True)):
     virtual.write_trial(folder, n_patients=30, n_centres=2, seed=31, tables_only=tables_only)
     made = predicting.predict_study(run.folder, folder, say=said.append)
     both[name] = read_csv(made / "predictions.csv").query("model_id == 'fused'").set_index("patient_id")
-spread = pd.DataFrame({name: one["risk_high"] - one["risk_low"] for name, one in both.items()})
-print(f"Fused model, {len(spread)} patients, spread of the risk (median): {spread.median().round(2).to_dict()}")
+spread = pd.DataFrame({name: one["risk_high"] - one["risk_low"] for name, one in both.items()}).describe()
+spread.loc[["count", "25%", "50%", "75%"]].round(2)
 
 # %% [markdown]
-# A wide spread is an honest answer: without the picture the model knows little. It is a spread of models, no
-# confidence interval.
+# The spread of the fused model, risk_high less risk_low, in the same patients: without the picture it knows little, and
+# a wide spread is the honest answer. It is a spread of models, no confidence interval.
 
 # %% [markdown]
 # ## And after SBRT?

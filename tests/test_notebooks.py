@@ -82,7 +82,7 @@ def test_the_real_tables_notebook_shows_its_counts_its_licence_and_its_limits(sh
     cells = executed("08_real_table.py", folder=tmp_path)
     text = said(cells)
     assert "CC BY 3.0" in text and "10.7937/K9/TCIA.2017.7hs46erv" in text
-    assert "23 N+ of 116" in text
+    assert "23 N+ of 116" in text and "Warning" not in text
     flow = next(
         o["data"]["text/plain"] for o in outputs(cells) if "pt1a_to_pt2a" in o.get("data", {}).get("text/plain", "")
     )
