@@ -110,9 +110,8 @@ from onlm_lab.figures.theme import MADE_UP
 from onlm_lab.panels import performance as panels
 
 MODEL = "clinical"
-rows = elsewhere.read_predictions(
-    out / "predictions.csv", clinical=place / "clinical.csv", followup=place / "followup.csv"
-)
+tables = {"clinical": place / "clinical.csv", "followup": place / "followup.csv"}
+rows = elsewhere.read_predictions(out / "predictions.csv", **tables)
 external = rows[rows["split"] == "external"]
 roc = panels.roc_panel(external, models=[MODEL, "fused"], mark=MADE_UP)
 print(roc.sentence)
