@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from onlm_lab.errors import OnlmError
 from onlm_lab.page_names import PAGES, Page
 from onlm_lab.runs import list_runs
 
@@ -113,12 +112,10 @@ def lessons(folder: str | Path = ".") -> Lessons:
         folder: in which the lessons' folder is made.
 
     Raises:
-        OnlmError: the lessons are not part of this installation.
+        OnlmError: what opens lessons is not installed, or the folder's name belongs to a file.
     """
-    try:
-        from onlm_lab.teaching import shelf
-    except ImportError:
-        raise OnlmError("The lessons are not part of this installation of onlm_lab.") from None
+    from onlm_lab.teaching import shelf
+
     home = Path(folder) / LESSONS_FOLDER
     laid = shelf.lay_out(home)
     return Lessons([(one.lesson.title, one.lesson.minutes, quote(f"{LESSONS_FOLDER}/{one.path.name}")) for one in laid])

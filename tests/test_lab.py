@@ -7,8 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-import types
-from pathlib import Path
+from urllib.parse import quote
 
 import ipywidgets as widgets
 import pytest
@@ -19,7 +18,7 @@ from page_parts import every, html_of
 import onlm_lab
 from onlm_lab import lab
 from onlm_lab.app import outcomes_page
-from onlm_lab.errors import OnlmError
+from onlm_lab.teaching import LESSONS
 
 EXTENSION = ROOT / "labextension"
 
@@ -99,21 +98,24 @@ def test_where_no_study_is_the_page_says_how_to_make_one(tmp_path):
     assert "onlm demo" in lab.dashboards(tmp_path).value and "onlm init" in lab.dashboards(tmp_path).value
 
 
-def test_the_lessons_are_laid_out_here_and_listed_as_links(tmp_path, monkeypatch):
-    def lay_out(folder: Path) -> list[types.SimpleNamespace]:
-        folder.mkdir()
-        lesson = types.SimpleNamespace(title="AUC", minutes=25)
-        return [types.SimpleNamespace(lesson=lesson, path=folder / "01 auc.ipynb")]
-
-    monkeypatch.setitem(
-        sys.modules, "onlm_lab.teaching", types.SimpleNamespace(shelf=types.SimpleNamespace(lay_out=lay_out))
-    )
+def test_the_lessons_are_laid_out_here_and_listed_as_links(tmp_path):
     found = lab.lessons(tmp_path)
-    assert (tmp_path / "lessons").is_dir() and repr(found) == "1 lessons"
-    assert "1. [AUC](lessons/01%20auc.ipynb), 25 minutes" in found._repr_markdown_()
+    shown = found._repr_markdown_()
+    assert repr(found) == f"{len(LESSONS)} lessons" and shown.count("](lessons/") == len(LESSONS)
+    assert f"1. [{LESSONS[0].title}](lessons/{LESSONS[0].notebook}.ipynb), {LESSONS[0].minutes} minutes" in shown
+    assert all((tmp_path / "lessons" / f"{lesson.notebook}.ipynb").is_file() for lesson in LESSONS)
 
 
-def test_an_installation_without_lessons_says_so(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onlm_lab.teaching", None)
-    with pytest.raises(OnlmError, match="lessons are not part of this installation"):
-        lab.lessons(tmp_path)
+def test_a_second_click_keeps_what_a_student_changed(tmp_path):
+    lab.lessons(tmp_path)
+    path = tmp_path / "lessons" / f"{LESSONS[0].notebook}.ipynb"
+    changed = (
+        path.read_text(encoding="utf-8").replace('"# %%', '"# mine').replace("MADE-UP DATA", "MADE-UP DATA, mine", 1)
+    )
+    path.write_text(changed, encoding="utf-8")
+    lab.lessons(tmp_path)
+    assert path.read_text(encoding="utf-8") == changed
+
+
+def test_a_path_with_a_space_is_a_link_that_opens():
+    assert "(lessons/01%20auc.ipynb)" in lab.Lessons([("AUC", 25, quote("lessons/01 auc.ipynb"))])._repr_markdown_()

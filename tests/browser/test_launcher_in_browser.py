@@ -16,6 +16,8 @@ from conftest import CHROMIUM
 from made_run import write_run
 from made_share import jupyter_environment, lay_out_share
 
+from onlm_lab.teaching import LESSONS
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE_MS = 180_000  # a kernel that starts on a busy machine
 
@@ -112,10 +114,9 @@ def test_a_second_click_opens_the_same_notebook_and_never_writes_over_it(page, s
 def test_the_other_entry_lays_out_the_lessons_and_a_link_opens_one(page, server):
     from playwright.sync_api import expect
 
-    pytest.importorskip("onlm_lab.teaching.shelf", reason="the lessons are not part of this checkout")
     page.locator(".jp-LauncherCard[title*='seven lessons']").click()
     link = page.locator(".jp-OutputArea a", has_text="AUC").first
     expect(link).to_be_visible(timeout=PATIENCE_MS)
-    assert len(list((server.home / "lessons").glob("*.ipynb"))) == 7
+    assert len(list((server.home / "lessons").glob("*.ipynb"))) == len(LESSONS)
     link.click()
     expect(page.locator(".lm-TabBar-tabLabel", has_text="01_auc.ipynb")).to_be_visible(timeout=PATIENCE_MS)
