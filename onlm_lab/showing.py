@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from onlm_lab.errors import OnlmError
+from onlm_lab.errors import OnlmError, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,8 +105,13 @@ def said_of(self: object) -> Said:
     """What a noun says: its own words, or its fields. What cannot be read is said, never raised: a cell only shows."""
     try:
         return self._said() if hasattr(type(self), "_said") else _of_fields(self)
-    except OnlmError as error:
-        return Said(f"{type(self).__name__} that cannot be read", notes=(str(error),))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+    ) as error:  # an OnlmError is a ValueError; the text of others may name a patient
+        why = str(error) if isinstance(error, OnlmError) else told(error)
+        return Said(f"{type(self).__name__} that cannot be read", notes=(why,))
 
 
 def _of_fields(self: object) -> Said:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import math
 import re
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,6 +85,14 @@ def test_a_run_that_cannot_be_read_says_so_instead_of_failing(tmp_path):
     gone = runs.Run(tmp_path / "run-0")
     assert one_line(gone) == "Run that cannot be read"
     assert "study.toml" in gone._repr_html_()
+
+
+def test_a_run_whose_tables_are_spoilt_says_so_without_a_word_of_them(run, tmp_path):
+    spoilt = runs.Run(shutil.copytree(run.folder, tmp_path / "run-2"))
+    (spoilt.folder / "patients.csv").write_text('patient_id,centre\n"DOE^JANE,A\n', encoding="utf-8")
+    assert one_line(spoilt) == "Run that cannot be read"
+    shown = spoilt._repr_html_()
+    assert "did not foresee" in shown and "DOE" not in shown
 
 
 def test_names_from_the_data_are_escaped_wherever_they_stand(run, tmp_path):
