@@ -153,7 +153,10 @@ from onlm_lab.report.recalibration import summary_lines
 
 mine = external[external["model_id"] == MODEL]
 hospital = mine["centre"].value_counts().index[0]
-update = analysis.recalibrate(mine[mine["centre"] == hospital], method="test")
+its_own = mine[mine["centre"] == hospital]
+update = analysis.recalibrate(its_own, method="test")
+if update.chosen == "refused":  # the risks do not rise with N+ here: then only their level may move
+    update = analysis.recalibrate(its_own, method="intercept")
 print(hospital, *(f"{what}: {words}" for what, words in summary_lines(update)), sep="\n")
 
 # %% [markdown]
