@@ -26,6 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	$$P -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed, found $$($$P --version)."; exit 2; }; \
 	test -x $(BIN)/python || $$P -m venv $(VENV) || { echo "No venv module: apt-get install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@mkdir -p $(VENV)/share/jupyter/labextensions && ln -sfn "$(CURDIR)/labextension" $(VENV)/share/jupyter/labextensions/onlm_lab
 	@touch $(READY)
 	@echo ">> Installed."
 

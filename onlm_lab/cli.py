@@ -32,12 +32,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onlm_lab.arguments import IMAGE_VERBS, STEP_HELP, TABLE_VERBS, device_words, parser
-from onlm_lab.errors import OnlmError, told
+from onlm_lab.errors import DEBUG, OnlmError, told
 
 if TYPE_CHECKING:
     from onlm_lab.serving import Sharing
-
-DEBUG = "ONLM_DEBUG"  # shows a whole error, which may hold names of patients
 
 
 def main(argv: Sequence[str] | None = None) -> int:

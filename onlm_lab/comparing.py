@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from onlm_lab import cohort
+from onlm_lab.showing import Said, shows_itself
 from onlm_lab.study import Study, load_study
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Versions:
     """What changed between two versions, ready to be read or written."""
@@ -19,6 +21,9 @@ class Versions:
     tables: dict[str, pd.DataFrame]
     changes: pd.DataFrame
     made_up: bool = False
+
+    def _said(self) -> Said:
+        return Said(self.sentence, tables=self.tables | {"changes": self.changes}, made_up=self.made_up)
 
     def text(self) -> str:
         """Lines for a terminal: the sentence and the counts."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import textwrap
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+DEBUG = "ONLM_DEBUG"  # shows a whole error, which may hold names of patients
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 
 
@@ -40,8 +43,19 @@ class Fault:
 class OnlmError(ValueError):
     """Something in the user's data, study or request is wrong; the message is written for the user.
 
-    The command line prints the message alone and exits with code 2; a dashboard shows it as a sentence on the page.
+    The command line prints the message alone and exits with code 2; a dashboard shows it as a sentence on the page; a
+    notebook shows it with the line of the cell that met it.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback, line by line; IPython asks for it by this name.
+
+        The frames between the cell and the fault say nothing to whoever wrote the cell. ONLM_DEBUG=1 brings them back,
+        as Python prints them: never with the values of variables, which may hold patients.
+        """
+        if os.environ.get(DEBUG):
+            return "".join(traceback.format_exception(self)).splitlines()
+        return [f"{type(self).__name__}: {self}", *_line_of_cell(self), f"({DEBUG}=1 shows the whole traceback)"]
 
 
 class DataError(OnlmError):
@@ -59,6 +73,19 @@ class StudyError(OnlmError):
 
 class SeriesError(OnlmError):
     """A CT series, or a mask on it, cannot be read; the message names the slice and the fault."""
+
+
+def _line_of_cell(error: BaseException) -> list[str]:
+    """The last line of a notebook's cell that the error came through; nothing where it met no cell."""
+    met = [f for f in traceback.extract_tb(error.__traceback__) if _is_cell(f.filename)]
+    if not met or not met[-1].line:
+        return []
+    return [f"In line {met[-1].lineno} of the cell: {textwrap.shorten(met[-1].line, 100, placeholder=' ...')}"]
+
+
+def _is_cell(file: str) -> bool:
+    """Whether a file stands for a cell: ipykernel writes one into a folder of its process, IPython only names it."""
+    return file.startswith("<ipython-input") or Path(file).parent.name.startswith("ipykernel_")
 
 
 def of_the_disk(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from onlm_lab.errors import OnlmError
 from onlm_lab.readings import reader_code
+from onlm_lab.showing import shows_itself
 
 FILE = "flags.csv"
 FIELDS = ("patient_id", "kind", "note", "reader_id", "time_utc")
@@ -33,6 +34,7 @@ LONGEST_NOTE = 200
 _PATIENCE_SECONDS = 20
 
 
+@shows_itself
 class Flags(NamedTuple):
     """All rows that are whole, and what a reader of them must know."""
 

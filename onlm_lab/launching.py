@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from onlm_lab import processes, steps
 from onlm_lab.errors import OnlmError
+from onlm_lab.showing import Said, shows_itself
 from onlm_lab.study import Changes, change_words, load_study
 
 BEGUN = "--- started"  # a line of the log before each start
@@ -37,11 +38,17 @@ _STAGE = re.compile(r"^\[(\d+)/(\d+)\] (\w+)")
 _TAIL_BYTES = 60_000
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Launch:
     """One run that was started, by its folder; everything is read anew."""
 
     folder: Path
+
+    def _said(self) -> Said:
+        lines = self.lines
+        facts = {"at work": self.going, "settings": self.settings, "last said": lines[-1] if lines else ""}
+        return Said(f"Launch {self.id}: {'at work' if self.going else 'not at work'}", facts)
 
     @property
     def id(self) -> str:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from onlm_lab import relayed_bars
+
 GRACE_S = 15.0  # a patient's CT is read to its end before a worker stops
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # looked up here: nothing is loaded after a fork
@@ -20,11 +22,15 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # looked up here
 def run_child(command: Sequence[str]) -> int:
     """Run a command to its end; its exit code, 128 + the signal's number where a signal ended it.
 
-    The child has a process group of its own, so that Ctrl-C reaches this process alone, which then ends the child.
+    The child has a process group of its own, so that Ctrl-C reaches this process alone, which then ends the child. In a
+    notebook its progress bars are drawn as the notebook's own.
     """
     parent = os.getpid()
-    child = subprocess.Popen(list(command), process_group=0, preexec_fn=lambda: _end_with(parent))
+    bars = subprocess.PIPE if relayed_bars.in_notebook() else None
+    child = subprocess.Popen(list(command), process_group=0, preexec_fn=lambda: _end_with(parent), stderr=bars)
     try:
+        if bars is not None:
+            relayed_bars.relay(child)
         code = child.wait()
     finally:  # nothing is left to do where the child has ended
         _end(child)

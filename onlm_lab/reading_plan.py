@@ -23,12 +23,14 @@ from onlm_lab import readings, schema, steps
 from onlm_lab.errors import OnlmError
 from onlm_lab.readings import ALONE, WITH_MODEL, Readings, reader_code
 from onlm_lab.runs import Run
+from onlm_lab.showing import Said, shows_itself
 
 FILE = "reading_plan.json"
 SPLITS = ("oof", "test", "external")  # of whom the model has not seen the label
 UNKNOWN_READER = "This code is not on the list of the study. Ask whoever runs it."
 
 
+@shows_itself
 @dataclass(frozen=True)
 class ReadingPlan:
     """A reader study.
@@ -54,6 +56,15 @@ class ReadingPlan:
     seed: int
     predictions_sha256: str
     time_utc: str
+
+    def _said(self) -> Said:
+        n_patients = len(next(iter(self.orders.values()), []))
+        facts = {
+            "readers": tuple(self.orders), "patients": n_patients, "model shown after": self.model_id,
+            "predictions": self.split, "shown beside the CT": self.columns, "positive from": self.threshold,
+            "second estimate": self.second_estimate, "planned (UTC)": self.time_utc,
+        }  # fmt: skip
+        return Said(f"Reader study: {len(self.orders)} readers, {n_patients} patients, model {self.model_id}", facts)
 
 
 class Case(NamedTuple):

@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
+from onlm_lab.showing import shows_itself
 
 FILE = "readings.csv"
 ALONE, WITH_MODEL = "alone", "with_model"
@@ -72,6 +73,7 @@ class Reading:
     note: str = ""
 
 
+@shows_itself
 class Readings(NamedTuple):
     """All rows that are whole, and what a reader of them must know."""
 

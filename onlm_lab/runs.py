@@ -27,6 +27,7 @@ import pandas as pd
 
 from onlm_lab import split_files, steps
 from onlm_lab.errors import OnlmError
+from onlm_lab.showing import Said, shows_itself
 from onlm_lab.split_files import DealtSplit
 from onlm_lab.study import Study, load_study
 
@@ -35,6 +36,7 @@ EVENT_RISK = "event_risk.csv"
 EVENT_RISK_KEY = ["patient_id", "model_id", "endpoint", "horizon_days"]
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Run:
     """One run on disk. Properties read the files anew, so that a page always sees the present state."""
@@ -164,11 +166,18 @@ class Run:
             raise OnlmError(f"Run {self.id} has no {name}. Start it again with `onlm run STUDY`.")
         return read_csv(path)
 
-    def _repr_html_(self) -> str:
-        import html
-
-        state = "finished" if self.finished else "not finished"
-        return f"<b>Run {html.escape(self.id)}</b> of {html.escape(self.study.name)}: {state}"
+    def _said(self) -> Said:
+        study, state = self.study, "finished" if self.finished else "not finished"
+        line = f"Run {self.id} of {study.name}: {state}"
+        if not (self.folder / "patients.csv").is_file():
+            return Said(line, made_up=study.made_up)
+        patients = self.patients
+        facts = {
+            "patients": len(patients), "labelled": int(patients["onlm"].notna().sum()),
+            "N+": int((patients["onlm"] == 1).sum()), "centres": patients["centre"].nunique(),
+            "models": study.training.models, "main model": study.primary_model, "folds": study.training.folds,
+        }  # fmt: skip
+        return Said(line, facts, made_up=study.made_up)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

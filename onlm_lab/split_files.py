@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from onlm_lab import steps
 from onlm_lab.errors import OnlmError
 from onlm_lab.schema import write_table
+from onlm_lab.showing import Said, shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ FILES = ("split.csv", "parts.csv")
 SEAL = "split.json"
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class DealtSplit:
     """A split as it lies on disk, checked against its hash.
@@ -41,6 +43,13 @@ class DealtSplit:
     parts: pd.DataFrame
     sha256: str
     facts: dict[str, Any]
+
+    def _said(self) -> Said:
+        parts = {str(name): int(n) for name, n in self.parts["part"].value_counts().items()}
+        n_folds, n_repeats = self.folds["fold"].nunique(), self.folds["repeat"].nunique()
+        facts = {"parts": parts, "folds": n_folds, "repeats": n_repeats, "sha256": self.sha256[:12]}
+        line = f"Split of {len(self.parts)} patients: {n_folds} folds, {n_repeats} repeats"
+        return Said(line, facts, {"folds": self.folds, "parts": self.parts})
 
 
 def write_split(folder: Path, *, folds: pd.DataFrame, parts: pd.DataFrame, facts: dict[str, Any]) -> str:

@@ -51,6 +51,9 @@ class Summary:
         shown = self.tables if Path(path).suffix.lower() == ".html" else self.tables | self.written
         return cohort.write_tables(shown, path, title=self.title, made_up=self.made_up, licence=self.licence)
 
+    def __repr__(self) -> str:
+        return f"Summary '{self.title}': {', '.join(self.tables)}"
+
     def _repr_html_(self) -> str:
         return cohort.tables_html(self.tables, title=self.title, made_up=self.made_up, licence=self.licence)
 

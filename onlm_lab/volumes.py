@@ -21,6 +21,7 @@ import pandas as pd
 from onlm_lab import imaging, patches, preparation, readiness, runs, steps
 from onlm_lab.errors import OnlmError, SeriesError, StudyError
 from onlm_lab.imaging.volume import patient_axes
+from onlm_lab.showing import shows_itself
 from onlm_lab.sources import Scan, scan_of, tumour_of
 from onlm_lab.study import Study
 
@@ -30,6 +31,7 @@ FORMAT = 2  # raise it when other files or facts are written
 GIGABYTE = 1e9
 
 
+@shows_itself
 @dataclass(frozen=True)
 class WrittenVolume:
     """A CT on disk.

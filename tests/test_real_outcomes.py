@@ -33,7 +33,7 @@ HORIZON = claims.HORIZON
 
 @pytest.fixture(scope="module")
 def run(shared_data, tmp_path_factory):
-    """The run of notebooks/02_real_table.py."""
+    """The run of notebooks/08_real_table.py."""
     table = next(shared_data("nsclc_radiogenomics").glob("*.csv"))
     folder = nsclc_radiogenomics.write_study(table, tmp_path_factory.mktemp("real") / "study")
     return pipeline.run(folder, say=lambda _: None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 from dataclasses import field
 from typing import TYPE_CHECKING
@@ -14,13 +13,13 @@ from onlm_lab import schema
 from onlm_lab.cohort.changed_cells import RECORDED, change_rows, changed_cells, differ, file_name
 from onlm_lab.errors import OnlmError
 from onlm_lab.results import result
+from onlm_lab.showing import Said
 
 if TYPE_CHECKING:
     from onlm_lab.cohort.table import Cohort
     from onlm_lab.study import Protocol
 
 FEWEST_ALIKE = 5  # known cells that must agree before two ids are taken for one renamed patient
-SHOWN = 12
 
 
 @result
@@ -51,19 +50,14 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
 
-def _html(self: Comparison) -> str:
-    """The sentence, the counts and the first changes, escaped."""
-    parts = [f"<p><b>{html.escape(self.sentence)}</b></p>", *(f"<p>{html.escape(n)}</p>" for n in self.notes)]
+def _said(self: Comparison) -> Said:
+    """The sentence, the counts and the first changes."""
     tables = {"By column": self.by_column, "By centre": self.by_centre, "Changes": self.changes, "Labels": self.labels,
               "Eligibility": self.status}  # fmt: skip
-    for name, table in tables.items():
-        if len(table):
-            body = table.head(SHOWN).to_html(index=False, escape=True, na_rep="")
-            parts.append(f"<details><summary>{name} ({len(table):,} rows)</summary>{body}</details>")
-    return "".join(parts)
+    return Said(self.sentence, tables={name: table for name, table in tables.items() if len(table)}, notes=self.notes)
 
 
-Comparison._repr_html_ = _html
+Comparison._said = _said
 
 
 def compare_cohorts(before: Cohort, after: Cohort, *, protocol: Protocol | None = None) -> Comparison:

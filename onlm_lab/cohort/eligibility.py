@@ -6,7 +6,6 @@ A rule passes only if the known values suffice; a missing value that matters is 
 from __future__ import annotations
 
 import hashlib
-import html
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +20,7 @@ from onlm_lab.cohort.rules import Rule, require_rules
 from onlm_lab.cohort.table import Cohort
 from onlm_lab.errors import DataError
 from onlm_lab.results import result
+from onlm_lab.showing import Said, table_html, to_html
 from onlm_lab.study import Protocol
 
 OUTCOMES = {FALSE: "fail", OPEN: "undetermined", TRUE: "pass"}
@@ -49,14 +49,16 @@ class Screening:
     undetermined: pd.DataFrame = None  # type: ignore[assignment]
 
 
-def _html(self: Screening) -> str:
-    """Counts, notes and the flow of all centres, escaped."""
+def _said(self: Screening) -> Said:
+    """Counts and notes; the flow of all centres stands open below them."""
     counts = self.status["status"].value_counts()
     said = ", ".join(f"{counts.get(k, 0)} {k}" for k in ("eligible", "excluded", "undetermined"))
+    return Said(f"Screening by {self.protocol}: {said}", notes=self.notes)
+
+
+def _html(self: Screening) -> str:
     flow = self.flow
-    table = flow[flow["centre"] == "all"].drop(columns="centre").to_html(index=False, escape=True)
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-    return f"<b>Screening by {html.escape(self.protocol)}: {said}</b>{notes}{table}"
+    return to_html(_said(self)) + table_html(flow[flow["centre"] == "all"].drop(columns="centre"))
 
 
 def _digest(self: Screening) -> str:
@@ -70,7 +72,7 @@ def _digest(self: Screening) -> str:
     return sha.hexdigest()
 
 
-Screening._repr_html_ = _html
+Screening._said, Screening._repr_html_ = _said, _html
 Screening.digest = property(_digest)
 
 

@@ -24,12 +24,14 @@ from filelock import FileLock
 
 from onlm_lab import schema, steps
 from onlm_lab.errors import OnlmError
+from onlm_lab.showing import shows_itself
 
 DRAW = "locked.json"  # with the study: who is locked stays locked when patients, seeds or models change
 REASON = "locked test set, not opened"
 KNOWN_BEFORE = ("id", "pre_treatment")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Opening:
     """One line of openings.csv: who looked at the locked labels, when, why, and with which predictions."""

@@ -27,6 +27,7 @@ from onlm_lab.cohort.merged_study import (
 from onlm_lab.cohort.placing import edited_files, place_files, placed_facts, placed_files
 from onlm_lab.cohort.sites import Site, name_sites, read_site
 from onlm_lab.errors import StudyError
+from onlm_lab.showing import shows_itself
 from onlm_lab.steps import locked
 from onlm_lab.study import Study, load_study
 
@@ -34,6 +35,7 @@ TABLES = ("clinical", "followup", "annotations")
 DEEPEST = 3  # folders between the CT folder of a site and the one that all have in common
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Merged:
     """What came of joining sites.

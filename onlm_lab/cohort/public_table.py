@@ -13,6 +13,7 @@ from onlm_lab import schema
 from onlm_lab.cohort.table import Cohort, build_cohort
 from onlm_lab.errors import DataError
 from onlm_lab.schema import Column
+from onlm_lab.showing import Said, shows_itself
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Findings:
         return unmapped, notes.sort_values(["patient_id", "what"], ignore_index=True)
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class PublicTable:
     """A public table, read.
@@ -56,6 +58,13 @@ class PublicTable:
     cohort: Cohort
     unmapped: pd.DataFrame
     inconsistent: pd.DataFrame
+
+    def _said(self) -> Said:
+        line = (
+            f"Public table of {len(self.cohort)} patients from {self.cohort.source}: {len(self.unmapped)} entries "
+            f"without a place, {len(self.inconsistent)} contradictions"
+        )
+        return Said(line, tables={"unmapped": self.unmapped, "inconsistent": self.inconsistent})
 
 
 def check_patients(raw: pd.DataFrame, *, file: str, findings: Findings) -> None:

@@ -21,6 +21,7 @@ from onlm_lab.cohort.parsing import ConditionError, outside_quotes
 from onlm_lab.cohort.quantities import format_number
 from onlm_lab.cohort.vocabulary import FIXED_LIMITS, RESERVED, Noun, reserved, vocabulary
 from onlm_lab.errors import OnlmError, StudyError
+from onlm_lab.showing import shows_itself
 from onlm_lab.study import OwnRule, Protocol, load_study
 
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -28,6 +29,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _FIRST = r"(?<![\w.\"'])"  # a limit's name that stands alone
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Rule:
     """One rule of a protocol.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from onlm_lab.cohort.label import arm, label, label_given
 from onlm_lab.cohort.staging import stage_table
 from onlm_lab.cohort.tables import StudyOrPaths, Tables, read_tables
 from onlm_lab.errors import DataError
+from onlm_lab.showing import Said, shows_itself
 
 if TYPE_CHECKING:
     from onlm_lab.cohort.comparison import Comparison
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Cohort", "Tables", "build_cohort", "load_cohort", "read_tables"]
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Cohort:
     """The patients of a study. `patients` is a fresh copy each time; two cohorts are the same when `sha256` is.
@@ -57,28 +58,26 @@ class Cohort:
     def __len__(self) -> int:
         return len(object.__getattribute__(self, "patients"))
 
-    def __repr__(self) -> str:
-        return f"Cohort of {len(self)} patients from {self.source} (sha256 {self.sha256[:12]})"
-
     def compare(self, other: Cohort, *, protocol: Protocol | None = None) -> Comparison:
         """What changed from this version of the data to `other`; with a protocol, in whose eligibility too."""
         from onlm_lab.cohort.comparison import compare_cohorts
 
         return compare_cohorts(self, other, protocol=protocol)
 
-    def _repr_html_(self) -> str:
+    def _said(self) -> Said:
         patients = self.patients
-        onlm = patients["onlm"]
+        onlm, year = patients["onlm"], patients["treatment_year"].dropna()
         facts = {
             "patients": len(patients), "centres": patients["centre"].nunique(),
+            "treated": f"{year.min():.0f} to {year.max():.0f}" if len(year) else "",
             "surgery": int((patients["arm"] == "surgery").sum()), "SBRT": int((patients["arm"] == "sbrt").sum()),
             "labelled": int(onlm.notna().sum()), "N+": int((onlm == 1).sum()),
             "deaths": int((patients["died"] == 1).sum()),
             "label": "surrogate: pathological N alone" if self.surrogate else "occult nodal metastasis",
+            "own columns": [column.name for column in self.extra_columns],
         }  # fmt: skip
-        body = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in facts.items())
-        mark = "<p><b>MADE-UP DATA</b></p>" if self.made_up else ""
-        return f"{mark}<b>Cohort from {html.escape(self.source)}</b><table>{body}</table>"
+        line = f"Cohort of {len(self)} patients from {self.source} (sha256 {self.sha256[:12]})"
+        return Said(line, facts, notes=self.notes, made_up=self.made_up)
 
 
 def load_cohort(study_or_paths: StudyOrPaths) -> Cohort:

@@ -11,12 +11,14 @@ import pandas as pd
 
 from onlm_lab import schema
 from onlm_lab.errors import DataError, Fault
+from onlm_lab.showing import shows_itself
 from onlm_lab.study import Data, Study, load_study
 from onlm_lab.study import Mapping as Settings
 
 StudyOrPaths = Study | str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Tables:
     """What a study's spreadsheets hold.

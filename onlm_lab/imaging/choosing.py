@@ -25,6 +25,7 @@ from onlm_lab.imaging.header_values import MALFORMED
 from onlm_lab.imaging.kernels import kernel_class
 from onlm_lab.imaging.kinds import KINDS
 from onlm_lab.imaging.quiet import reading_quietly
+from onlm_lab.showing import shows_itself
 from onlm_lab.study.imaging import FAULTS, require_treatments
 
 CHEST_MM = 280.0  # a field of view as wide as this holds both lungs of most people
@@ -37,6 +38,7 @@ _DATES = ("AcquisitionDateTime", "AcquisitionDate", "StudyDate", "SeriesDate", "
 FIRST_CT = 1972  # an earlier year is a placeholder
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Rule:
     """What a series has to be, and what is preferred; see study.Imaging.

@@ -13,6 +13,7 @@ from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.axial import AXIAL_DEGREES, face_midpoints, longest_span, tilt_degrees, widest
 from onlm_lab.imaging.parts import largest_part
 from onlm_lab.imaging.volume import CtVolume
+from onlm_lab.showing import shows_itself
 
 # Cuts in use between solid and ground glass. -160 (the mediastinal window's) and -400: Lee et al., PLoS One
 # 2018;13:e0205490, doi:10.1371/journal.pone.0205490. -300 (and -250): Zheng et al., Zhongguo Fei Ai Za Zhi 2017;20(5),
@@ -24,6 +25,7 @@ LARGE_MM = 70.0  # T4 begins above it (AJCC 8), far beyond clinical stage I
 PLAIN_LUNG_HU = -750.0  # aerated lung lies below it, ground glass above
 
 
+@shows_itself
 @dataclass(frozen=True)
 class TumourFacts:
     """What a mask and its CT say about a tumour before treatment.

@@ -19,12 +19,14 @@ from onlm_lab.imaging.kinds import kind_of, said_by_image_type
 from onlm_lab.imaging.privacy import find_path, safe_path
 from onlm_lab.imaging.searching import read_headers
 from onlm_lab.imaging.whereabouts import safe_place, shared_folder
+from onlm_lab.showing import shows_itself
 
 STRAYS = ("localizer", "dose_page", "picture")
 NORMAL_Z = 2  # of a vector in LPS: along the body
 UNITS_IN_HU = ("", "HU", "US")  # of RescaleType; US is "unspecified", which CT scanners of old write
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Found:
     """The headers of a folder by series, before anything is decided about them.

@@ -20,8 +20,10 @@ from onlm_lab.imaging.headers import read_header
 from onlm_lab.imaging.regular import Grid, regular_grid
 from onlm_lab.imaging.stacks import stacks_of
 from onlm_lab.schema.shown import counted
+from onlm_lab.showing import shows_itself
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class SeriesIndex:
     """One readable CT series, known from its headers alone.

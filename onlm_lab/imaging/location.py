@@ -18,11 +18,13 @@ from onlm_lab.imaging.pleura import REFINED_MM, UNKNOWN, Outline, at_pleura, dis
 from onlm_lab.imaging.thirds import LINES_FROM, NOT_COMPUTED, axial_plane, central_by, thirds_in
 from onlm_lab.imaging.two_lungs import BORDER_MM
 from onlm_lab.imaging.volume import CtVolume
+from onlm_lab.showing import shows_itself
 from onlm_lab.study import CENTRAL_DEFINITIONS
 
 LARGE_SHARE = 0.25  # of a lung; no clinical stage I is as large
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class TumourLocation:
     """Where a tumour lies in its lung. What cannot be known is NaN (side "", central None), with a reason.

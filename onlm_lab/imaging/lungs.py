@@ -12,6 +12,7 @@ from onlm_lab.imaging.coarse_grid import CoarseGrid, area_mm2, box_around
 from onlm_lab.imaging.inner_air import air_inside, air_threshold_hu, find_airway, outer_rim
 from onlm_lab.imaging.two_lungs import ROLLING_BALL_MM, none_found, right_and_left, rolled, with_tumour
 from onlm_lab.imaging.volume import CtVolume, patient_mm_to_voxel, voxel_to_patient_mm
+from onlm_lab.showing import shows_itself
 
 GRID_MM = 2.0
 NO_HU = -1100.0  # below any tissue and any air: what a writer of NIfTI or NRRD left for "not measured"
@@ -23,6 +24,7 @@ LUNG_ML = (280.0, 5130.0)
 RIGHT_TO_LEFT = (0.5, 2.7)  # half the least and twice the most of those shares: 1.02 to 1.35
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Lungs:
     """Both lungs as masks on a coarse grid of their own, and whether they can be trusted.

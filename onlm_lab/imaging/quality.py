@@ -12,6 +12,7 @@ from onlm_lab.errors import SeriesError
 from onlm_lab.imaging.facts import check_mask
 from onlm_lab.imaging.noise import noise_hu
 from onlm_lab.imaging.volume import CtVolume
+from onlm_lab.showing import shows_itself
 
 MAD_PER_SIGMA = 0.67449  # median of |x| for a normal x with standard deviation 1
 EDGE_HU, EDGE_GRID_MM, EDGE_SMOOTH_MM = -500.0, 2.0, 3.0  # smooth enough that lung vessels leave no edge
@@ -47,6 +48,7 @@ CHECKS = {  # name: the value, which must not exceed the limit max_<value>, and 
 }
 
 
+@shows_itself
 @dataclass(frozen=True)
 class QualityLimits:
     """What counts as good enough. These are settings of a study, not clinical thresholds; a report names them."""
@@ -64,6 +66,7 @@ class QualityLimits:
     """Progression before treatment rose after 58 days (34 patients, stage I-III; PMC3933267)."""
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Quality:
     """How good a CT is for this tumour.

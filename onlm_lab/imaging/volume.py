@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from onlm_lab.showing import Said, quantity, shows_itself
+
+_TOLD = {"manufacturer": "maker", "kernel": "kernel", "kvp": "kV", "thickness_mm": "slice thickness, mm"}
 OUTSIDE_HU = -1024  # what padding and everything beyond the scan reads as: air
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class CtVolume:
     """A CT in Hounsfield units, in the DICOM patient frame (LPS).
@@ -60,6 +64,17 @@ class CtVolume:
             free = [k for k in range(3) if k not in order]
             order.append(max(free, key=lambda k: abs(along[axis, k])))
         return tuple(order), np.array([along[axis, k] < 0 for axis, k in enumerate(order)])
+
+    def _said(self) -> Said:
+        n, spacing = " x ".join(map(str, self.shape)), quantity(self.spacing_mm, "mm")
+        extent = tuple(k * mm for k, mm in zip(self.shape, self.spacing_mm, strict=True))
+        facts = {
+            "voxels (z, y, x)": n, "spacing (z, y, x)": spacing, "extent (z, y, x)": quantity(extent, "mm"),
+            "first voxel (x, y, z)": f"{', '.join(f'{mm:.1f}' for mm in self.origin_mm)} mm, LPS",
+            "HU": f"{int(self.hu.min())} to {int(self.hu.max())}" if self.hu.size else "",
+            "padding": f"{self.padding.mean():.1%} of the voxels" if self.padding is not None else "none",
+        } | {words: self.acquisition.get(name) for name, words in _TOLD.items()}  # fmt: skip
+        return Said(f"CT of {n} voxels, {spacing} apart (z, y, x)", facts)
 
     def to_patient_mm(self, index_zyx: np.ndarray) -> np.ndarray:
         """Positions (..., 3) as x, y, z in mm (LPS) of voxel indices (..., 3) as z, y, x; fractions allowed."""

@@ -108,7 +108,7 @@ def _features(new: Newcomers, *, saved: SavedModel, backbone: Any, show: bool) -
     found = []
     rows = np.flatnonzero(new.has_ct)
     parts = np.split(rows, range(PART_PATIENTS, len(rows), PART_PATIENTS)) if len(rows) else []
-    for number, part in enumerate(tqdm(parts, desc="features", unit="part", disable=not show)):
+    for number, part in enumerate(tqdm(parts, desc="features", unit="part", disable=not (show and parts))):
         folder = new.folder / f"features-{number}"
         folder.mkdir(exist_ok=True)
         ids = [new.ids[k] for k in part]

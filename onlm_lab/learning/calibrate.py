@@ -23,10 +23,12 @@ from onlm_lab.analysis.logistic import fit_logistic
 from onlm_lab.analysis.rows import Labelled
 from onlm_lab.analysis.thresholds import choose_threshold
 from onlm_lab.errors import OnlmError
+from onlm_lab.showing import shows_itself
 
 FLAT = "inner out-of-fold logits do not rise with the label: every patient gets the prevalence"
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Platt:
     """risk = sigmoid(intercept + slope * logit); slope >= 0, so that a higher logit never means a lower risk.
@@ -68,6 +70,7 @@ class Platt:
         return {"kind": self.kind, **asdict(self)}
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Temperature:
     """risk = sigmoid(logit / T), T > 0: `slope` is 1 / T, `intercept` 0.

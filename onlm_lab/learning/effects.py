@@ -120,7 +120,8 @@ def _typical_ctr(taught: pd.DataFrame) -> float:
     """The median CTR of the part-solid training patients; NaN where there is none."""
     if "ctr" not in taught or "nodule_type" not in taught:
         return float("nan")
-    return float(taught.loc[taught["nodule_type"] == "part_solid", "ctr"].median())
+    known = taught.loc[taught["nodule_type"] == "part_solid", "ctr"].dropna()
+    return float(known.median()) if len(known) else float("nan")  # of nothing pandas takes a median with a warning
 
 
 def _risk(saved: SavedModel, table: pd.DataFrame, *, codes: Sequence[Tensor]) -> np.ndarray:

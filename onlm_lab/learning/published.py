@@ -23,6 +23,7 @@ import pandas as pd
 from onlm_lab import schema
 from onlm_lab.errors import OnlmError, StudyError
 from onlm_lab.learning.clinical import check_predictors
+from onlm_lab.showing import shows_itself
 from onlm_lab.study import BASELINES, MODELS, ExtraColumn, Score
 
 TERMS = (
@@ -101,6 +102,7 @@ class Term:
         )
 
 
+@shows_itself
 @dataclass(frozen=True)
 class PublishedScore:
     """A score ready to be applied: its coefficients as published, and what stands in for a missing cell.

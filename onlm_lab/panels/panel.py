@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 
 from onlm_lab.figures.outcomes import ENDPOINTS, endpoint_words
 from onlm_lab.panels.phrases import named
+from onlm_lab.showing import Said, shows_itself
 
 
+@shows_itself
 class Panel(NamedTuple):
     """A statistic with its figure and its table.
 
@@ -31,6 +33,10 @@ class Panel(NamedTuple):
     sentence: str
     notes: tuple[str, ...] = ()
     source: object = None
+
+    def _said(self) -> Said:
+        line = f"{self.title} {self.sentence}"
+        return Said(line, {"its figure": ".figure"}, {"table": self.table}, self.notes)
 
 
 class Moved(NamedTuple):

@@ -20,6 +20,7 @@ import numpy as np
 
 from onlm_lab.errors import OnlmError
 from onlm_lab.patches.spec import OF_THE_CUBE, PatchSpec, digest, plain_value
+from onlm_lab.showing import Said, quantity, shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ ROW = {"patient_id", "file", "key", "sha256", "beside", "seals", "facts"}
 PACK_FILE, PACK_INDEX = "pack.npy", "pack.json"
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class PatchCache:
     """A folder of patches that belong to one spec.
@@ -42,6 +44,16 @@ class PatchCache:
     folder: Path
     spec: PatchSpec
     rows: Mapping[str, Mapping[str, Any]]
+
+    def _said(self) -> Said:
+        n = " x ".join(map(str, self.spec.shape))
+        n_masks = sum("mask" in row["beside"] for row in self.rows.values())
+        facts = {
+            "patients": len(self.rows), "with a contour": n_masks, "voxels": n,
+            "spacing": quantity(self.spec.spacing_mm, "mm"), "folder": self.folder,
+            "first patients": self.patient_ids[:3],
+        }  # fmt: skip
+        return Said(f"Patches of {len(self.rows)} patients, {n} voxels each, in '{self.folder.name}'", facts)
 
     @property
     def patient_ids(self) -> tuple[str, ...]:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from onlm_lab.errors import OnlmError
+from onlm_lab.showing import Said, quantity, shows_itself
 
 # Which way a plane's rows, its columns and its neighbours run, as axes (z, y, x) of the patch.
 VIEWS = {"axial": (1, 2, 0), "coronal": (0, 2, 1), "sagittal": (0, 1, 2)}
 OF_THE_CUBE = ("size_mm", "spacing_mm", "interpolation", "outside_hu")  # what its voxels depend on
 
 
+@shows_itself
 @dataclass(frozen=True)
 class PatchSpec:
     """What a patch is: a cube around the tumour on the patient's axes, and the planes that are looked at in it.
@@ -58,6 +60,16 @@ class PatchSpec:
             raise OnlmError(f"neighbours is {self.neighbours}, gap_mm {self.gap_mm:g}; wanted 0 or more, and above 0.")
         if not self.windows or any(low >= high for low, high in self.windows):
             raise OnlmError(f"windows are {list(self.windows)}; wanted at least one, each from a lower to a higher HU.")
+
+    def _said(self) -> Said:
+        n = " x ".join(map(str, self.shape))
+        facts = {
+            "cube": quantity(self.size_mm, "mm"), "voxels": f"{n}, {quantity(self.spacing_mm, 'mm')} apart",
+            "planes": self.views, "neighbours": f"{self.neighbours} on each side, {quantity(self.gap_mm, 'mm')} apart",
+            "windows": [f"{low:g} to {high:g} HU" for low, high in self.windows],
+            "outside the scan": f"{self.outside_hu} HU",
+        }  # fmt: skip
+        return Said(f"Patch of {quantity(self.size_mm, 'mm')}, {n} voxels", facts)
 
     @property
     def n_voxels(self) -> int:

@@ -21,6 +21,7 @@ import pandas as pd
 from onlm_lab import schema
 from onlm_lab.cohort.distances import standardised_difference
 from onlm_lab.figures import theme
+from onlm_lab.showing import Said, shows_itself
 
 SMD_LIMIT = 0.1  # Austin 2009, doi:10.1002/sim.3697
 CHANCE = 1.96
@@ -37,6 +38,7 @@ COLUMNS = (
 SHOWN = 8  # columns named on the screen
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Drift:
     """What differs.
@@ -50,6 +52,12 @@ class Drift:
 
     table: pd.DataFrame
     sentences: tuple[str, ...]
+
+    def _said(self) -> Said:
+        shown = self.table.sort_values("smd", ascending=False, kind="stable")
+        shown = shown[["column", "unit", "train", "new", "smd", "smd_by_chance", "n_outside", "drifted"]]
+        line = f"Drift: {len(self.drifted)} of {len(self.table)} columns differ from the training patients"
+        return Said(line, {"differ": self.drifted}, {"columns, the largest difference first": shown}, self.sentences)
 
     @property
     def drifted(self) -> list[str]:

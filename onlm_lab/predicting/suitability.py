@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from onlm_lab.readiness import with_images
+from onlm_lab.showing import Said, shows_itself
 from onlm_lab.study import MODELS, Study
 
 IDENTITY = ("sex", "age_years")  # with the predictors: what tells one patient's row from another's
@@ -18,6 +19,7 @@ ENOUGH = 3  # numbers that must be known before two equal rows count as one pati
 SHOWN = 5  # patients named in a sentence
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Suitability:
     """What was found.
@@ -29,6 +31,10 @@ class Suitability:
 
     faults: tuple[str, ...]
     remarks: tuple[str, ...]
+
+    def _said(self) -> Said:
+        verdict = f"must not be predicted ({len(self.faults)} faults)" if self.faults else "may be predicted"
+        return Said(f"Suitability: {verdict}, {len(self.remarks)} to know", notes=(*self.faults, *self.remarks))
 
 
 def sees_ct(trained: Study) -> bool:

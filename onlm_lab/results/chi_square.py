@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from onlm_lab.showing import shows_itself
 
+
+@shows_itself
 @dataclass(frozen=True)
 class ChiSquareTest:
     """A chi-square with its degrees of freedom and P; NaN where it cannot be had (then `note` says why)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import math
 from dataclasses import dataclass, fields, is_dataclass
@@ -11,7 +10,10 @@ from typing import Any, dataclass_transform
 
 import pandas as pd
 
+from onlm_lab.showing import Said, in_words, shows_itself
 
+
+@shows_itself
 @dataclass(frozen=True)
 class Estimate:
     """A number with its uncertainty.
@@ -38,11 +40,17 @@ class Estimate:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
+    def _said(self) -> Said:
+        level = f"{100 * self.level:g} % interval" if not math.isnan(self.low) else ""
+        how = ", ".join(part for part in (level, self.method) if part)
+        told = f"{self}; {how}" if how and not math.isnan(self.value) else str(self)
+        return Said(told, notes=(self.note,) if self.note and not math.isnan(self.value) else ())
+
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def result(cls: type) -> type:
-    """Make a class a frozen result: tables and counts are copied on access; `digest`, `to_dict()`, escaped HTML."""
-    cls = dataclass(frozen=True, eq=False)(cls)
+    """Make a class a frozen result: tables and counts copied on access; `digest`, `to_dict()`, HTML of `showing`."""
+    cls = dataclass(frozen=True, eq=False, repr=False)(cls)
     copied = frozenset(
         f.name for f in fields(cls) if f.type in ("pd.DataFrame", pd.DataFrame, "dict[str, int]", dict[str, int])
     )
@@ -55,8 +63,8 @@ def result(cls: type) -> type:
     cls.__getattribute__ = read
     cls.to_dict = _to_dict
     cls.digest = property(_digest)
-    cls._repr_html_ = _html
-    return cls
+    cls._said = _said
+    return shows_itself(cls)
 
 
 def plain_values(value: Any) -> Any:
@@ -88,17 +96,33 @@ def _digest(self: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _html(self: Any) -> str:
-    rows, tables = [], []
+_FIRST = ("model_id", "model_a", "model_b", "endpoint", "chosen", "n", "n_events")
+_TELLING = ("auc", "oe_ratio", "slope", "difference", "hazard_ratio")  # said first of the estimates
+_WORDS = {"model_id": "model", "n_events": "events"}
+
+
+def _said(self: Any) -> Said:
+    """Every field: numbers in a table, tables and results within it folded away, notes as sentences."""
+    facts: dict[str, Any] = {}
+    tables: dict[str, pd.DataFrame] = {}
+    notes = list(getattr(self, "notes", ()))
     for f in fields(self):
         value = getattr(self, f.name)
-        name = html.escape(f.name)
         if isinstance(value, pd.DataFrame):
-            body = value.head(20).to_html(index=False, escape=True, float_format=lambda x: f"{x:.4g}")
-            tables.append(f"<details><summary>{name} ({len(value)} rows)</summary>{body}</details>")
-        elif hasattr(value, "digest"):  # a result within a result
-            tables.append(f"<details><summary>{name}</summary>{_html(value)}</details>")
-        elif value is not None and not (isinstance(value, (tuple, dict, str)) and not value):
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            rows.append(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>")
-    return f"<b>{type(self).__name__}</b><table>{''.join(rows)}</table>{''.join(tables)}"
+            tables[f.name] = value
+        elif f.name == "n_excluded":
+            facts["left out"] = value
+        elif f.name == "apparent" and value:
+            notes.append("Apparent: computed on the patients that chose the threshold or the model.")
+        elif f.name not in ("notes", "apparent"):
+            facts[f.name] = repr(value) if is_dataclass(value) else value
+    return Said(_one_line(self), facts, tables, tuple(notes))
+
+
+def _one_line(self: Any) -> str:
+    """What it is of, how many, and its most telling estimates: 'Roc: model clinical, n 297, events 104, auc 0.72'."""
+    values = {f.name: getattr(self, f.name) for f in fields(self)}
+    said = [f"{_WORDS.get(name, name)} {in_words(values[name])}" for name in _FIRST if in_words(values.get(name))]
+    estimates = {name: value for name, value in values.items() if isinstance(value, Estimate)}
+    said += [f"{name} {estimates[name]}" for name in [n for n in _TELLING if n in estimates] or list(estimates)[:1]]
+    return f"{type(self).__name__}: {', '.join(said)}" if said else type(self).__name__

@@ -11,8 +11,10 @@ import pandas as pd
 from onlm_lab.errors import OnlmError
 from onlm_lab.results.chi_square import ChiSquareTest
 from onlm_lab.results.frozen import Estimate, result
+from onlm_lab.showing import shows_itself
 
 
+@shows_itself
 @dataclass(frozen=True)
 class LogRank:
     """Log-rank test over the groups."""

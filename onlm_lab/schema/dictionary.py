@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 from onlm_lab.errors import DataError
 from onlm_lab.schema.meanings import OWN, source_of
+from onlm_lab.showing import shows_itself
 
 Type = Literal["text", "category", "number", "integer", "boolean"]
 Timing = Literal["id", "pre_treatment", "post_treatment", "outcome"]
 NUMERIC = ("number", "integer", "boolean")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Column:
     """One column: its name, kind, unit, range (both ends allowed) and when it is known.

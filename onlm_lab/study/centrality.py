@@ -6,12 +6,14 @@ import difflib
 from dataclasses import dataclass
 
 from onlm_lab.errors import StudyError
+from onlm_lab.showing import shows_itself
 
 _CASAL = "Casal et al., Eur Respir J 2019;53:1802220, doi:10.1183/13993003.02220-2018"
 _SHIN = "Shin et al., Eur Respir J 2019;53:1801508, PMC6422838"
 _SURVEY = "Casal et al., Ann Am Thorac Soc 2017;14:118-123"
 
 
+@shows_itself
 @dataclass(frozen=True)
 class CentralDefinition:
     """One definition of a central tumour: its key, its text, and where it is used."""

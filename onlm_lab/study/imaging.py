@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from onlm_lab.errors import StudyError
+from onlm_lab.showing import shows_itself
 
 # Each fault that a CT series may have: what it is, and what may be done about it, the default first.
 #   refuse       the series is not read
@@ -53,6 +54,7 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Imaging:
     """[imaging] Which CT series is taken, what is done about its faults, and how a tumour is measured on it.

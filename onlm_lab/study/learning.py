@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from onlm_lab.errors import StudyError
+from onlm_lab.showing import shows_itself
 from onlm_lab.study.limits import nearest, require_positive
 
 # What the literature supports. Sex and smoking are inconsistent there, and what is no predictor costs patients: they
@@ -18,6 +19,7 @@ MODELS = ("clinical", "image", "fused")
 BASELINES = ("logistic", "boosting", "image_facts")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Model:
     """[model] Backbone, layout and fusion. `weights`: "none", "timm" (online), "installed" (offline package) or a file.
@@ -62,6 +64,7 @@ class Model:
                 raise StudyError(f"[model] {name} is {getattr(self, name)}; wanted at least 0 and below 1.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Training:
     """[training] How the model is trained and honestly tested."""
@@ -114,6 +117,7 @@ class Training:
             raise StudyError(f"[training] target_sensitivity is {self.target_sensitivity}; wanted between 0 and 1.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Score:
     """[scores.<name>] A published score: log odds = intercept + the sum of coefficient x term, as its source says.

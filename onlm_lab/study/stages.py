@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onlm_lab.errors import StudyError
+from onlm_lab.showing import Said, quantity, shows_itself
 from onlm_lab.study.centrality import DEFAULT, central_definition
 from onlm_lab.study.imaging import Imaging
 from onlm_lab.study.learning import Model, Score, Training
@@ -21,6 +22,7 @@ RULES = (
 )  # fmt: skip
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Info:
     """[study] Name and seed. `made_up = true` marks every artefact MADE-UP DATA."""
@@ -36,6 +38,7 @@ class Info:
             raise StudyError(f"[study] seed is {self.seed}; wanted a whole number from 0 to {2**32 - 1}.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Data:
     """[data] Files, relative to the study's folder. An empty `annotations` or `ct` means: no images."""
@@ -70,6 +73,7 @@ class Data:
             raise StudyError("[data] clinical is empty; wanted the file with one row a patient, such as clinical.csv.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Elapsed:
     """[mapping.dates.<our column>] Days, years or the calendar year, from dates of the hospital's own table."""
@@ -84,6 +88,7 @@ class Elapsed:
             raise StudyError(f"[mapping.dates] unit '{self.unit}' wants {wanted} (end '{self.end}').")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Mapping:
     """[mapping] A hospital's own names and words on the left, ours on the right. Holds for every table of the study."""
@@ -99,6 +104,7 @@ class Mapping:
     only: dict[str, dict[str, str]] = field(default_factory=dict)  # [mapping.only.clinical] event = "baseline"
 
 
+@shows_itself
 @dataclass(frozen=True)
 class ExtraColumn:
     """[columns.<name>] A column of the hospital's own: its type and, above all, when it is known."""
@@ -112,6 +118,7 @@ class ExtraColumn:
     description: str = ""
 
 
+@shows_itself
 @dataclass(frozen=True)
 class OwnRule:
     """[[protocol.own]] A rule of the study's own: passes, fails or stays open by the words of `passes`."""
@@ -123,6 +130,7 @@ class OwnRule:
     version: str = "1"
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Protocol:
     """[protocol] Who is in. Defaults: NCT06684418.
@@ -152,6 +160,7 @@ class Protocol:
                 raise StudyError(f"[[protocol.own]] name '{name}' is there {own.count(name)} times; wanted once.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Label:
     """[label] What counts as the reference standard. `surrogate`: no clinical N in the table, pN stands alone."""
@@ -167,6 +176,7 @@ class Label:
                 raise StudyError(f"[label] {name} is {least}; wanted at least 1, or take it out.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Split:
     """[split] Who is kept apart from development before anything is fitted; the folds are under [training]."""
@@ -181,6 +191,7 @@ class Split:
             raise StudyError(f"[split] locked_fraction is {self.locked_fraction}; wanted at least 0 and below 1.")
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Patch:
     """[patch] The cube cut around the tumour, on the patient's axes."""
@@ -197,6 +208,7 @@ class Patch:
 N_THRESHOLDS = 39  # of a decision curve
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Analysis:
     """[analysis] What is shown, stated before it is seen."""
@@ -243,6 +255,7 @@ class Analysis:
         return tuple(round(low + i * step, 6) for i in range(N_THRESHOLDS))
 
 
+@shows_itself
 @dataclass(frozen=True)
 class Study:
     """One study: where it lies and what it says. Stages are fields; `columns` are the hospital's own."""
@@ -287,6 +300,18 @@ class Study:
     def primary_model(self) -> str:
         """The model that pages and report show first."""
         return self.analysis.primary_model or self.training.models[-1]
+
+    def _said(self) -> Said:
+        facts = {
+            "folder": self.folder.resolve(), "clinical": self.data.clinical, "follow-up": self.data.followup,
+            "CT": self.data.ct or "none", "protocol": f"{self.protocol.name}, {len(self.protocol.rules)} rules",
+            "label": "surrogate: pathological N alone" if self.label.surrogate else "occult nodal metastasis",
+            "own columns": tuple(self.columns), "models": self.training.models, "main model": self.primary_model,
+            "predictors": self.training.predictors, "folds": self.training.folds,
+            "patch": quantity(self.patch.size_mm, "mm"), "endpoints": self.analysis.endpoints,
+            "horizon": quantity(float(self.analysis.horizon_days), "days", digits=5), "seed": self.seed,
+        }  # fmt: skip
+        return Said(f"Study '{self.name}' in '{self.folder.resolve().name}'", facts, made_up=self.made_up)
 
     def path(self, name: str) -> Path:
         """A file of this study by its relative name."""

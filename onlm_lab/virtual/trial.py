@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from onlm_lab.errors import StudyError
+from onlm_lab.showing import Said, shows_itself
 from onlm_lab.virtual.disorder import (
     RULES,
     blank_cells,
@@ -45,6 +46,7 @@ from onlm_lab.virtual.world import FINE, SCANNERS, WORLD, Scanner, World
 CT_FOLDER = "chest"
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Trial:
     """A made-up trial in memory: three tables as a hospital would send them, and the truth behind them."""
@@ -54,6 +56,12 @@ class Trial:
     annotations: pd.DataFrame
     truth: pd.DataFrame
     seed: int
+
+    def _said(self) -> Said:
+        shown = self.clinical[["patient_id", "centre", "age_years", "sex", "total_diameter_mm", "treatment"]]
+        facts = {"patients": len(self.clinical), "centres": self.clinical["centre"].nunique(), "seed": self.seed}
+        line = f"Made-up trial of {len(self.clinical)} patients in {facts['centres']} centres (seed {self.seed})"
+        return Said(line, facts, {"clinical, some columns": shown, "followup": self.followup}, made_up=True)
 
     def scanner(self, index: int) -> Scanner:
         """How this patient was scanned."""

@@ -33,6 +33,7 @@ from onlm_lab.imaging.deidentification.study_ids import Table, read_ids, subject
 from onlm_lab.imaging.deidentification.survey import Survey, survey
 from onlm_lab.imaging.privacy import digest_text
 from onlm_lab.schema import write_table
+from onlm_lab.showing import shows_itself
 from onlm_lab.steps import write_text
 
 RULES_VERSION = 1  # raise it when the same file and secret would give other bytes
@@ -44,6 +45,7 @@ _PLAIN_PART = re.compile(
 )
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class Deidentified:
     """What a copy holds, and what it does not.

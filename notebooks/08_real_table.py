@@ -44,8 +44,33 @@ from onlm_lab.cohort import nsclc_radiogenomics
 nsclc_radiogenomics.CITATION
 
 # %% [markdown]
+# ## What does it look like?
+# As a hospital's export does: one column for each lobe, "not known" in several words, dates beside days. (Patients of a
+# public table, without names.)
+
+# %%
+import pandas as pd
+
+raw = pd.read_csv(table, dtype=str)
+print(f"{len(raw)} patients, {raw.shape[1]} columns")
+raw[["Pathological N stage", "%GG", "Tumor Location (choice=RUL)", "Weight (lbs)", "Recurrence Location"]].sample(
+    5, random_state=4
+)
+
+# %%
+unknown = raw.isin(["Not Collected", "Not Assessed", "Unknown", "Not collected"]).sum()
+unknown[unknown > 0].sort_values(ascending=False).head(6)
+
+# %% [markdown]
 # ## What does it become?
-# The reader turns it into our columns; the study is a folder like any other, without CT.
+# The reader turns it into our columns, and lists what it could not place and where the table contradicts itself.
+
+# %%
+public = nsclc_radiogenomics.read(table)
+public
+
+# %% [markdown]
+# The study is a folder like any other, without CT.
 
 # %%
 folder = nsclc_radiogenomics.write_study(table, os.environ.get("ONLM_RADIOGENOMICS_STUDY", "radiogenomics"))
@@ -66,8 +91,7 @@ flow[flow["centre"] == "all"]
 # asked for:
 
 # %%
-everyone = nsclc_radiogenomics.read(table).cohort.patients
-everyone["pathological_n"].value_counts()
+public.cohort.patients["pathological_n"].value_counts()
 
 # %% [markdown]
 # ## What could not be mapped?
@@ -77,6 +101,18 @@ everyone["pathological_n"].value_counts()
 unmapped = read_csv(folder / "unmapped.csv")
 print(f"{len(unmapped)} entries; also {len(read_csv(folder / 'inconsistent.csv'))} contradictions inside the table.")
 unmapped.sort_values("count", ascending=False).head(12)
+
+# %% [markdown]
+# ## Is it sound, and who is in?
+# Reading a study checks every cell, and says all faults at once. The protocol is the surrogate's: a registration's
+# rules (clinical N0, PET/CT, consent) cannot be asked of this table. What could be asked was asked above.
+
+# %%
+from onlm_lab.cohort import load_cohort, screen
+from onlm_lab.study import load_study
+
+cohort = load_cohort(folder)
+screen(cohort, load_study(folder).protocol)
 
 # %% [markdown]
 # ## From the table to a tested model
@@ -119,6 +155,38 @@ roc.figure
 calibration = panels.calibration_panel(rows)
 print(calibration.sentence)
 calibration.figure
+
+# %% [markdown]
+# The average is right, because the calibrator has seen the share of N+. Beyond it there is nothing: all risks lie close
+# together, and the slope's interval reaches from far below 0 to far above 1, so a higher risk need not mean more N+. A
+# model that knows nothing can still be right on average.
+
+# %% [markdown]
+# ## Would acting on it help?
+# The decision curve weighs N+ patients found against needless work-ups.
+
+# %%
+import numpy as np
+
+decision = panels.decision_panel(rows, thresholds=np.linspace(*study.analysis.threshold_range, 39), n_bootstrap=100)
+print(decision.sentence)
+decision.figure
+
+# %% [markdown]
+# Where the curve lies on or between "work up everybody" and "nobody", the model adds nothing to either; a gain of a
+# hair at a threshold or two, within the interval, is chance.
+
+# %% [markdown]
+# ## Could it have worked?
+# Honest planning asks before, not after: how many patients would a model with these predictors need, if it reached an
+# AUC of 0.7 (Riley 2020)?
+
+# %%
+from onlm_lab.summarising import summarise
+
+needed = summarise(folder, c_statistic=0.7).table("Sample size of development")
+print(*needed.attrs["notes"][:2], sep="\n")
+needed[["criterion", "n", "n_events"]].round()
 
 # %% [markdown]
 # ## Did patients with nodal metastasis recur more often?
