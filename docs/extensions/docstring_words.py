@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 
 _OWN_ERRORS = re.compile(r"^:(raises|raise) (OnlmError|DataError|StudyError|SeriesError):")
@@ -22,7 +24,25 @@ def _docstring(app: object, what: str, name: str, obj: object, options: object, 
 def _signature(
     app: object, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
+    for default in _defaults(obj) if signature else ():
+        signature = signature.replace(f"= {default}", "= ...")
     return (_FACTORY.sub("...", signature) if signature else signature), returns
+
+
+def _defaults(obj: object) -> list[str]:
+    """How the defaults show themselves that are no Python: a noun shows itself in words."""
+    if not isinstance(obj, type):
+        return []
+    shown = (repr(one.default) for one in inspect.signature(obj).parameters.values() if one.default is not one.empty)
+    return [text for text in shown if not _is_python(text)]
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        return False
+    return True
 
 
 def setup(app: object) -> dict[str, bool]:
