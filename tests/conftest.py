@@ -20,10 +20,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-# Before numpy and torch come: each worker of xdist has a core, and threads that wait for each other would only be in
-# its way. What a number is does not hang on it.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 CHROMIUM_ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
