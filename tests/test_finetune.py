@@ -19,7 +19,7 @@ from torch import nn
 from onlm_lab.errors import OnlmError
 from onlm_lab.learning import finetune
 from onlm_lab.learning.checkpoint import load_checkpoint, save_checkpoint
-from onlm_lab.learning.fabric import gather, make_fabric, share
+from onlm_lab.learning.fabric import gather, make_fabric, share, sound_kernels
 from onlm_lab.learning.feeding import Moves, Rows, ahead, deal
 from onlm_lab.learning.learner import Learner
 from onlm_lab.learning.losses import Loss
@@ -299,6 +299,14 @@ def test_mixed_precision_keeps_weights_and_logits_single(tmp_path, uninterrupted
     assert found.logit.dtype == torch.float32
     assert found.history[0]["train_loss"] == pytest.approx(uninterrupted.history[0]["train_loss"], rel=0.05)
     assert not torch.equal(found.logit, uninterrupted.logit)
+
+
+def test_on_a_processor_bf16_goes_without_the_kernels_whose_gradients_are_nan_there():
+    before = torch.backends.mkldnn.enabled
+    for precision, kept in (("32", before), ("bf16-mixed", False)):
+        with sound_kernels(make_fabric(accelerator="cpu", precision=precision)):
+            assert torch.backends.mkldnn.enabled == kept
+        assert torch.backends.mkldnn.enabled == before
 
 
 def test_a_patient_without_ct_has_no_picture_and_a_logit():

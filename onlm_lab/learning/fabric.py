@@ -12,7 +12,8 @@ takes its share of it, and the gradient is that of the whole batch. Files are wr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
@@ -86,6 +87,22 @@ def _precision(asked: str, *, on_gpu: bool) -> str:
     if asked == "16-mixed" and not on_gpu:
         raise OnlmError("[training] precision is '16-mixed', which needs a GPU. Use 'auto', '32' or 'bf16-mixed'.")
     return "32-true" if asked == "32" else asked
+
+
+@contextmanager
+def sound_kernels(fabric: Fabric) -> Iterator[None]:
+    """Around training: without oneDNN where a processor computes in bf16.
+
+    On processors with bf16 instructions of their own (AVX512_BF16) the gradients of its convolutions are NaN now and
+    then (torch 2.13: of the same training, not each time). torch's own kernels are right there, and slower.
+    """
+    before = torch.backends.mkldnn.enabled
+    if "bf16" in str(fabric.strategy.precision.precision) and fabric.device.type == "cpu":
+        torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def share(part: Tensor, *, rank: int, n_processes: int) -> tuple[Tensor, float]:

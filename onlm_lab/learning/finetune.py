@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from onlm_lab.errors import OnlmError
 from onlm_lab.learning.calibrate import auc
 from onlm_lab.learning.checkpoint import load_checkpoint, save_checkpoint
-from onlm_lab.learning.fabric import agree_on_buffers, gather, make_fabric, share
+from onlm_lab.learning.fabric import agree_on_buffers, gather, make_fabric, share, sound_kernels
 from onlm_lab.learning.feeding import Moves, Rows, ahead, deal
 from onlm_lab.learning.learner import Learner
 from onlm_lab.learning.losses import Loss
@@ -93,7 +93,10 @@ def fit_network(
         started = time.perf_counter()
         if net is None or epoch == training.freeze_epochs:  # processes agree anew on which weights they share
             net = learner.wrapped(resting=epoch < training.freeze_epochs)
-        train = train_epoch(net, learner, rows=rows, learn=learn, epoch=epoch, seed=seed, loss=loss, training=training)
+        with sound_kernels(fabric):
+            train = train_epoch(
+                net, learner, rows=rows, learn=learn, epoch=epoch, seed=seed, loss=loss, training=training
+            )
         _refuse_nan(train, epoch=epoch)
         agree_on_buffers([learner.model, learner.judged], fabric=fabric)
         logit = gather(lambda k: learner.judged.eval()(held(k)), sizes=[len(p) for p in parts], fabric=fabric)
