@@ -61,6 +61,14 @@ def test_the_wheel_has_the_dashboards_and_every_notebook(built):
     assert shared == wanted and {"dashboards/start.ipynb", "notebooks/01_quickstart.py"} <= wanted
 
 
+def test_the_wheel_has_the_entries_of_jupyterlabs_launcher(built):
+    with zipfile.ZipFile(built["wheel"]) as wheel:
+        names = {
+            n.split("/share/jupyter/labextensions/onlm_lab/")[1] for n in wheel.namelist() if "/labextensions/" in n
+        }
+    assert {"package.json", "install.json", "static/launcher.js"} <= names
+
+
 def test_the_sdist_has_every_file_that_git_knows(built):
     with tarfile.open(built["sdist"]) as sdist:
         names = {str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in sdist.getnames()}
