@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from onlm_lab import server_files, serving
+from onlm_lab import answering, server_files, serving
 from onlm_lab.errors import OnlmError
 
 N_PATIENTS = 1000
@@ -214,7 +214,7 @@ def _bare(browser: Any, study: Path, *, place: Path, rounds: int) -> None:
                                    env=os.environ | {"ONLM_BARE": str(table)})  # fmt: skip
     try:
         server = serving.Server(f"http://127.0.0.1:{port}/", "", port, process, place / "log")
-        serving._wait(process, url=server.url, log=server.log)
+        answering.wait_for_answer(process, url=server.url, log=server.log, what="The server", seconds=90)
         seconds, sizes = [], []
         for _ in range(rounds + 1):
             reader = Reader(browser, server)

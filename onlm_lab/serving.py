@@ -11,13 +11,11 @@ import errno
 import ipaddress
 import json
 import os
-import re
 import secrets
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,13 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onlm_lab import page_names, served
+from onlm_lab.answering import end, last_words, wait_for_answer
 from onlm_lab.errors import OnlmError
 from onlm_lab.runs import open_run
 from onlm_lab.server_files import BUNDLE, HOST, Sharing, base_path, write_config, write_served_folder
 from onlm_lab.study import load_study
 
 PAGES = tuple(page.name for page in page_names.PAGES)
-LAB = ("voila", "tornado", "jupyter_server", "jupyterlab_server", "nbclient")  # of the extra `lab`
 SHORTEST = 16  # letters of a token in shared mode
 _START_S, _STOP_S = 90, 10
 
@@ -83,7 +81,7 @@ def serve(
         except KeyboardInterrupt:
             tell("Dashboard stopped.")
             return
-        raise OnlmError(f"The dashboard's server ended by itself: {_last_words(server.log)}")
+        raise OnlmError(f"The dashboard's server ended by itself: {last_words(server.log)}")
 
 
 @contextmanager
@@ -123,11 +121,11 @@ def serving(
             )  # fmt: skip
         try:
             base = f"http://{HOST if sharing.host == '0.0.0.0' else sharing.host}:{port}{base_path(sharing.base_url)}"
-            _wait(process, url=f"{base}/login", log=log)
+            wait_for_answer(process, url=f"{base}/login", log=log, what="The dashboard's server", seconds=_START_S)
             where = "" if page == "start" else f"voila/render/{page}.ipynb"
             yield Server(f"{base}/{where}?{urllib.parse.urlencode({'token': token})}", token, port, process, log)
         finally:
-            _stop(process)
+            end(process, patience_s=_STOP_S)
 
 
 def only_this_machine(sharing: Sharing) -> bool:
@@ -218,39 +216,3 @@ def _free(port: int, *, host: str) -> bool:
                 raise OnlmError(f"--host is {host}, which is no address of this machine.") from error
             return False
     return True
-
-
-def _wait(process: subprocess.Popen[bytes], *, url: str, log: Path) -> None:
-    """Until the server answers; it must refuse a visitor without a token, so any HTTP answer counts."""
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise OnlmError(f"The dashboard's server did not start: {_last_words(log)}")
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except urllib.error.HTTPError:
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise OnlmError(f"The dashboard's server did not answer within {_START_S} s: {_last_words(log)}")
-
-
-def _last_words(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    missing = next((found[1] for line in lines if (found := re.search(r"No module named '?(\w+)", line))), None)
-    if missing in LAB:
-        return f'{missing} is not installed. Install what serves the pages with: pip install "onlm_lab[lab]"'
-    return lines[-1] if lines else "it said nothing."
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, which ends its kernels too; insist only when it does not."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(timeout=_STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 from made_run import write_run
 
-from onlm_lab import server_files, serving
+from onlm_lab import answering, server_files, serving
 from onlm_lab.errors import OnlmError
 
 
@@ -169,6 +169,6 @@ def test_kernels_talk_through_files_of_their_owner_and_only_our_extensions_run(t
 def test_where_the_extra_that_serves_is_missing_it_is_named(missing, tmp_path):
     log = tmp_path / "voila.log"
     log.write_text(f"Traceback ...\nModuleNotFoundError: No module named '{missing}.app'\n", encoding="utf-8")
-    assert serving._last_words(log).endswith('Install what serves the pages with: pip install "onlm_lab[lab]"')
+    assert answering.last_words(log).endswith('Install it with: pip install "onlm_lab[lab]"')
     log.write_text("ModuleNotFoundError: No module named 'elsewhere'\n", encoding="utf-8")
-    assert serving._last_words(log) == "ModuleNotFoundError: No module named 'elsewhere'"
+    assert answering.last_words(log) == "ModuleNotFoundError: No module named 'elsewhere'"

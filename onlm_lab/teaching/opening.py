@@ -8,14 +8,12 @@ import secrets
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from onlm_lab.answering import end, last_words, wait_for_answer
 from onlm_lab.errors import OnlmError
 from onlm_lab.serving import require_free
 from onlm_lab.teaching.shelf import require_lab
@@ -60,10 +58,10 @@ def opened(folder: Path, *, notebook: str, port: int, browser: bool = False) -> 
                 env=_environment(place, token=token),
             )  # fmt: skip
         try:
-            _wait(process, url=f"http://{HOST}:{port}/api", log=log)
+            wait_for_answer(process, url=f"http://{HOST}:{port}/api", log=log, what="JupyterLab", seconds=_START_S)
             yield Opened(f"http://{HOST}:{port}/lab/tree/{notebook}?token={token}", token, process, log)
         finally:
-            _stop(process)
+            end(process, patience_s=_STOP_S)
 
 
 def open_lessons(folder: Path, *, notebook: str, port: int, browser: bool, say: Callable[[str], None]) -> None:
@@ -85,7 +83,7 @@ def open_lessons(folder: Path, *, notebook: str, port: int, browser: bool, say: 
         except KeyboardInterrupt:
             say("JupyterLab stopped. Answers and notebooks stay in the folder.")
             return
-        raise OnlmError(f"JupyterLab ended by itself: {_last_words(lab.log)}")
+        raise OnlmError(f"JupyterLab ended by itself: {last_words(lab.log)}")
 
 
 def _command(folder: Path, *, notebook: str, port: int) -> list[str]:
@@ -109,36 +107,3 @@ def _environment(place: Path, *, token: str) -> dict[str, str]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path),
     }
-
-
-def _wait(process: subprocess.Popen[bytes], *, url: str, log: Path) -> None:
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise OnlmError(f"JupyterLab did not start: {_last_words(log)}")
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except urllib.error.HTTPError:
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise OnlmError(f"JupyterLab did not answer within {_START_S} s: {_last_words(log)}")
-
-
-def _last_words(log: Path) -> str:
-    """The last line of the log, without the token."""
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].partition("token=")[0] if lines else "it said nothing."
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, which ends its kernels too; insist only when it does not."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(timeout=_STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
