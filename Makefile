@@ -11,7 +11,7 @@ export PYTHONWARNINGS ?= default
 
 help:
 	@echo "make demo      a made-up trial, from CT and spreadsheets to the served dashboard (about 5 minutes)"
-	@echo "make test      all quick checks (20 to 30 minutes)    make test-all   everything (under 60)"
+	@echo "make test      all quick checks (15 to 20 minutes)    make test-all   everything (under 60)"
 	@echo "make bench     what must be fast, beside a peer       make setup      only the installation"
 	@echo "make docs      the documentation site: docs/_build/html  make docs-links  asks the hosts that it links to"
 	@echo "make coverage  whether 95 % intervals hold the truth in 95 % of samples: docs/coverage*.md (25 minutes)"
@@ -43,7 +43,7 @@ browser:
 	  || echo ">> NO CHROMIUM: the browser tests will be SKIPPED. As root: apt-get install chromium"; }
 
 test: $(READY) browser lint
-	@echo ">> Quick tests: 20 to 30 minutes on two cores."
+	@echo ">> Quick tests: 15 to 20 minutes on two cores."
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: $(READY) browser lint

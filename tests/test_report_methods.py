@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -22,6 +23,7 @@ from onlm_lab.report.measures import measures
 from onlm_lab.report.model_card import write_model_card
 from onlm_lab.report.performance_by_set import performance
 from onlm_lab.report.predictors import coding, predictors
+from onlm_lab.report.provenance import software
 from onlm_lab.report.sample_size import sample_size
 from onlm_lab.report.section import Section
 from onlm_lab.report.specification import model_specification
@@ -289,3 +291,13 @@ def test_the_command_writes_the_report_of_a_run_by_its_folder_and_leaves_nothing
     made = {"report.html", "checklist.csv", "model_card.md", "model_card.html"}
     assert {path.name for path in folder.iterdir()} == before | made
     assert not (tmp_path / "study" / "work").exists()
+
+
+def test_the_tables_that_came_in_have_their_checksums_beside_those_of_the_run(copied, tmp_path):
+    study = tmp_path / "study"
+    (study / "work").mkdir(parents=True)
+    (study / "clinical.csv").write_text("patient_id\nP1\n", encoding="utf-8")
+    sums = rows(software(gather(copied, work=study / "work")))
+    told = hashlib.sha256(b"patient_id\nP1\n").hexdigest()
+    assert sums["clinical.csv (as it came)"]["SHA-256"] == told and "followup.csv (as it came)" not in sums
+    assert "predictions.csv" in sums and "clinical.csv (as it came)" not in rows(software(material(copied)))

@@ -18,6 +18,7 @@ from onlm_lab.panels.followed import Followed
 from onlm_lab.panels.judged import Judged
 from onlm_lab.panels.patients import models_of, splits_of, tested
 from onlm_lab.runs import Run
+from onlm_lab.steps import file_digest
 from onlm_lab.study import Study
 
 LABELLED, UNLABELLED = "labelled", "unlabelled"
@@ -40,6 +41,7 @@ class Material:
         trained: what training wrote down about calibrators, thresholds and weights (calibration.json); else empty.
         oracle: what a model that knows the made-up truth reaches, by "clinical" and "full"; empty where there is none.
         reading: what was done to the tables on the way in (encoding, words recoded, rows left out), a sentence each.
+        given: name of each table of the study as it came -> its SHA-256; empty where the study's folder is not at hand.
         mark: words across every figure; empty for real data.
     """
 
@@ -63,6 +65,7 @@ class Material:
     trained: dict[str, Any]
     oracle: dict[str, dict[str, Any]]
     reading: tuple[str, ...]
+    given: dict[str, str]
     mark: str
 
     @cached_property
@@ -115,8 +118,15 @@ def gather(run: Run, *, work: Path) -> Material:
         series=_table(work / "series.csv"), image_disagreements=_table(work / "image_disagreements.csv"),
         surrogate_flow=_table(work.parent / "surrogate_flow.csv"), unmapped=_table(work.parent / "unmapped.csv"),
         trained=_json(run.folder / "calibration.json"), oracle=_json(work / "oracle.json") if study.made_up else {},
-        reading=tuple(_json(work / "checked.json").get("notes", ())), mark=theme.MADE_UP if study.made_up else "",
+        reading=tuple(_json(work / "checked.json").get("notes", ())), given=_given(study, folder=work.parent),
+        mark=theme.MADE_UP if study.made_up else "",
     )  # fmt: skip
+
+
+def _given(study: Study, *, folder: Path) -> dict[str, str]:
+    """The study's own tables, which the step before this one found unchanged: names and digests."""
+    names = dict.fromkeys((study.data.clinical, study.data.followup, study.data.annotations))
+    return {name: file_digest(folder / name) for name in names if name and (folder / name).is_file()}
 
 
 def _table(path: Path) -> pd.DataFrame:

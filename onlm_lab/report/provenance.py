@@ -77,7 +77,8 @@ def software(material: Material) -> Section:
             versions.append((name, version(name)))
         except PackageNotFoundError:
             continue
-    files = [(name, file_digest(folder / name)) for name in FILES if (folder / name).is_file()]
+    files = [(f"{name} (as it came)", digest) for name, digest in material.given.items()]
+    files += [(name, file_digest(folder / name)) for name in FILES if (folder / name).is_file()]
     when = datetime.fromtimestamp((folder / "predictions.csv").stat().st_mtime, tz=UTC)
     blocks: list[Block] = [
         Text(f"Run {material.run.id}; predictions of {when:%d %B %Y}."),
