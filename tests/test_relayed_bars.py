@@ -24,7 +24,7 @@ sys.exit(3)
 
 
 def child(code: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("line, bar", [
